@@ -1,0 +1,34 @@
+# Helpers for targets that do not know MLIR. Headers are included from the repository's root.
+
+# Warnings that every target of ours is built with.
+function(qopt_target_defaults target)
+  target_include_directories(${target} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+    $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}>
+    $<INSTALL_INTERFACE:include/qopt>)
+  target_compile_options(${target} PRIVATE
+    -Wall -Wextra -Wno-unused-parameter $<$<BOOL:${QOPT_WERROR}>:-Werror>)
+  # One value of NDEBUG everywhere: MLIR's types change their size with it (docs/decisions).
+  target_compile_definitions(${target} PRIVATE NDEBUG)
+endfunction()
+
+# qopt_add_library(NAME sources... DEPENDS targets...): a static library without MLIR.
+function(qopt_add_library name)
+  cmake_parse_arguments(arg "" "" "DEPENDS" ${ARGN})
+  add_library(${name} STATIC ${arg_UNPARSED_ARGUMENTS})
+  qopt_target_defaults(${name})
+  target_link_libraries(${name} PUBLIC ${arg_DEPENDS})
+endfunction()
+
+# qopt_add_unit_test(NAME sources... DEPENDS targets...): a GoogleTest program, its cases known to ctest.
+function(qopt_add_unit_test name)
+  cmake_parse_arguments(arg "" "" "DEPENDS" ${ARGN})
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+  add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
+  qopt_target_defaults(${name})
+  target_link_libraries(${name} PRIVATE ${arg_DEPENDS} GTest::gtest_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/bin)
+  gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
+    PROPERTIES SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
+endfunction()
