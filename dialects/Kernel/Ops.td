@@ -16,8 +16,10 @@ def Kernel_DispatchOp : Kernel_Op<"dispatch", [Pure, IsolatedFromAbove, SingleBl
   let summary = "graph ops that one kernel computes, over a grid";
   let description = [{
     Operands are bindings that are read, results are bindings that are written; the region's arguments stand for the
-    operands. `grid` maps (tokens, rows) to the number of independent tiles of work. `placement`, given by
-    `--plan-memory`, has a byte offset in the arena for each result, in units of (1, tokens, rows).
+    operands. `grid` maps (tokens, rows) to the number of independent tiles of work. With `over_rows` the first axis of
+    the results is that of the rows whose logits are wanted, else that of the tokens. `placement`, given by
+    `--plan-memory`, has for each result a byte offset in the arena, `array<i64: constant, per_token, per_row>`, or the
+    name of a buffer of the caller, or unit for a value that is no buffer.
 
     ```mlir
     func.func @f(%x: tensor<?x64xf32>, %w: tensor<64xf32>) -> tensor<?x64xf32> {
@@ -32,7 +34,7 @@ def Kernel_DispatchOp : Kernel_Op<"dispatch", [Pure, IsolatedFromAbove, SingleBl
     ```
   }];
   let arguments = (ins SymbolNameAttr:$kernel, AffineMapAttr:$grid, Variadic<AnyType>:$bindings,
-                       OptionalAttr<ArrayAttr>:$placement);
+                       UnitAttr:$over_rows, OptionalAttr<ArrayAttr>:$placement);
   let results = (outs Variadic<AnyType>:$outputs);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{

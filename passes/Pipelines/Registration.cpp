@@ -4,6 +4,8 @@
 #include "dialects/Kernel/Dialect.h"
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
+#include "passes/Fuse/Passes.h"
+#include "passes/Lower/Passes.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -15,4 +17,8 @@ void qopt::registerDialects(mlir::DialectRegistry &registry) {
   registry.insert<transformer::TransformerDialect, lowbit::LowBitDialect, kernel::KernelDialect>();
 }
 
-void qopt::registerPasses() { mlir::registerAllPasses(); }
+void qopt::registerPasses() {
+  mlir::registerAllPasses();
+  registerFusePasses();
+  registerLowerPasses();
+}
