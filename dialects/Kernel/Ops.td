@@ -46,6 +46,19 @@ def Kernel_DispatchOp : Kernel_Op<"dispatch", [Pure, IsolatedFromAbove, SingleBl
 
 def Kernel_YieldOp : Kernel_Op<"yield", [Pure, Terminator, HasParent<"DispatchOp">]> {
   let summary = "what a dispatch computed";
+  let description = [{
+    ```mlir
+    func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+      %0 = kernel.dispatch @double grid affine_map<(tokens, rows) -> (tokens)> (%x)
+          : (tensor<?x64xf32>) -> tensor<?x64xf32> {
+      ^bb0(%a: tensor<?x64xf32>):
+        %1 = transformer.residual %a, %a : tensor<?x64xf32>
+        kernel.yield %1 : tensor<?x64xf32>
+      }
+      return %0 : tensor<?x64xf32>
+    }
+    ```
+  }];
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
 }
