@@ -343,7 +343,8 @@ private:
         Value first = b.add(start, b.mul(st, stretch));
         auto codes = [&](Value at, int64_t lanes) {
           Value x = b.mul(in.load(b, b.add(first, at), lanes), b.broadcast(lanes, inverse));
-          Value whole = math::RoundEvenOp::create(b, x);
+          // Adding 1.5·2^23 leaves no room for a fraction: nearest even, for all that the clamp lets through.
+          Value whole = b.sub(b.add(x, b.splat(lanes, 12582912.0f)), b.splat(lanes, 12582912.0f));
           Value limited = arith::MinNumFOp::create(b, arith::MaxNumFOp::create(b, whole, b.splat(lanes, -127.0f)),
                                                    b.splat(lanes, 127.0f));
           Value code = arith::FPToSIOp::create(b, b.vector(lanes, b.getI32Type()), limited);
