@@ -4,6 +4,7 @@
 #include "dialects/Kernel/Dialect.h"
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
+#include "passes/Quantize/Passes.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -15,4 +16,7 @@ void qopt::registerDialects(mlir::DialectRegistry &registry) {
   registry.insert<transformer::TransformerDialect, lowbit::LowBitDialect, kernel::KernelDialect>();
 }
 
-void qopt::registerPasses() { mlir::registerAllPasses(); }
+void qopt::registerPasses() {
+  mlir::registerAllPasses();
+  registerQuantizePasses();
+}
