@@ -7,6 +7,7 @@
 #include "passes/Fuse/Passes.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Pipelines/Pipelines.h"
+#include "passes/Quantize/Passes.h"
 #include "passes/Target/Passes.h"
 
 #include "mlir/InitAllDialects.h"
@@ -24,5 +25,6 @@ void qopt::registerPasses() {
   registerFusePasses();
   registerLowerPasses();
   registerTargetPasses();
+  registerQuantizePasses();
   registerPipelines();
 }
