@@ -1,4 +1,5 @@
-//===-- Manifest.cpp - The artifact's description of itself ----------------------------------------------------------===//
+//===-- Manifest.cpp - The artifact's description of itself
+//----------------------------------------------------------===//
 //
 // Every number here is later used as a size or a multiplier by the runtime, so each has a range that keeps all products
 // within 64 bits: what passes fromJson() cannot overflow.
@@ -50,7 +51,8 @@ public:
     bool fits = value->is_number_integer() &&
                 !(value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(INT64_MAX));
     if (!fits || value->get<int64_t>() < low || value->get<int64_t>() > high) {
-      fail(range + ", but got " + escapeForMessage(value->dump(-1, ' ', true, ordered_json::error_handler_t::replace), 40),
+      fail(range + ", but got " +
+               escapeForMessage(value->dump(-1, ' ', true, ordered_json::error_handler_t::replace), 40),
            place(key));
       return low;
     }
@@ -109,10 +111,13 @@ ordered_json Manifest::toJson() const {
   ordered_json json;
   json["format_version"] = kArtifactFormatVersion;
   json["abi_version"] = QOPT_COMPILED_ABI;
-  json["model"] = {{"name", model.name},     {"architecture", model.architecture}, {"vocabulary", model.vocabulary},
-                   {"hidden", model.hidden}, {"layers", model.layers},             {"context", model.context}};
-  json["cache"] = {
-      {"block_tokens", cache.blockTokens}, {"block_bytes", cache.blockBytes}, {"format", cache.format}};
+  json["model"] = {{"name", model.name},
+                   {"architecture", model.architecture},
+                   {"vocabulary", model.vocabulary},
+                   {"hidden", model.hidden},
+                   {"layers", model.layers},
+                   {"context", model.context}};
+  json["cache"] = {{"block_tokens", cache.blockTokens}, {"block_bytes", cache.blockBytes}, {"format", cache.format}};
   json["arena"] = {{"constant", arena.constant}, {"per_token", arena.perToken}, {"per_row", arena.perRow}};
   json["counters"] = counters;
   json["entry"] = entry;
@@ -142,7 +147,8 @@ static ArtifactTarget readTarget(const ordered_json &json, size_t index, std::op
   }
   target.tensor = fields.text("tensor");
   if (target.tensor != "code." + std::to_string(index))
-    fields.fail("expected \"code." + std::to_string(index) + "\", but got \"" + escapeForMessage(target.tensor, 60) + "\"",
+    fields.fail("expected \"code." + std::to_string(index) + "\", but got \"" + escapeForMessage(target.tensor, 60) +
+                    "\"",
                 fields.place("tensor"));
   fields.finish();
   return target;

@@ -1,4 +1,5 @@
-//===-- CpuFeatures.cpp - What the processor and the operating system support ----------------------------------------===//
+//===-- CpuFeatures.cpp - What the processor and the operating system support
+//----------------------------------------===//
 //
 // An artifact holds code for several targets. Before any of it is mapped as code, the loader asks here what may run:
 // a missing feature must be a message, not an illegal instruction in the middle of an answer.

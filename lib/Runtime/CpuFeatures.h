@@ -9,8 +9,8 @@
 namespace qopt {
 
 /// A processor as code generation sees it: an architecture and named features that both the processor and the operating
-/// system support. Names: avx2 fma f16c avx512f avx512bw avx512dq avx512vl avx512vbmi avx512vnni avx512bf16 on "x86-64",
-/// neon dotprod i8mm bf16 on "aarch64".
+/// system support. Names: avx2 fma f16c avx512f avx512bw avx512dq avx512vl avx512vbmi avx512vnni avx512bf16 on
+/// "x86-64", neon dotprod i8mm bf16 on "aarch64".
 struct CpuFeatures {
   std::string architecture;          ///< "x86-64", "aarch64", or "unknown"
   std::vector<std::string> features; ///< in the order above

@@ -1,8 +1,10 @@
-//===-- KvCache.cpp - Paged keys and values, shared between sequences -------------------------------------------------===//
+//===-- KvCache.cpp - Paged keys and values, shared between sequences
+//-------------------------------------------------===//
 //
-// A sequence of n tokens holds ceil(n / blockTokens) blocks. Positions below a sequence's length are never written again
-// while another sequence shares their block, so sharing whole blocks is free; a block that is shared and partly filled is
-// copied by whoever appends to it first (one memcpy, the block is opaque), after which the others may own theirs alone.
+// A sequence of n tokens holds ceil(n / blockTokens) blocks. Positions below a sequence's length are never written
+// again while another sequence shares their block, so sharing whole blocks is free; a block that is shared and partly
+// filled is copied by whoever appends to it first (one memcpy, the block is opaque), after which the others may own
+// theirs alone.
 //
 // The paging follows Kwon et al., "Efficient Memory Management for Large Language Model Serving with PagedAttention"
 // (SOSP 2023), section 4.

@@ -11,8 +11,8 @@
 
 namespace qopt {
 
-/// A sequence of a cache: its slot in the low 32 bits, and in the high 32 how often that slot was used before, so that an
-/// id that was freed is refused even after its slot serves another sequence. Never negative.
+/// A sequence of a cache: its slot in the low 32 bits, and in the high 32 how often that slot was used before, so that
+/// an id that was freed is refused even after its slot serves another sequence. Never negative.
 using SequenceId = int64_t;
 
 /// The measures of a cache. The layout of a block is the compiled model's own business.
@@ -24,8 +24,8 @@ struct KvCacheShape {
 };
 
 /// Keys and values of many sequences in blocks of `blockTokens` positions, reached through one row of a block table per
-/// sequence. Blocks are counted: a fork shares all of its parent's blocks, and only when one of them appends to a partly
-/// filled shared block is that one block copied. Not safe for use from several threads at once.
+/// sequence. Blocks are counted: a fork shares all of its parent's blocks, and only when one of them appends to a
+/// partly filled shared block is that one block copied. Not safe for use from several threads at once.
 class KvCache {
 public:
   /// Memory for all blocks is reserved here and occupied when a block is first written. Resource or usage error.
@@ -85,7 +85,7 @@ private:
   std::vector<Slot> slots;
   std::vector<int32_t> freeSlots;
   std::vector<int32_t> table;
-  std::vector<int32_t> references;    ///< per block that was ever used
+  std::vector<int32_t> references;     ///< per block that was ever used
   std::vector<int32_t> releasedBlocks; ///< used last, taken first: its memory is there already
   int64_t usedBlocks = 0;
 };

@@ -1,7 +1,8 @@
-//===-- Memory.cpp - Anonymous pages, small and huge -----------------------------------------------------------------===//
+//===-- Memory.cpp - Anonymous pages, small and huge
+//-----------------------------------------------------------------===//
 //
-// Huge pages need an aligned range: a larger range is mapped and its ends are given back, so that what remains is exactly
-// the aligned part and unmaps as one.
+// Huge pages need an aligned range: a larger range is mapped and its ends are given back, so that what remains is
+// exactly the aligned part and unmaps as one.
 //
 //===------------------------------------------------------------------------------------------------------------------===//
 #include "lib/Runtime/Memory.h"

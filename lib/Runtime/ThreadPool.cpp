@@ -1,13 +1,14 @@
-//===-- ThreadPool.cpp - SPMD workers and the barrier between dependent steps ----------------------------------------===//
+//===-- ThreadPool.cpp - SPMD workers and the barrier between dependent steps
+//----------------------------------------===//
 //
 // A compiled forward passes some hundred barriers per token, each a few tens of microseconds of work apart. A sleeping
-// partner costs a system call and a scheduler's delay, a spinning one costs its CPU. So a wait spins for about as long as
-// the work between two barriers takes, then sleeps; and where workers outnumber CPUs it sleeps at once, since the one
-// waited for may need this very CPU.
+// partner costs a system call and a scheduler's delay, a spinning one costs its CPU. So a wait spins for about as long
+// as the work between two barriers takes, then sleeps; and where workers outnumber CPUs it sleeps at once, since the
+// one waited for may need this very CPU.
 //
-// The sleep follows the pattern of Drepper, "Futexes are tricky": the sleeper counts itself before it asks the kernel to
-// compare the value; the waker changes the value before it reads the count. Both are sequentially consistent, so either
-// the waker sees the sleeper or the kernel sees the new value.
+// The sleep follows the pattern of Drepper, "Futexes are tricky": the sleeper counts itself before it asks the kernel
+// to compare the value; the waker changes the value before it reads the count. Both are sequentially consistent, so
+// either the waker sees the sleeper or the kernel sees the new value.
 //
 //===------------------------------------------------------------------------------------------------------------------===//
 #include "lib/Runtime/ThreadPool.h"

@@ -17,7 +17,8 @@ namespace qopt {
 /// outnumber usableCpus() it does not spin at all (docs/decisions/Waiting.md).
 inline constexpr int kSpinMicroseconds = 50;
 
-/// The spin time for `workers` threads on this machine now: kSpinMicroseconds, or 0 where they outnumber the usable CPUs.
+/// The spin time for `workers` threads on this machine now: kSpinMicroseconds, or 0 where they outnumber the usable
+/// CPUs.
 int spinMicrosecondsFor(int workers);
 
 /// A number that threads wait on until it changes: bounded spinning, then a futex.
@@ -34,8 +35,8 @@ private:
   std::atomic<uint32_t> sleepers{0};
 };
 
-/// A barrier for a fixed number of workers, used again and again, which also carries a decision to stop: once stop() was
-/// called, the barrier that is then completed, and each one after it, answers 1 to all of its workers alike.
+/// A barrier for a fixed number of workers, used again and again, which also carries a decision to stop: once stop()
+/// was called, the barrier that is then completed, and each one after it, answers 1 to all of its workers alike.
 class Barrier {
 public:
   Barrier(int workers, int spinMicroseconds) : workers(workers), spinMicroseconds(spinMicroseconds) {}
@@ -62,8 +63,8 @@ public:
 
   virtual ~WorkerPool() = default;
   virtual int workers() const = 0;
-  /// Calls work(argument, w) for each w in [0, workers()) concurrently, each on a thread that may block in a Barrier, and
-  /// returns when all have returned. What the workers wrote is seen after.
+  /// Calls work(argument, w) for each w in [0, workers()) concurrently, each on a thread that may block in a Barrier,
+  /// and returns when all have returned. What the workers wrote is seen after.
   virtual void run(Work work, void *argument) = 0;
 
   /// The same for a callable void(int worker).

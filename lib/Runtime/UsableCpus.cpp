@@ -1,8 +1,9 @@
-//===-- UsableCpus.cpp - Affinity and quota --------------------------------------------------------------------------===//
+//===-- UsableCpus.cpp - Affinity and quota
+//--------------------------------------------------------------------------===//
 //
-// A barrier that spins while its partner has no CPU to run on burns the very time that the partner waits for, and under a
-// quota it burns the quota. So the thread pool must know how many CPUs it really has: in a container that is rarely what
-// the machine has.
+// A barrier that spins while its partner has no CPU to run on burns the very time that the partner waits for, and under
+// a quota it burns the quota. So the thread pool must know how many CPUs it really has: in a container that is rarely
+// what the machine has.
 //
 // Sources: Linux's Documentation/admin-guide/cgroup-v2.rst (cpu.max), Documentation/scheduler/sched-bwc.rst
 // (cpu.cfs_quota_us), proc_pid_mountinfo(5), cgroups(7) for /proc/self/cgroup.
