@@ -1,8 +1,9 @@
-//===-- ArtifactReader.cpp - Opening an artifact -----------------------------------------------------------------------===//
+//===-- ArtifactReader.cpp - Opening an artifact
+//-----------------------------------------------------------------------===//
 //
 // Archive has checked the safetensors file as such: a header that parses, ranges inside of the file without holes and
-// overlaps. Here follows what makes it an artifact. The manifest is parsed before its digest can be compared (the digests
-// are found through the header), which is why it is parsed as input that nobody vouches for.
+// overlaps. Here follows what makes it an artifact. The manifest is parsed before its digest can be compared (the
+// digests are found through the header), which is why it is parsed as input that nobody vouches for.
 //
 //===------------------------------------------------------------------------------------------------------------------===//
 #include "lib/Artifact/ArtifactReader.h"
@@ -24,7 +25,7 @@ Result<std::shared_ptr<const ArtifactReader>> ArtifactReader::open(const std::st
     return archive.takeError();
   std::shared_ptr<ArtifactReader> reader(new ArtifactReader(std::move(*archive)));
   if (Status status = reader->read(); !status)
-    return status.takeError().in(path);
+    return status.takeError().in(escapeForMessage(path, 1000));
   return std::shared_ptr<const ArtifactReader>(std::move(reader));
 }
 
@@ -155,7 +156,8 @@ Error ArtifactReader::damagedPiece(uint64_t piece) const {
       names += (names.empty() ? "" : ", ") + escapeForMessage(tensor.name, 80);
     }
   return badInput("expected weights that match their checksum, but they are damaged",
-                  path() + ": bytes " + std::to_string(start) + " to " + std::to_string(end) + " (" + names + ")")
+                  escapeForMessage(path(), 1000) + ": bytes " + std::to_string(start) + " to " + std::to_string(end) +
+                      " (" + names + ")")
       .withNext(std::string(kTruncatedOrDamaged));
 }
 

@@ -16,9 +16,9 @@
 
 namespace qopt {
 
-/// A mapped artifact (docs/ArtifactFormat.md). What open() returns has been checked in all but the weights' bytes: every
-/// length, the order and alignment of tensors, padding, and the digests of header, code, tokenizer and of the digests
-/// themselves.
+/// A mapped artifact (docs/ArtifactFormat.md). What open() returns has been checked in all but the weights' bytes:
+/// every length, the order and alignment of tensors, padding, and the digests of header, code, tokenizer and of the
+/// digests themselves.
 class ArtifactReader {
 public:
   /// Bad input names the part that is damaged or breaks the format; resource error where the file cannot be read.
@@ -26,8 +26,8 @@ public:
 
   const std::string &path() const { return archive->path(); }
   const Manifest &manifest() const { return contents; }
-  /// A text of the file: "qopt.manifest", "qopt.ledger", "qopt.generation" or "tokenizer", each JSON; empty where the file
-  /// has none; nothing for any other key.
+  /// A text of the file: "qopt.manifest", "qopt.ledger", "qopt.generation" or "tokenizer", each JSON; empty where the
+  /// file has none; nothing for any other key.
   std::optional<std::string_view> text(std::string_view key) const;
   std::string_view tokenizer() const { return *text("tokenizer"); }
   /// The shared object of manifest().targets[target].
@@ -39,8 +39,8 @@ public:
   std::span<const std::byte> weights() const { return weightBytes; }
   std::span<const std::byte> fileBytes() const;
 
-  // The weights are checked in pieces of 1 MiB, in any order, by anyone: the runtime does it with all of its threads, and
-  // over a copy if it made one.
+  // The weights are checked in pieces of 1 MiB, in any order, by anyone: the runtime does it with all of its threads,
+  // and over a copy if it made one.
   uint64_t weightPieces() const { return checksums.size(); }
   std::span<const std::byte> weightPiece(uint64_t piece) const;
   bool pieceMatches(uint64_t piece, std::span<const std::byte> bytes) const;

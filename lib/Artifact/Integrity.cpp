@@ -1,4 +1,5 @@
-//===-- Integrity.cpp - The artifact's digests, as bytes -------------------------------------------------------------===//
+//===-- Integrity.cpp - The artifact's digests, as bytes
+//-------------------------------------------------------------===//
 //
 // The table stands last in the file so that it can be written after everything that it covers. It ends with its own
 // digest: a damaged table must be told apart from damaged contents.

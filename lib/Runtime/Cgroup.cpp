@@ -1,7 +1,8 @@
-//===-- Cgroup.cpp - Which control groups hold this process ----------------------------------------------------------===//
+//===-- Cgroup.cpp - Which control groups hold this process
+//----------------------------------------------------------===//
 //
-// A container sees limits that are not in the machine's own numbers: they lie in the cgroup file systems, in the folder of
-// the process's group and of each group above it.
+// A container sees limits that are not in the machine's own numbers: they lie in the cgroup file systems, in the folder
+// of the process's group and of each group above it.
 //
 // Sources: Linux's Documentation/admin-guide/cgroup-v2.rst, proc_pid_mountinfo(5), cgroups(7) for /proc/self/cgroup.
 //

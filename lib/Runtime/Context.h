@@ -16,7 +16,7 @@ struct ContextOptions {
   /// Workers of a pool of the context's own; 0: as many as usableCpus(). Ignored where `pool` is given.
   int threads = 0;
   /// Workers that the caller owns; may serve several contexts where its run() may be called from several threads.
-  std::shared_ptr<WorkerPool> pool;
+  std::shared_ptr<WorkerPool> pool = nullptr;
   /// Most tokens of one sequence; 0: the model's context. More than the model's context is an error.
   int64_t contextTokens = 0;
   /// Tokens that the KV cache holds over all sequences, rounded up to whole blocks; 0: one sequence of contextTokens.
@@ -35,9 +35,9 @@ struct Batch {
   /// of several may be mixed at will.
   std::span<const SequenceId> sequences;
   /// Indices into `tokens`, strictly ascending: the rows whose logits are wanted. May be empty (prefill).
-  std::span<const int32_t> rows;
-  std::span<float> logits; ///< out: [rows, vocabulary]
-  std::span<float> hidden; ///< out: [rows, hidden] final normed hidden states; empty: not wanted
+  std::span<const int32_t> rows = {};
+  std::span<float> logits = {}; ///< out: [rows, vocabulary]
+  std::span<float> hidden = {}; ///< out: [rows, hidden] final normed hidden states; empty: not wanted
 };
 
 enum class ForwardOutcome {

@@ -18,9 +18,8 @@
 namespace qopt {
 
 struct GenerateOptions {
-  int64_t maxTokens = 256; ///< most tokens to generate; 0: prefill only
-  std::vector<int32_t>
-      stopTokens; ///< generation ends with any of these (it is part of the result, not of the sequence)
+  int64_t maxTokens = 256;              ///< most tokens to generate; 0: prefill only
+  std::vector<int32_t> stopTokens = {}; ///< any of these ends it: part of the result, not of the sequence
 };
 
 enum class GenerateEnd {
@@ -55,8 +54,8 @@ Result<GenerateResult> generate(Context &context, SequenceId sequence, std::span
   std::vector<float> logits(context.model().manifest().model.vocabulary);
   auto lastRow = static_cast<int32_t>(prompt.size() - 1);
   Clock::time_point start = Clock::now();
-  Result<ForwardOutcome> outcome = context.forward(
-      {.tokens = prompt, .sequences = {&sequence, 1}, .rows = {&lastRow, 1}, .logits = logits, .hidden = {}});
+  Result<ForwardOutcome> outcome =
+      context.forward({.tokens = prompt, .sequences = {&sequence, 1}, .rows = {&lastRow, 1}, .logits = logits});
   Clock::time_point prefilled = Clock::now();
   result.prefillSeconds = seconds(prefilled - start);
   while (outcome) {
@@ -86,8 +85,8 @@ Result<GenerateResult> generate(Context &context, SequenceId sequence, std::span
       break;
     }
     int32_t row = 0;
-    outcome = context.forward(
-        {.tokens = {&token, 1}, .sequences = {&sequence, 1}, .rows = {&row, 1}, .logits = logits, .hidden = {}});
+    outcome =
+        context.forward({.tokens = {&token, 1}, .sequences = {&sequence, 1}, .rows = {&row, 1}, .logits = logits});
     ++result.decodeForwards;
   }
   if (!outcome)

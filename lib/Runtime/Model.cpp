@@ -56,7 +56,7 @@ Result<std::shared_ptr<const Model>> Model::open(const std::string &path, const 
   const ArtifactReader &file = **artifact;
   Result<size_t> target = chooseTarget(file.manifest().targets, hostCpu(), options.target);
   if (!target)
-    return target.takeError().in(path);
+    return target.takeError().in(escapeForMessage(path, 1000));
   Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(options.threads == 0 ? usableCpus() : options.threads);
   if (!pool)
     return pool.takeError();
@@ -66,10 +66,11 @@ Result<std::shared_ptr<const Model>> Model::open(const std::string &path, const 
   const ArtifactTarget &chosen = file.manifest().targets[*target];
   Result<CodeObject> code = CodeObject::load(file.code(*target));
   if (!code)
-    return code.takeError().in(path + ": " + chosen.tensor);
+    return code.takeError().in(escapeForMessage(path, 1000) + ": " + chosen.tensor);
   void *entry = code->find(file.manifest().entry);
   if (!entry)
-    return badInput("expected the code to define " + file.manifest().entry, path + ": " + chosen.tensor);
+    return badInput("expected the code to define " + file.manifest().entry,
+                    escapeForMessage(path, 1000) + ": " + chosen.tensor);
   auto forward = reinterpret_cast<QoptForwardFn>(entry);
   return std::shared_ptr<const Model>(
       new Model(std::move(*artifact), *target, std::move(*weights), std::move(*code), forward));

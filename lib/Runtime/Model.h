@@ -19,7 +19,7 @@ struct ModelOptions {
   Verify verify = Verify::Full;
   WeightPlacement weights = WeightPlacement::Auto;
   /// Name of the target whose code to run; empty: the first in the artifact that this processor can run.
-  std::string target;
+  std::string target = {};
   /// Workers that read and check the weights; 0: as many as usableCpus().
   int threads = 0;
 };

@@ -1,16 +1,19 @@
-//===-- Weights.cpp - Where a model's weights lie --------------------------------------------------------------------===//
+//===-- Weights.cpp - Where a model's weights lie
+//--------------------------------------------------------------------===//
 //
-// Decoding streams every weight once per token, so pages decide: with 4 KiB pages the address translation costs a fifth of
-// the bandwidth. Three states were measured (docs/decisions/WeightPlacement.md):
+// Decoding streams every weight once per token, so pages decide: with 4 KiB pages the address translation costs a fifth
+// of the bandwidth. Three states were measured (docs/decisions/WeightPlacement.md):
 //
-// - A mapped file whose pages the kernel holds in 2 MiB folios: it starts fastest and runs as fast as anything. The kernel
-//   (6.1 on XFS, 6.16 on ext4) makes such folios when a file is read for the first time through a mapping that asks for them.
+// - A mapped file whose pages the kernel holds in 2 MiB folios: it starts fastest and runs as fast as anything. The
+// kernel
+//   (6.1 on XFS, 6.16 on ext4) makes such folios when a file is read for the first time through a mapping that asks for
+//   them.
 // - A mapped file in small folios, as a fresh copy or an old kernel has it: fast to start, a quarter slower to run.
 // - A copy in anonymous 2 MiB pages: as fast as the first, some 0.1 ms per MiB later, and private to the process.
 //
-// So Auto asks for large folios, looks what it got, and copies only where that was not enough. The copy goes piece by piece:
-// copied, its checksum taken while it is in the processor's cache, the source's pages dropped from this process. So the
-// weights never count twice.
+// So Auto asks for large folios, looks what it got, and copies only where that was not enough. The copy goes piece by
+// piece: copied, its checksum taken while it is in the processor's cache, the source's pages dropped from this process.
+// So the weights never count twice.
 //
 //===------------------------------------------------------------------------------------------------------------------===//
 #include "lib/Runtime/Weights.h"
@@ -43,7 +46,8 @@ static std::span<const std::byte> wholePages(std::span<const std::byte> bytes) {
   auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   auto start = reinterpret_cast<uintptr_t>(bytes.data());
   uintptr_t first = (start + page - 1) / page * page, end = (start + bytes.size()) / page * page;
-  return end > first ? std::span(reinterpret_cast<const std::byte *>(first), end - first) : std::span<const std::byte>();
+  return end > first ? std::span(reinterpret_cast<const std::byte *>(first), end - first)
+                     : std::span<const std::byte>();
 }
 
 static void advise(std::span<const std::byte> bytes, int advice) {
@@ -103,7 +107,7 @@ static WeightPlacement choose(std::span<const std::byte> weights, WorkerPool &po
     keep.fetch_add(std::to_integer<unsigned>(weights[i * kHugePage + kHugePage / 2]), std::memory_order_relaxed);
   });
   return hugeMappedBytes(weights.data() + weights.size() / 2) >= weights.size() / 2 ? WeightPlacement::Mapped
-                                                                                   : WeightPlacement::HugePages;
+                                                                                    : WeightPlacement::HugePages;
 }
 
 Result<Weights> Weights::place(std::shared_ptr<const ArtifactReader> artifact, WeightPlacement placement, Verify verify,

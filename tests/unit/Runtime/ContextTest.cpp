@@ -58,8 +58,8 @@ std::vector<float> run(Context &context, SequenceId sequence, std::span<const in
   for (size_t i = 0; i < rows.size(); ++i)
     rows[i] = static_cast<int32_t>(i);
   std::vector<float> logits(tokens.size() * kVocabulary, -7);
-  Result<ForwardOutcome> outcome = context.forward(
-      {.tokens = tokens, .sequences = {&sequence, 1}, .rows = rows, .logits = logits, .hidden = {}});
+  Result<ForwardOutcome> outcome =
+      context.forward({.tokens = tokens, .sequences = {&sequence, 1}, .rows = rows, .logits = logits});
   EXPECT_TRUE(outcome) << outcome.error().format();
   EXPECT_EQ(*outcome, ForwardOutcome::Done);
   return logits;
@@ -72,7 +72,7 @@ TEST_F(ContextTest, SameBitsAtAnyThreadsAndChunks) {
   for (int threads : {1, 2, 4, 8})
     for (int64_t chunk : {1, 3, 4, 7, 50, 512}) {
       for (int64_t chunkRows : {int64_t(0), int64_t(2)}) {
-        auto one = context({.threads = threads, .pool = {}, .chunkTokens = chunk, .chunkRows = chunkRows});
+        auto one = context({.threads = threads, .chunkTokens = chunk, .chunkRows = chunkRows});
         EXPECT_EQ(one->workers(), threads);
         SequenceId sequence = *one->cache().createSequence();
         EXPECT_EQ(run(*one, sequence, tokens), expected) << threads << " threads, chunks of " << chunk;
@@ -84,7 +84,7 @@ TEST_F(ContextTest, SameBitsInSeveralCallsAndTokenByToken) {
   std::mt19937 random(2);
   std::vector<int32_t> tokens = randomTokens(random, 40);
   std::vector<float> expected = expectedRows(tokens), seen;
-  auto one = context({.threads = 2, .pool = {}});
+  auto one = context({.threads = 2});
   SequenceId sequence = *one->cache().createSequence();
   for (size_t at = 0, step = 1; at < tokens.size(); at += step, step = 1 + random() % 5) {
     size_t count = std::min(step, tokens.size() - at);
@@ -99,7 +99,7 @@ TEST_F(ContextTest, SameBitsInSeveralCallsAndTokenByToken) {
 TEST_F(ContextTest, SameBitsInABatchWithOthersAndThroughForks) {
   std::mt19937 random(3);
   for (int threads : {1, 2, 4, 8}) {
-    auto one = context({.threads = threads, .pool = {}, .cacheTokens = 2000, .chunkTokens = 16});
+    auto one = context({.threads = threads, .cacheTokens = 2000, .chunkTokens = 16});
     std::vector<std::pair<SequenceId, std::vector<int32_t>>> sequences;
     for (int i = 0; i < 3; ++i)
       sequences.push_back({*one->cache().createSequence(), {}});
@@ -131,7 +131,7 @@ TEST_F(ContextTest, SameBitsInABatchWithOthersAndThroughForks) {
       }
       std::vector<float> logits(rows.size() * kVocabulary);
       Result<ForwardOutcome> outcome =
-          one->forward({.tokens = tokens, .sequences = ids, .rows = rows, .logits = logits, .hidden = {}});
+          one->forward({.tokens = tokens, .sequences = ids, .rows = rows, .logits = logits});
       ASSERT_TRUE(outcome) << outcome.error().format();
       ASSERT_EQ(logits, expected) << "step " << step << " at " << threads << " threads";
     }
@@ -139,7 +139,7 @@ TEST_F(ContextTest, SameBitsInABatchWithOthersAndThroughForks) {
 }
 
 TEST_F(ContextTest, HiddenStatesFollowTheRows) {
-  auto one = context({.threads = 2, .pool = {}, .chunkTokens = 3});
+  auto one = context({.threads = 2, .chunkTokens = 3});
   SequenceId a = *one->cache().createSequence(), b = *one->cache().createSequence();
   std::vector<int32_t> tokens = {1, 2, 3, 4, 5, 6, 7}, all = {0, 1, 2, 3, 4, 5, 6}, some = {1, 5};
   std::vector<float> logits(7 * kVocabulary), allHidden(7 * kHidden), someHidden(2 * kHidden);
@@ -156,7 +156,7 @@ TEST_F(ContextTest, HiddenStatesFollowTheRows) {
 
 TEST_F(ContextTest, EveryWorkerRuns) {
   for (int threads : {1, 2, 4, 8}) {
-    auto one = context({.threads = threads, .pool = {}});
+    auto one = context({.threads = threads});
     std::vector<float> logits = run(*one, *one->cache().createSequence(), std::vector<int32_t>{kProbe});
     EXPECT_EQ(logits[0], threads) << "workers that entered the compiled code";
     EXPECT_EQ(logits[1], threads);
@@ -190,7 +190,7 @@ TEST_F(ContextTest, CallersPoolIsUsed) {
 TEST_F(ContextTest, AbortLeavesSequencesAsTheyWere) {
   std::mt19937 random(4);
   for (int threads : {1, 3}) {
-    auto one = context({.threads = threads, .pool = {}, .chunkTokens = 5});
+    auto one = context({.threads = threads, .chunkTokens = 5});
     std::vector<int32_t> tokens = randomTokens(random, 30);
     SequenceId sequence = *one->cache().createSequence();
     std::vector<float> first = run(*one, sequence, std::span(tokens).first(6));
@@ -219,7 +219,7 @@ TEST_F(ContextTest, AbortLeavesSequencesAsTheyWere) {
 }
 
 TEST_F(ContextTest, RefusesWhatDoesNotFit) {
-  auto one = context({.threads = 1, .pool = {}, .contextTokens = 20, .cacheTokens = 30});
+  auto one = context({.threads = 1, .contextTokens = 20, .cacheTokens = 30});
   SequenceId sequence = *one->cache().createSequence(), other = *one->cache().createSequence();
   std::vector<float> logits(2 * kVocabulary);
   auto refused = [&](Batch batch, ErrorClass expected, const char *text) {
@@ -230,7 +230,8 @@ TEST_F(ContextTest, RefusesWhatDoesNotFit) {
     EXPECT_EQ(*one->cache().length(sequence), 0);
     EXPECT_EQ(*one->cache().length(other), 0);
   };
-  std::vector<int32_t> two = {1, 2}, high = {1, kVocabulary}, negative = {-1}, tooMany(21, 3), full(16, 3), twice(40, 3);
+  std::vector<int32_t> two = {1, 2}, high = {1, kVocabulary}, negative = {-1}, tooMany(21, 3), full(16, 3),
+                       twice(40, 3);
   std::vector<int32_t> rows = {0, 1}, backwards = {1, 0}, beyond = {2}, same = {1, 1};
   std::span<const SequenceId> mine(&sequence, 1);
   refused({high, mine, {}, {}, {}}, ErrorClass::Usage, "token ids below 101");
@@ -281,8 +282,8 @@ TEST_F(ContextTest, SeveralContextsRunAtOnce) {
 }
 
 TEST_F(ContextTest, GeneratesUntilToldToStop) {
-  auto one = context({.threads = 2, .pool = {}, .cacheTokens = 1000});
-  auto greedy = [](std::span<float> logits) {
+  auto one = context({.threads = 2, .cacheTokens = 1000});
+  auto greedy = [](std::span<const float> logits) {
     return static_cast<int32_t>(std::max_element(logits.begin(), logits.end() - 1) - logits.begin()); // no probe
   };
   std::vector<int32_t> prompt = {3, 1, 4, 1, 5}, expected = prompt;
@@ -296,7 +297,7 @@ TEST_F(ContextTest, GeneratesUntilToldToStop) {
     told.push_back(token);
     return true;
   };
-  Result<GenerateResult> result = generate(*one, first, prompt, {.maxTokens = 10, .stopTokens = {}}, greedy, tell);
+  Result<GenerateResult> result = generate(*one, first, prompt, {.maxTokens = 10}, greedy, tell);
   ASSERT_TRUE(result) << result.error().format();
   EXPECT_EQ(result->tokens, made);
   EXPECT_EQ(told, made);
@@ -311,7 +312,7 @@ TEST_F(ContextTest, GeneratesUntilToldToStop) {
   EXPECT_EQ(result->tokens.back(), made[3]);
 
   SequenceId third = *one->cache().createSequence();
-  result = generate(*one, third, prompt, {.maxTokens = 1000, .stopTokens = {}}, greedy, tell);
+  result = generate(*one, third, prompt, {.maxTokens = 1000}, greedy, tell);
   ASSERT_TRUE(result);
   EXPECT_EQ(result->end, GenerateEnd::ContextFull);
   EXPECT_EQ(*one->cache().length(third), kContext);

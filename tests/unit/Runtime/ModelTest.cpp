@@ -11,12 +11,11 @@ using namespace qopt::fake;
 namespace {
 
 std::vector<float> firstLogits(const std::shared_ptr<const Model> &model, std::span<const int32_t> tokens) {
-  auto context = std::move(*Context::create(model, {.threads = 1, .pool = {}}));
+  auto context = std::move(*Context::create(model, {.threads = 1}));
   SequenceId sequence = *context->cache().createSequence();
   auto row = static_cast<int32_t>(tokens.size() - 1);
   std::vector<float> logits(kVocabulary);
-  EXPECT_TRUE(context->forward(
-      {.tokens = tokens, .sequences = {&sequence, 1}, .rows = {&row, 1}, .logits = logits, .hidden = {}}));
+  EXPECT_TRUE(context->forward({.tokens = tokens, .sequences = {&sequence, 1}, .rows = {&row, 1}, .logits = logits}));
   return logits;
 }
 
@@ -28,15 +27,15 @@ TEST(Model, RunsWithEveryPlacementAndVerification) {
   for (WeightPlacement placement : {WeightPlacement::Auto, WeightPlacement::Mapped, WeightPlacement::HugePages})
     for (Verify verify : {Verify::Full, Verify::None})
       for (int threads : {0, 1, 3}) {
-        Result<std::shared_ptr<const Model>> model = Model::open(
-            folder.file("m.qopt"), {.verify = verify, .weights = placement, .target = {}, .threads = threads});
+        Result<std::shared_ptr<const Model>> model =
+            Model::open(folder.file("m.qopt"), {.verify = verify, .weights = placement, .threads = threads});
         ASSERT_TRUE(model) << model.error().format();
         if (placement != WeightPlacement::Auto) {
           EXPECT_EQ((*model)->weightPlacement(), placement);
         }
         EXPECT_EQ(reinterpret_cast<uintptr_t>((*model)->weights()) % 64, 0u);
-        EXPECT_EQ(std::memcmp((*model)->weights(), (*model)->file().weights().data(), (*model)->file().weights().size()),
-                  0);
+        EXPECT_EQ(
+            std::memcmp((*model)->weights(), (*model)->file().weights().data(), (*model)->file().weights().size()), 0);
         EXPECT_EQ(firstLogits(*model, kTokens), expectedLogits(kTokens));
       }
 }
@@ -56,7 +55,7 @@ TEST(Model, DamagedWeightsAreFoundUnlessNotAskedFor) {
   writeFile(folder.file("bad.qopt"), bytes);
   for (WeightPlacement placement : {WeightPlacement::Auto, WeightPlacement::Mapped, WeightPlacement::HugePages}) {
     Result<std::shared_ptr<const Model>> model =
-        Model::open(folder.file("bad.qopt"), {.verify = Verify::Full, .weights = placement, .target = {}, .threads = 3});
+        Model::open(folder.file("bad.qopt"), {.verify = Verify::Full, .weights = placement, .threads = 3});
     ASSERT_FALSE(model);
     EXPECT_EQ(model.error().errorClass, ErrorClass::BadInput);
     EXPECT_NE(model.error().where.find("bytes " + std::to_string(second - 5)), std::string::npos)
@@ -148,7 +147,8 @@ TEST(Model, ManyModelsOneAfterTheOtherKeepTheirOwnCode) {
   };
   int before = descriptors();
   for (int round = 0; round < 5; ++round) {
-    auto model = std::move(*Model::open(folder.file("m.qopt"))), other = std::move(*Model::open(folder.file("constant.qopt")));
+    auto model = std::move(*Model::open(folder.file("m.qopt"))),
+         other = std::move(*Model::open(folder.file("constant.qopt")));
     EXPECT_EQ(firstLogits(model, kTokens), expectedLogits(kTokens));
     EXPECT_EQ(firstLogits(other, kTokens), std::vector<float>(kVocabulary, -1));
     model.reset();
@@ -162,13 +162,12 @@ TEST(Model, ContextKeepsItsModelAlive) {
   Folder folder;
   Parts().write(folder.file("m.qopt"));
   auto model = std::move(*Model::open(folder.file("m.qopt")));
-  auto context = std::move(*Context::create(model, {.threads = 2, .pool = {}}));
+  auto context = std::move(*Context::create(model, {.threads = 2}));
   model.reset();
   SequenceId sequence = *context->cache().createSequence();
   int32_t row = 4;
   std::vector<float> logits(kVocabulary);
-  ASSERT_TRUE(context->forward(
-      {.tokens = kTokens, .sequences = {&sequence, 1}, .rows = {&row, 1}, .logits = logits, .hidden = {}}));
+  ASSERT_TRUE(context->forward({.tokens = kTokens, .sequences = {&sequence, 1}, .rows = {&row, 1}, .logits = logits}));
   EXPECT_EQ(logits, expectedLogits(kTokens));
 }
 

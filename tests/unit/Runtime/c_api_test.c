@@ -53,10 +53,10 @@ int qopt_c_api_check(const char *path, const float *expected /* [kTokens, kVocab
   struct {
     uint64_t size;
     int32_t code;
-    char message[8];
-  } small = {sizeof small, 0, "xxxxxxx"};
+    char message[12];
+  } small = {sizeof small, 0, "xxxxxxxxxxx"};
   CHECK(qopt_model_open(NULL, NULL, &model, (qopt_error *)&small) == QOPT_USAGE);
-  CHECK(small.code == QOPT_USAGE && strlen(small.message) == 7);
+  CHECK(small.code == QOPT_USAGE && strlen(small.message) == 11);
 
   qopt_model_options model_options = {.size = sizeof model_options, .verify = 9};
   CHECK(qopt_model_open(path, &model_options, &model, &error) == QOPT_USAGE);

@@ -1,17 +1,26 @@
 /* A compiled model made by hand: exact integers in the place of a transformer, so that a test may compare bits.
  *
- * Two layers. Layer 0 keeps for each position a mix of token and position; layer 1 keeps a hash of layer 0's whole history
- * up to that position; the logits hash layer 1's whole history. So each logit depends on every earlier token, on their
- * order and positions, and on two layers being written before they are read. Work is claimed item by item.
+ * Two layers. Layer 0 keeps for each position a mix of token and position; layer 1 keeps a hash of layer 0's whole
+ * history up to that position; the logits hash layer 1's whole history. So each logit depends on every earlier token,
+ * on their order and positions, and on two layers being written before they are read. Work is claimed item by item.
  *
- * Measures, to which FakeModel.h's manifest must agree: vocabulary 101, hidden 8, block of 4 tokens and 64 bytes (layer 0's
- * four words, then layer 1's), arena 64 + 8 a token + 8 a row, counters 5. Weights: words[101] at 0, bytes[101] at 448.
+ * Measures, to which FakeModel.h's manifest must agree: vocabulary 101, hidden 8, block of 4 tokens and 64 bytes (layer
+ * 0's four words, then layer 1's), arena 64 + 8 a token + 8 a row, counters 5. Weights: words[101] at 0, bytes[101] at
+ * 448.
  *
- * A batch whose first token is 100 is a probe: logits [0] of row 0 is then the number of workers that came, [1] the number
- * that the runtime spoke of. */
+ * A batch whose first token is 100 is a probe: logits [0] of row 0 is then the number of workers that came, [1] the
+ * number that the runtime spoke of. */
 #include "lib/Runtime/CompiledAbi.h"
 
-enum { kVocabulary = 101, kHidden = 8, kBlockTokens = 4, kBlockBytes = 64, kBiasOffset = 448, kTile = 16, kProbe = 100 };
+enum {
+  kVocabulary = 101,
+  kHidden = 8,
+  kBlockTokens = 4,
+  kBlockBytes = 64,
+  kBiasOffset = 448,
+  kTile = 16,
+  kProbe = 100
+};
 
 static uint32_t mix(uint32_t hash, uint32_t value) {
   hash = (hash ^ value) * 0x9E3779B1u;
@@ -46,8 +55,7 @@ __attribute__((visibility("default"))) int32_t qopt_forward(const QoptForwardArg
 
   claim(args, 0);
   for (int64_t t; (t = claim(args, 1)) < args->num_tokens;)
-    *cell(args, args->sequences[t], args->positions[t], 0) =
-        mix(words[args->tokens[t]], (uint32_t)args->positions[t]);
+    *cell(args, args->sequences[t], args->positions[t], 0) = mix(words[args->tokens[t]], (uint32_t)args->positions[t]);
   if (args->barrier(args->pool, worker))
     return 1;
   for (int64_t t; (t = claim(args, 2)) < args->num_tokens;)
