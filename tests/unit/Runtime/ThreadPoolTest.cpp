@@ -84,7 +84,10 @@ TEST(ThreadPool, SeveralCallersTakeTurns) {
   int total = 0; // guarded by the pool's turns: worker 1 alone adds
   auto caller = [&] {
     for (int i = 0; i < 200; ++i)
-      pool->runEach([&](int worker) { total += worker == 1; });
+      pool->runEach([&](int worker) {
+        if (worker == 1)
+          ++total;
+      });
   };
   std::thread first(caller), second(caller);
   first.join();
