@@ -6,6 +6,7 @@
 namespace qopt {
 
 int importMain(int argc, char **argv);
+int compileMain(int argc, char **argv);
 
 } // namespace qopt
 

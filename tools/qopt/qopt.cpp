@@ -16,6 +16,7 @@ struct Subcommand {
 
 static constexpr Subcommand subcommands[] = {
     {"import", qopt::importMain},
+    {"compile", qopt::compileMain},
 };
 
 int main(int argc, char **argv) {
