@@ -42,6 +42,8 @@ struct OutputFile::State {
     bool started = file >= 0;
     close();
     Error error = resourceError(std::string(action) + ": " + std::strerror(code), escapeForMessage(path, 1000));
+    if (code == ENOENT || code == ENOTDIR || code == EISDIR)
+      error.errorClass = ErrorClass::Usage;
     error.outcome = regular   ? "no output was left behind; a file that had this name before is unchanged"
                     : started ? "the output is incomplete"
                               : "nothing was written";
