@@ -1,3 +1,4 @@
+// Mapping by mmap; only regular files, so that the size is known and nothing waits.
 #include "lib/Archive/MappedFile.h"
 
 #include <cerrno>

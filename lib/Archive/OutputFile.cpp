@@ -1,3 +1,5 @@
+// Temporary file, fsync, rename, fsync of the directory. The directory stays open from start to end, so that neither a
+// change of the working directory nor a renamed parent separates the temporary file from its place.
 #include "lib/Archive/OutputFile.h"
 
 #include "lib/Archive/TemporaryFiles.h"

@@ -1,3 +1,4 @@
+// The one table of names and block sizes; see the header.
 #include "lib/Numerics/ElementFormat.h"
 
 #include <cstddef>
