@@ -1,0 +1,50 @@
+#ifndef QOPT_DIALECTS_KERNEL_ATTRIBUTES_TD
+#define QOPT_DIALECTS_KERNEL_ATTRIBUTES_TD
+
+include "dialects/Kernel/Dialect.td"
+include "dialects/Kernel/Interfaces.td"
+
+class Kernel_Attr<string name, string attrMnemonic, list<Trait> traits = []> : AttrDef<Kernel_Dialect, name, traits> {
+  let mnemonic = attrMnemonic;
+}
+
+def Kernel_PanelCode : I32EnumAttr<"PanelCode", "what a panel stores for each element", [
+    I32EnumAttrCase<"U4", 0, "u4">, I32EnumAttrCase<"U8", 1, "u8">, I32EnumAttrCase<"F32", 2, "f32">,
+    I32EnumAttrCase<"F16", 3, "f16">, I32EnumAttrCase<"BF16", 4, "bf16">]> {
+  let cppNamespace = "::qopt::kernel";
+  let genSpecializedAttr = 0;
+}
+
+def Kernel_PanelAttr : Kernel_Attr<"Panel", "panel", [DeclareAttrInterfaceMethods<Kernel_LayoutAttrInterface>]> {
+  let summary = "16 outputs side by side, inputs ascending, scales inline: one stream for each tile";
+  let description = [{
+    The layout of lib/Numerics/Panel.h. `dot` adjacent inputs of an output lie together, for an instruction that multiplies
+    and adds so many at once. After the codes of each `group` inputs (0: all) come 16 scales and, with `zeroPoints`, 16
+    zero points.
+
+    ```mlir
+    #kernel.panel<code = u4, dot = 4, group = 64, scale = f16>
+    #kernel.panel<code = f32, dot = 1>
+    ```
+  }];
+  let parameters = (ins EnumParameter<Kernel_PanelCode>:$code, "int64_t":$dot,
+    DefaultValuedParameter<"int64_t", "0">:$group, OptionalParameter<"::mlir::Type">:$scale,
+    DefaultValuedParameter<"bool", "false">:$zeroPoints);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    static constexpr int64_t kOutputs = 16;
+    bool isQuantized() const { return getScale() != nullptr; }
+    /// Inputs that one block of codes covers for all outputs of the panel.
+    int64_t getBlockDepth() const;
+    int64_t getBlockBytes() const;
+    /// The group as a number of inputs, for a matrix with so many inputs.
+    int64_t getGroupSize(int64_t inputs) const { return getGroup() ? getGroup() : inputs; }
+    /// Bytes of one group: codes, scales, zero points.
+    int64_t getGroupBytes(int64_t inputs) const;
+    /// Bytes of the codes of one group.
+    int64_t getGroupCodeBytes(int64_t inputs) const;
+  }];
+}
+
+#endif // QOPT_DIALECTS_KERNEL_ATTRIBUTES_TD

@@ -1,0 +1,107 @@
+// The kernel dialect: registration and layout attributes. Ops are in Ops.cpp.
+#include "dialects/Kernel/Dialect.h"
+
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace qopt::kernel;
+
+#include "dialects/Kernel/Dialect.cpp.inc"
+#include "dialects/Kernel/Enums.cpp.inc"
+#include "dialects/Kernel/Interfaces.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Kernel/Attributes.cpp.inc"
+
+void KernelDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/Kernel/Attributes.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Kernel/Ops.cpp.inc"
+      >();
+}
+
+//===----------------------------------------------------------------------===//
+// Panels
+//===----------------------------------------------------------------------===//
+
+static unsigned codeBits(PanelCode code) {
+  switch (code) {
+  case PanelCode::U4:
+    return 4;
+  case PanelCode::U8:
+    return 8;
+  case PanelCode::F32:
+    return 32;
+  case PanelCode::F16:
+  case PanelCode::BF16:
+    return 16;
+  }
+  llvm_unreachable("a panel code without bits");
+}
+
+LogicalResult PanelAttr::verify(function_ref<InFlightDiagnostic()> emitError, PanelCode code, int64_t dot, int64_t group,
+                                Type scale, bool zeroPoints) {
+  bool quantized = code == PanelCode::U4 || code == PanelCode::U8;
+  bool dotFits = quantized ? dot == 1 || dot == 2 || dot == 4 : code == PanelCode::BF16 ? dot == 2 : dot == 1;
+  if (!dotFits) // panel_c1
+    return emitError() << "expected a dot of 1, 2 or 4 for codes, 2 for bf16 and 1 for f32 and f16, but got " << dot;
+  if (quantized != (scale != nullptr)) // panel_c2
+    return emitError() << "expected scales for codes, and for nothing else";
+  if (scale && !scale.isF16() && !scale.isBF16() && !scale.isF32()) // panel_c3
+    return emitError() << "expected scales of f16, bf16 or f32, but got " << scale;
+  if (!quantized && (group != 0 || zeroPoints)) // panel_c4
+    return emitError() << "expected a group and zero points for codes only";
+  if (group < 0) // panel_c5
+    return emitError() << "expected a group of at least 1, or 0 for all inputs, but got " << group;
+  int64_t depth = code == PanelCode::U4 ? 8 : dot;
+  if (group % depth != 0) // panel_c6
+    return emitError() << "expected a group that blocks of " << depth << " inputs divide, but got " << group;
+  return success();
+}
+
+int64_t PanelAttr::getBlockDepth() const { return getCode() == PanelCode::U4 ? 8 : getDot(); }
+int64_t PanelAttr::getBlockBytes() const { return kOutputs * getBlockDepth() * codeBits(getCode()) / 8; }
+
+int64_t PanelAttr::getGroupCodeBytes(int64_t inputs) const {
+  return getGroupSize(inputs) / getBlockDepth() * getBlockBytes();
+}
+
+int64_t PanelAttr::getGroupBytes(int64_t inputs) const {
+  int64_t bytes = getGroupCodeBytes(inputs);
+  if (isQuantized())
+    bytes += kOutputs * (getScale().getIntOrFloatBitWidth() / 8 + (getZeroPoints() ? 1 : 0));
+  return bytes;
+}
+
+int64_t PanelAttr::getTileOutputs() const { return kOutputs; }
+
+int64_t PanelAttr::getTileBytes(int64_t inputs) const { return inputs / getGroupSize(inputs) * getGroupBytes(inputs); }
+
+unsigned PanelAttr::getCodeBits() const { return codeBits(getCode()); }
+
+int64_t PanelAttr::getBitOffset(int64_t inputs, int64_t outputInTile, int64_t input) const {
+  int64_t group = input / getGroupSize(inputs), inGroup = input % getGroupSize(inputs);
+  int64_t block = inGroup / getBlockDepth(), inBlock = inGroup % getBlockDepth();
+  int64_t bits = codeBits(getCode()), laneBits = getBlockDepth() * bits;
+  int64_t start = 8 * (group * getGroupBytes(inputs) + block * getBlockBytes()) + outputInTile * laneBits;
+  if (getCode() != PanelCode::U4)
+    return start + inBlock * bits;
+  // A shift of the lane by 4·step leaves the step's `dot` codes at equal distances.
+  int64_t steps = 8 / getDot(), step = inBlock / getDot(), element = inBlock % getDot();
+  return start + 4 * (element * steps + step);
+}
+
+LogicalResult PanelAttr::verifyShape(function_ref<InFlightDiagnostic()> emitError, int64_t outputs,
+                                     int64_t inputs) const {
+  if (outputs <= 0 || inputs <= 0)
+    return emitError() << "expected a matrix, but got " << outputs << "x" << inputs;
+  if (inputs % getGroupSize(inputs) != 0)
+    return emitError() << "expected a group that divides " << inputs << " inputs, but got " << getGroup();
+  if (getGroupSize(inputs) % getBlockDepth() != 0)
+    return emitError() << "expected inputs that blocks of " << getBlockDepth() << " divide, but got " << inputs;
+  return success();
+}

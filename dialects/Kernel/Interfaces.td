@@ -1,0 +1,23 @@
+#ifndef QOPT_DIALECTS_KERNEL_INTERFACES_TD
+#define QOPT_DIALECTS_KERNEL_INTERFACES_TD
+
+include "mlir/IR/OpBase.td"
+
+def Kernel_LayoutAttrInterface : AttrInterface<"LayoutAttrInterface"> {
+  let description = [{
+    How a matrix [outputs, inputs] lies in memory: in tiles of consecutive outputs, each one contiguous stream of bytes.
+  }];
+  let cppNamespace = "::qopt::kernel";
+  let methods = [
+    InterfaceMethod<"outputs in a tile", "int64_t", "getTileOutputs">,
+    InterfaceMethod<"bytes of a tile of a matrix with so many inputs", "int64_t", "getTileBytes", (ins "int64_t":$inputs)>,
+    InterfaceMethod<"bit offset of an element's code within its tile", "int64_t", "getBitOffset",
+                    (ins "int64_t":$inputs, "int64_t":$outputInTile, "int64_t":$input)>,
+    InterfaceMethod<"bits of a code", "unsigned", "getCodeBits">,
+    InterfaceMethod<"refuse, with a reason, a matrix that the layout cannot hold", "::mlir::LogicalResult",
+                    "verifyShape", (ins "::llvm::function_ref<::mlir::InFlightDiagnostic()>":$emitError,
+                                        "int64_t":$outputs, "int64_t":$inputs)>,
+  ];
+}
+
+#endif // QOPT_DIALECTS_KERNEL_INTERFACES_TD

@@ -1,0 +1,24 @@
+#ifndef QOPT_DIALECTS_LOWBIT_DIALECT_TD
+#define QOPT_DIALECTS_LOWBIT_DIALECT_TD
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/OpBase.td"
+
+def LowBit_Dialect : Dialect {
+  let name = "lowbit";
+  let cppNamespace = "::qopt::lowbit";
+  let summary = "Quantized tensors whose scales and zero points are values";
+  let description = [{
+    Upstream's `quant` types carry scales as attributes: right for a convolution, not for a model with a scale for every
+    64 weights. Here codes, scales and zero points are three tensors, and the scheme is an attribute with separate
+    fields for weights, activations and accumulation.
+
+    Codes are unsigned: with b bits, u in [0, 2^b − 1], and the value is scale · (u − zero). A symmetric scheme has
+    zero = 2^(b−1) and stores none.
+  }];
+  let dependentDialects = ["::qopt::kernel::KernelDialect", "::qopt::transformer::TransformerDialect"];
+  let useDefaultAttributePrinterParser = 1;
+}
+
+#endif // QOPT_DIALECTS_LOWBIT_DIALECT_TD

@@ -1,0 +1,215 @@
+#ifndef QOPT_DIALECTS_LOWBIT_OPS_TD
+#define QOPT_DIALECTS_LOWBIT_OPS_TD
+
+include "dialects/Kernel/Interfaces.td"
+include "dialects/LowBit/Attributes.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+class LowBit_Op<string mnemonic, list<Trait> traits = []> : Op<LowBit_Dialect, mnemonic, traits>;
+
+def LowBit_Activations : 2DTensorOf<[F32]>;
+def LowBit_Codes : 2DTensorOf<[I<2>, I<3>, I<4>, I<5>, I<6>, I<7>, I8]>;
+def LowBit_Scales : 2DTensorOf<[F16, BF16, F32]>;
+def LowBit_ZeroPoints : 2DTensorOf<[I8]>;
+def LowBit_Bias : 1DTensorOf<[F32, F16, BF16]>;
+def LowBit_Payload : 2DTensorOf<[I8, BF16, F32]>;
+def LowBit_Sums : 2DTensorOf<[I32, F32]>;
+def LowBit_Packed : 2DTensorOf<[I8]>;
+
+//===----------------------------------------------------------------------===//
+// Weights
+//===----------------------------------------------------------------------===//
+
+def LowBit_QuantizeOp : LowBit_Op<"quantize", [Pure]> {
+  let summary = "round a weight to the nearest codes of a scheme";
+  let description = [{
+    weight: [outputs, inputs]; codes: [outputs, inputs]; scales and zero_points: [outputs, groups]. The formulas are in
+    lib/Numerics/RoundToNearest.h.
+
+    ```mlir
+    func.func @f(%w: tensor<8x64xf32>) -> tensor<8x64xi4> {
+      %codes, %scales = lowbit.quantize %w <bits = 4, symmetric = true, group = 32, scale = f16>
+          : tensor<8x64xf32> -> tensor<8x64xi4>, tensor<8x2xf16>
+      return %codes : tensor<8x64xi4>
+    }
+    ```
+  }];
+  let arguments = (ins LowBit_Activations:$weight, LowBit_WeightsAttr:$scheme);
+  let results = (outs LowBit_Codes:$codes, LowBit_Scales:$scales, Optional<LowBit_ZeroPoints>:$zero_points);
+  let assemblyFormat = [{
+    $weight $scheme attr-dict `:` type($weight) `->` type($codes) `,` type($scales) (`,` type($zero_points)^)?
+  }];
+  let hasVerifier = 1;
+}
+
+def LowBit_DequantizeOp : LowBit_Op<"dequantize", [Pure]> {
+  let summary = "the values that codes, scales and zero points stand for";
+  let description = [{
+    scale · (code − zero), in f32.
+
+    ```mlir
+    func.func @f(%codes: tensor<8x64xi4>, %scales: tensor<8x2xf16>) -> tensor<8x64xf32> {
+      %0 = lowbit.dequantize %codes, %scales <bits = 4, symmetric = true, group = 32, scale = f16>
+          : (tensor<8x64xi4>, tensor<8x2xf16>) -> tensor<8x64xf32>
+      return %0 : tensor<8x64xf32>
+    }
+    ```
+  }];
+  let arguments = (ins LowBit_Codes:$codes, LowBit_Scales:$scales, Optional<LowBit_ZeroPoints>:$zero_points,
+                       LowBit_WeightsAttr:$scheme);
+  let results = (outs LowBit_Activations:$weight);
+  let assemblyFormat = [{
+    $codes `,` $scales (`zeros` $zero_points^)? $scheme attr-dict `:` functional-type(operands, $weight)
+  }];
+  let hasVerifier = 1;
+}
+
+def LowBit_PackOp : LowBit_Op<"pack", [Pure, AttrSizedOperandSegments]> {
+  let summary = "lay a weight out as a kernel reads it";
+  let description = [{
+    weight: codes, or an unquantized matrix [outputs, inputs]. result: [tiles, bytes of a tile] of the layout.
+
+    ```mlir
+    func.func @f(%codes: tensor<32x64xi4>, %scales: tensor<32x1xf16>) -> tensor<2x544xi8> {
+      %0 = lowbit.pack %codes scales %scales #kernel.panel<code = u4, dot = 4, group = 64, scale = f16>
+          : (tensor<32x64xi4>, tensor<32x1xf16>) -> tensor<2x544xi8>
+      return %0 : tensor<2x544xi8>
+    }
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$weight, Optional<LowBit_Scales>:$scales,
+                       Optional<LowBit_ZeroPoints>:$zero_points, Kernel_LayoutAttrInterface:$layout);
+  let results = (outs LowBit_Packed:$packed);
+  let assemblyFormat = [{
+    $weight (`scales` $scales^)? (`zeros` $zero_points^)? $layout attr-dict `:` functional-type(operands, $packed)
+  }];
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// The quantized graph
+//===----------------------------------------------------------------------===//
+
+def LowBit_LinearOp : LowBit_Op<"linear", [Pure, AttrSizedOperandSegments]> {
+  let summary = "x · dequantize(codes, scales, zeros)ᵀ + bias, with x as the scheme sees it";
+  let description = [{
+    input: [tokens, inputs]. i8 activations: products of codes are summed exactly within a group, then multiplied by both
+    scales in f32. bf16: input rounded to bf16, products with (code − zero) summed in f32 within a group, then the scale.
+
+    ```mlir
+    func.func @f(%x: tensor<?x64xf32>, %codes: tensor<32x64xi4>, %scales: tensor<32x1xf16>) -> tensor<?x32xf32> {
+      %0 = lowbit.linear %x, %codes, %scales
+          <weights = <bits = 4, symmetric = true, group = 64, scale = f16>, activations = <kind = i8>, accumulation = i32>
+          : (tensor<?x64xf32>, tensor<32x64xi4>, tensor<32x1xf16>) -> tensor<?x32xf32>
+      return %0 : tensor<?x32xf32>
+    }
+    ```
+  }];
+  let arguments = (ins LowBit_Activations:$input, LowBit_Codes:$codes, LowBit_Scales:$scales,
+                       Optional<LowBit_ZeroPoints>:$zero_points, Optional<LowBit_Bias>:$bias,
+                       LowBit_SchemeAttr:$scheme);
+  let results = (outs LowBit_Activations:$result);
+  let assemblyFormat = [{
+    $input `,` $codes `,` $scales (`zeros` $zero_points^)? (`bias` $bias^)? $scheme attr-dict `:`
+    functional-type(operands, $result)
+  }];
+  let hasVerifier = 1;
+}
+
+def LowBit_EmbeddingOp : LowBit_Op<"embedding", [Pure]> {
+  let summary = "dequantized rows of a table, one for each token";
+  let description = [{
+    ```mlir
+    func.func @f(%t: tensor<?xi32>, %codes: tensor<32x64xi8>, %scales: tensor<32x2xf16>) -> tensor<?x64xf32> {
+      %0 = lowbit.embedding %t, %codes, %scales <bits = 8, symmetric = true, group = 32, scale = f16>
+          : (tensor<?xi32>, tensor<32x64xi8>, tensor<32x2xf16>) -> tensor<?x64xf32>
+      return %0 : tensor<?x64xf32>
+    }
+    ```
+  }];
+  let arguments = (ins 1DTensorOf<[I32]>:$tokens, LowBit_Codes:$codes, LowBit_Scales:$scales,
+                       Optional<LowBit_ZeroPoints>:$zero_points, LowBit_WeightsAttr:$scheme);
+  let results = (outs LowBit_Activations:$result);
+  let assemblyFormat = [{
+    $tokens `,` $codes `,` $scales (`zeros` $zero_points^)? $scheme attr-dict `:` functional-type(operands, $result)
+  }];
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// With layouts: what kernels are made of
+//===----------------------------------------------------------------------===//
+
+def LowBit_EncodeOp : LowBit_Op<"encode", [Pure, AttrSizedResultSegments]> {
+  let summary = "activations as a matmul reads them: codes, scales, and sums over groups";
+  let description = [{
+    i8: payload [tokens, inputs] codes, scales [tokens, 1 or inputs/group], and, where `sums` is not 0, the sums of the codes
+    of each `sums` inputs [tokens, inputs/sums] in i32. bf16: payload rounded to nearest even, sums of the rounded values
+    in f32. A matmul multiplies sums by zero points, so that it can work on unsigned codes. lib/Numerics/Activations.h has
+    the formulas.
+
+    ```mlir
+    func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xi8> {
+      %0, %1, %2 = lowbit.encode %x <kind = i8> sums 32
+          : tensor<?x64xf32> -> tensor<?x64xi8> scales tensor<?x1xf32> sums tensor<?x2xi32>
+      return %0 : tensor<?x64xi8>
+    }
+    ```
+  }];
+  let arguments = (ins LowBit_Activations:$input, LowBit_ActivationsAttr:$activations,
+                       DefaultValuedAttr<I64Attr, "0">:$sums_group);
+  let results = (outs LowBit_Payload:$payload, Optional<2DTensorOf<[F32]>>:$scales, Optional<LowBit_Sums>:$sums);
+  let assemblyFormat = [{
+    $input $activations (`sums` $sums_group^)? attr-dict `:` type($input) `->` type($payload)
+    (`scales` type($scales)^)? (`sums` type($sums)^)?
+  }];
+  let hasVerifier = 1;
+}
+
+def LowBit_MatmulOp : LowBit_Op<"matmul", [Pure, AttrSizedOperandSegments]> {
+  let summary = "encoded activations times a packed weight";
+  let description = [{
+    payload: [tokens, inputs]; weight: [tiles, bytes] of the layout; result: [tokens, outputs].
+
+    ```mlir
+    func.func @f(%x: tensor<?x64xi8>, %s: tensor<?x1xf32>, %z: tensor<?x1xi32>, %w: tensor<2x544xi8>)
+        -> tensor<?x32xf32> {
+      %0 = lowbit.matmul %x scales %s sums %z, %w #kernel.panel<code = u4, dot = 4, group = 64, scale = f16>
+          : (tensor<?x64xi8>, tensor<?x1xf32>, tensor<?x1xi32>, tensor<2x544xi8>) -> tensor<?x32xf32>
+      return %0 : tensor<?x32xf32>
+    }
+    ```
+  }];
+  let arguments = (ins LowBit_Payload:$payload, Optional<2DTensorOf<[F32]>>:$scales, Optional<LowBit_Sums>:$sums,
+                       LowBit_Packed:$weight, Optional<LowBit_Bias>:$bias, Kernel_LayoutAttrInterface:$layout);
+  let results = (outs LowBit_Activations:$result);
+  let assemblyFormat = [{
+    $payload (`scales` $scales^)? (`sums` $sums^)? `,` $weight (`bias` $bias^)? $layout attr-dict `:`
+    functional-type(operands, $result)
+  }];
+  let hasVerifier = 1;
+}
+
+def LowBit_GatherOp : LowBit_Op<"gather", [Pure]> {
+  let summary = "rows of a packed table, one for each token";
+  let description = [{
+    So that a tied embedding is stored once, in the layout that the output head reads.
+
+    ```mlir
+    func.func @f(%t: tensor<?xi32>, %table: tensor<2x544xi8>) -> tensor<?x64xf32> {
+      %0 = lowbit.gather %t, %table rows 32 #kernel.panel<code = u4, dot = 4, group = 64, scale = f16>
+          : (tensor<?xi32>, tensor<2x544xi8>) -> tensor<?x64xf32>
+      return %0 : tensor<?x64xf32>
+    }
+    ```
+  }];
+  let arguments = (ins 1DTensorOf<[I32]>:$tokens, LowBit_Packed:$table, I64Attr:$rows,
+                       Kernel_LayoutAttrInterface:$layout);
+  let results = (outs LowBit_Activations:$result);
+  let assemblyFormat = [{
+    $tokens `,` $table `rows` $rows $layout attr-dict `:` functional-type(operands, $result)
+  }];
+  let hasVerifier = 1;
+}
+
+#endif // QOPT_DIALECTS_LOWBIT_OPS_TD

@@ -1,0 +1,18 @@
+// Everything that a tool or a plugin's host knows by name.
+#include "passes/Pipelines/Registration.h"
+
+#include "dialects/Kernel/Dialect.h"
+#include "dialects/LowBit/Dialect.h"
+#include "dialects/Transformer/Dialect.h"
+
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/InitAllPasses.h"
+
+void qopt::registerDialects(mlir::DialectRegistry &registry) {
+  mlir::registerAllDialects(registry);
+  mlir::registerAllExtensions(registry);
+  registry.insert<transformer::TransformerDialect, lowbit::LowBitDialect, kernel::KernelDialect>();
+}
+
+void qopt::registerPasses() { mlir::registerAllPasses(); }
