@@ -2,11 +2,10 @@
 // the steps of the Hugging Face tokenizer that it stands for. See TokenizerLoaders.h.
 #include "lib/Runtime/Text/TokenizerLoaders.h"
 
-#include "lib/Support/Error.h"
+#include "lib/Runtime/Text/TokenTable.h"
 
 #include <algorithm>
 #include <limits>
-#include <unordered_map>
 
 namespace qopt {
 namespace {
@@ -95,10 +94,12 @@ static Status readTokenTypes(const GgufTokenizerMetadata &metadata, TokenizerSpe
 }
 
 static Status readMerges(const GgufTokenizerMetadata &metadata, TokenizerSpec &spec) {
-  std::unordered_map<std::string_view, int32_t> ids;
-  ids.reserve(spec.tokens.size());
+  TokenTable ids(spec.tokens);
   for (size_t id = 0; id < spec.tokens.size(); ++id)
-    ids.emplace(spec.tokens[id], static_cast<int32_t>(id));
+    if (const int32_t other = ids.insert(static_cast<int32_t>(id)); other >= 0)
+      return badInput("duplicate token '" + escapeForMessage(spec.tokens[id]) + "' with ids " + std::to_string(other) +
+                          " and " + std::to_string(id),
+                      "tokenizer.ggml.tokens");
   spec.merges.reserve(metadata.merges.size());
   for (size_t i = 0; i < metadata.merges.size(); ++i) {
     const std::string_view line = metadata.merges[i];
@@ -110,10 +111,9 @@ static Status readMerges(const GgufTokenizerMetadata &metadata, TokenizerSpec &s
     int32_t parts[2];
     const std::string_view texts[2] = {line.substr(0, space), line.substr(space + 1)};
     for (int side = 0; side < 2; ++side) {
-      const auto found = ids.find(texts[side]);
-      if (found == ids.end())
+      parts[side] = ids.find(texts[side]);
+      if (parts[side] < 0)
         return badInput("merge of '" + escapeForMessage(texts[side]) + "', which is not in the vocabulary", where);
-      parts[side] = found->second;
     }
     spec.merges.emplace_back(parts[0], parts[1]);
   }

@@ -2,10 +2,11 @@
 #include "lib/Runtime/Text/TokenizerSpec.h"
 
 #include "lib/Runtime/Text/StrictJson.h"
+#include "lib/Runtime/Text/TokenTable.h"
 #include "lib/Runtime/Text/Utf8.h"
 
+#include <algorithm>
 #include <limits>
-#include <unordered_map>
 #include <unordered_set>
 
 namespace qopt {
@@ -75,16 +76,14 @@ Result<std::vector<int32_t>> TokenizerSpec::validate() const {
   if (tokens.empty() || tokens.size() > maxTokens)
     return badInput("expected 1 to " + std::to_string(maxTokens) + " tokens, but got " + std::to_string(tokens.size()),
                     "tokenizer vocabulary");
-  std::unordered_map<std::string_view, int32_t> ids;
-  ids.reserve(tokens.size());
+  TokenTable ids(tokens);
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (!isValidUtf8(tokens[i]))
       return badInput("expected UTF-8, but token " + std::to_string(i) + " is '" + escapeForMessage(tokens[i]) + "'",
                       "tokenizer vocabulary");
-    const auto [other, fresh] = ids.emplace(tokens[i], static_cast<int32_t>(i));
-    if (!fresh)
-      return badInput("duplicate token '" + escapeForMessage(tokens[i]) + "' with ids " +
-                          std::to_string(other->second) + " and " + std::to_string(i),
+    if (const int32_t other = ids.insert(static_cast<int32_t>(i)); other >= 0)
+      return badInput("duplicate token '" + escapeForMessage(tokens[i]) + "' with ids " + std::to_string(other) +
+                          " and " + std::to_string(i),
                       "tokenizer vocabulary");
   }
   if (Status status = checkIds(*this); !status)
@@ -94,31 +93,34 @@ Result<std::vector<int32_t>> TokenizerSpec::validate() const {
 
   std::vector<int32_t> results;
   results.reserve(merges.size());
-  std::unordered_set<uint64_t> seen;
-  seen.reserve(merges.size());
   std::string joined;
   for (size_t i = 0; i < merges.size(); ++i) {
     const auto [left, right] = merges[i];
-    const std::string where = "tokenizer merge " + std::to_string(i);
+    auto where = [&] { return "tokenizer merge " + std::to_string(i); };
     if (left < 0 || right < 0 || static_cast<size_t>(left) >= tokens.size() ||
         static_cast<size_t>(right) >= tokens.size())
       return badInput("expected two token ids below " + std::to_string(tokens.size()) + ", but got " +
                           std::to_string(left) + " and " + std::to_string(right),
-                      where);
+                      where());
     joined = tokens[left];
     joined += tokens[right];
-    const auto result = ids.find(joined);
-    if (result == ids.end())
+    const int32_t result = ids.find(joined);
+    if (result < 0)
       return badInput("expected a merge to make a token, but '" + escapeForMessage(tokens[left]) + "' and '" +
                           escapeForMessage(tokens[right]) + "' make '" + escapeForMessage(joined) +
                           "', which is not in the vocabulary",
-                      where);
-    if (!seen.insert(static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right)).second)
-      return badInput("duplicate merge of '" + escapeForMessage(tokens[left]) + "' and '" +
-                          escapeForMessage(tokens[right]) + "'",
-                      where);
-    results.push_back(result->second);
+                      where());
+    results.push_back(result);
   }
+  std::vector<uint64_t> pairs;
+  pairs.reserve(merges.size());
+  for (const auto &[left, right] : merges)
+    pairs.push_back(static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right));
+  std::sort(pairs.begin(), pairs.end());
+  if (const auto twice = std::adjacent_find(pairs.begin(), pairs.end()); twice != pairs.end())
+    return badInput("duplicate merge of '" + escapeForMessage(tokens[*twice >> 32]) + "' and '" +
+                        escapeForMessage(tokens[*twice & UINT32_MAX]) + "'",
+                    "tokenizer merges");
   return results;
 }
 
