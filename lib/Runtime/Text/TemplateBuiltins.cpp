@@ -10,6 +10,10 @@ namespace qopt {
 
 using Kind = TemplateValue::Kind;
 
+/// What one filter or method may make before the evaluator's budget sees it.
+static constexpr size_t maxItems = 1u << 20;
+static constexpr size_t maxTextBytes = 64u << 20;
+
 static constexpr TemplateCallable filters[] = {
     {"trim", 0, 1},   {"upper", 0, 0}, {"lower", 0, 0}, {"length", 0, 0},
     {"count", 0, 0},  {"first", 0, 0}, {"last", 0, 0},  {"string", 0, 0},
@@ -103,7 +107,7 @@ static TemplateOutcome replaceAll(const std::string &value, const std::string &f
   for (size_t found; (found = value.find(from, at)) != std::string::npos; at = found + from.size()) {
     out.append(value, at, found - at);
     out += to;
-    if (out.size() > (64u << 20))
+    if (out.size() > maxTextBytes)
       return "'replace' makes more than 64 MiB of text";
   }
   return TemplateValue::string(out.append(value, at));
@@ -121,6 +125,8 @@ static TemplateOutcome split(std::string_view value, const std::vector<TemplateV
           break;
         end += step.length;
       }
+      if (parts.size() > maxItems)
+        return "'split' into more than 1048576 parts";
       if (limit-- == 0)
         end = trimEnd(value).size() == 0 ? 0 : value.size(); // the rest, its end included
       parts.push_back(text(value.substr(0, end)));
@@ -132,6 +138,8 @@ static TemplateOutcome split(std::string_view value, const std::vector<TemplateV
   if (separator.empty())
     return "'split' at an empty string";
   for (size_t found; limit != 0 && (found = value.find(separator)) != std::string_view::npos; --limit) {
+    if (parts.size() > maxItems)
+      return "'split' into more than 1048576 parts";
     parts.push_back(text(value.substr(0, found)));
     value.remove_prefix(found + separator.size());
   }
@@ -154,7 +162,8 @@ static TemplateOutcome pairs(std::string_view name, const TemplateValue &value) 
   return wrap(TemplateValue::list(std::move(out)));
 }
 
-/// The elements of a string (its characters), a list or a dictionary (its keys); nothing for other kinds.
+/// The elements of a string (its characters), a list or a dictionary (its keys); nothing for other kinds and for text
+/// of more than maxItems bytes.
 static std::optional<TemplateValue::List> elements(const TemplateValue &value) {
   TemplateValue::List out;
   if (value.is(Kind::List))
@@ -164,7 +173,7 @@ static std::optional<TemplateValue::List> elements(const TemplateValue &value) {
       out.push_back(text(key));
     return out;
   }
-  if (value.is(Kind::String)) {
+  if (value.is(Kind::String) && value.asString().size() <= maxItems) {
     for (std::string_view rest = value.asString(); !rest.empty();) {
       const size_t length = utf8Step(rest).length;
       out.push_back(text(rest.substr(0, length)));
@@ -187,7 +196,7 @@ static TemplateOutcome sequenceFilter(std::string_view name, const TemplateValue
   }
   std::optional<TemplateValue::List> items = elements(value);
   if (!items)
-    return wrongKind(name, value);
+    return value.is(Kind::String) ? "'" + std::string(name) + "' of more than 1048576 bytes of text" : wrongKind(name, value);
   if (name == "first")
     return items->empty() ? TemplateValue() : items->front();
   if (name == "last")
@@ -203,7 +212,7 @@ static TemplateOutcome sequenceFilter(std::string_view name, const TemplateValue
     if (!item || !separator)
       return "the text of a list, a dictionary or a namespace is not implemented";
     out += (i > 0 ? *separator : "") + *item;
-    if (out.size() > (64u << 20))
+    if (out.size() > maxTextBytes)
       return "'join' makes more than 64 MiB of text";
   }
   return TemplateValue::string(std::move(out));

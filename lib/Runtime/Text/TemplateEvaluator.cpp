@@ -16,6 +16,7 @@ using Kind = TemplateValue::Kind;
 
 constexpr uint64_t maxWork = 64u << 20;
 constexpr uint64_t stepWork = 16;       ///< an expression or a statement
+constexpr uint64_t itemWork = 32;       ///< an item of a list: about its bytes
 constexpr uint64_t iterationWork = 128; ///< an iteration, with its `loop`
 
 /// After the first failure every evaluation returns undefined at once; callers look at `problem` where it matters.
@@ -52,7 +53,7 @@ private:
     return spend(place, text.size()) ? Value::string(std::move(text)) : Value();
   }
   Value makeList(const TemplatePlace &place, Value::List items) {
-    if (!spend(place, items.size() * 4))
+    if (!spend(place, items.size() * itemWork))
       return {};
     if (std::optional<Value> list = Value::list(std::move(items)))
       return std::move(*list);
@@ -347,20 +348,18 @@ Value Evaluator::slice(const Expression &node) {
   }
   if (problem)
     return {};
-  Value::List characters;
+  std::vector<std::string_view> characters; // of a string
   if (base.is(Kind::String)) {
-    if (!spend(node.place, base.asString().size() * 8)) // each character becomes a value for a while
+    if (!spend(node.place, base.asString().size() * sizeof(std::string_view)))
       return {};
     for (std::string_view rest = base.asString(); !rest.empty();) {
-      const size_t length = utf8Step(rest).length;
-      characters.push_back(Value::string(std::string(rest.substr(0, length))));
-      rest.remove_prefix(length);
+      characters.push_back(rest.substr(0, utf8Step(rest).length));
+      rest.remove_prefix(characters.back().size());
     }
   } else if (!base.is(Kind::List)) {
     return fail(node.place, "a slice of a value that is " + std::string(base.kindName()));
   }
-  const Value::List &items = base.is(Kind::List) ? base.asList() : characters;
-  const auto count = static_cast<int64_t>(items.size());
+  const auto count = static_cast<int64_t>(base.is(Kind::List) ? base.asList().size() : characters.size());
   const int64_t step = bounds[2].value_or(1);
   if (step == 0)
     return fail(node.place, "a slice's step that is 0");
@@ -373,17 +372,16 @@ Value Evaluator::slice(const Expression &node) {
   const int64_t start = bound(bounds[0], step > 0 ? lowest : highest);
   const int64_t end = bound(bounds[1], step > 0 ? highest : lowest);
   Value::List chosen;
+  std::string text;
   for (int64_t at = start; step > 0 ? at < end : at > end;) {
-    chosen.push_back(items[static_cast<size_t>(at)]);
+    if (base.is(Kind::List))
+      chosen.push_back(base.asList()[static_cast<size_t>(at)]);
+    else
+      text += characters[static_cast<size_t>(at)];
     if (__builtin_add_overflow(at, step, &at))
       break;
   }
-  if (base.is(Kind::List))
-    return makeList(node.place, std::move(chosen));
-  std::string text;
-  for (const Value &character : chosen)
-    text += character.asString();
-  return makeString(node.place, std::move(text));
+  return base.is(Kind::List) ? makeList(node.place, std::move(chosen)) : makeString(node.place, std::move(text));
 }
 
 Value Evaluator::call(const Expression &node) {
@@ -418,7 +416,7 @@ Value Evaluator::call(const Expression &node) {
     return fail(node.place, "'range' with a step of 0");
   Value::List items;
   while (step > 0 ? at < end : at > end) {
-    if (!spend(node.place, 4))
+    if (!spend(node.place, itemWork))
       return {};
     items.push_back(Value::integer(at));
     if (__builtin_add_overflow(at, step, &at))
@@ -449,7 +447,7 @@ Value Evaluator::apply(const Expression &node) {
     return fail(node.place, std::move(*reason));
   Value result = std::get<Value>(std::move(outcome));
   spend(node.place, value.is(Kind::String) ? value.asString().size() : 0);
-  spend(node.place, result.is(Kind::String) ? result.asString().size() : result.is(Kind::List) ? result.asList().size() * 4 : 0);
+  spend(node.place, result.is(Kind::String) ? result.asString().size() : result.is(Kind::List) ? result.asList().size() * itemWork : 0);
   return result;
 }
 
@@ -545,7 +543,7 @@ Evaluator::Flow Evaluator::executeFor(const Statement &statement) {
     return Flow::On;
   }
   Value::List items = std::get<Value>(listed).asList();
-  if (!spend(statement.place, items.size() * 4))
+  if (!spend(statement.place, items.size() * itemWork))
     return Flow::On;
   if (statement.expressions[1]) {
     Value::List kept;

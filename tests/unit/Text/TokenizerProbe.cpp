@@ -71,6 +71,10 @@ int main(int argc, char **argv) {
     return 0;
   }
 
+  // Tokens that take white space away, and those that encode adds, do not come back as they were.
+  bool lossy = tokenizer->spec().addBos;
+  for (const AddedToken &token : tokenizer->spec().added)
+    lossy |= token.leftStrip || token.rightStrip;
   std::istringstream lines(input);
   for (std::string line; std::getline(lines, line);) {
     Result<nlohmann::json> text = parseStrictJson<nlohmann::json>(line, "line");
@@ -81,7 +85,7 @@ int main(int argc, char **argv) {
     if (!encoding)
       return fail(encoding.error());
     Result<std::string> back = tokenizer->decode(encoding->ids);
-    std::string out = back && (*back == value || encoding->droppedBytes > 0 || tokenizer->spec().addBos) ? "" : "! ";
+    std::string out = back && (*back == value || lossy || encoding->droppedBytes > 0) ? "" : "! ";
     for (int32_t id : encoding->ids)
       out += std::to_string(id) + " ";
     if (!out.empty())
