@@ -1,5 +1,5 @@
-// The byte-level alphabet: one printable character for each byte, so that a vocabulary of byte strings can be written as
-// text. Source: GPT-2 (Radford et al., 2019). Printable Latin-1 stands for itself; the other 68 bytes take the code
+// The byte-level alphabet: one printable character for each byte, so that a vocabulary of byte strings can be written
+// as text. Source: GPT-2 (Radford et al., 2019). Printable Latin-1 stands for itself; the other 68 bytes take the code
 // points from U+0100 on, in ascending order.
 #ifndef QOPT_LIB_RUNTIME_TEXT_BYTEALPHABET_H
 #define QOPT_LIB_RUNTIME_TEXT_BYTEALPHABET_H

@@ -30,8 +30,8 @@ Result<ChatTemplate> ChatTemplate::parse(std::string_view source) {
 Result<std::string> ChatTemplate::render(std::span<const ChatMessage> messages, const ChatOptions &options) const {
   TemplateValue::List list;
   for (const ChatMessage &message : messages)
-    list.push_back(*TemplateValue::dictionary({{"role", TemplateValue::string(message.role)},
-                                               {"content", TemplateValue::string(message.content)}}));
+    list.push_back(*TemplateValue::dictionary(
+        {{"role", TemplateValue::string(message.role)}, {"content", TemplateValue::string(message.content)}}));
   return evaluateTemplate(
       parsed->block,
       *TemplateValue::dictionary({{"messages", *TemplateValue::list(std::move(list))},

@@ -1,5 +1,5 @@
-// GGUF metadata to a TokenizerSpec. GGUF names a pre-tokenizer instead of describing it; the table below gives each name
-// the steps of the Hugging Face tokenizer that it stands for. See TokenizerLoaders.h.
+// GGUF metadata to a TokenizerSpec. GGUF names a pre-tokenizer instead of describing it; the table below gives each
+// name the steps of the Hugging Face tokenizer that it stands for. See TokenizerLoaders.h.
 #include "lib/Runtime/Text/TokenizerLoaders.h"
 
 #include "lib/Runtime/Text/TokenTable.h"
@@ -69,8 +69,8 @@ std::vector<std::string_view> knownGgufPreTokenizers() {
 static Status readTokenTypes(const GgufTokenizerMetadata &metadata, TokenizerSpec &spec) {
   const std::string where = "tokenizer.ggml.token_type";
   if (metadata.tokenTypes.size() != metadata.tokens.size())
-    return badInput("expected " + std::to_string(metadata.tokens.size()) + " token types, one for each token, but got " +
-                        std::to_string(metadata.tokenTypes.size()),
+    return badInput("expected " + std::to_string(metadata.tokens.size()) +
+                        " token types, one for each token, but got " + std::to_string(metadata.tokenTypes.size()),
                     where);
   for (size_t id = 0; id < metadata.tokenTypes.size(); ++id) {
     switch (static_cast<TokenType>(metadata.tokenTypes[id])) {

@@ -189,8 +189,7 @@ bool Loader::readAddedTokens(const json &list) {
     if (!item.contains("id") || !item["id"].is_number_unsigned() || item["id"].get<uint64_t>() > INT32_MAX)
       return fail("expected 'id' to be a token id", where);
     entry.token.id = item["id"].get<int32_t>();
-    if (!requireUnset(item, "single_word", where) ||
-        !readFlag(item, "special", false, entry.token.special, where) ||
+    if (!requireUnset(item, "single_word", where) || !readFlag(item, "special", false, entry.token.special, where) ||
         !readFlag(item, "lstrip", false, entry.token.leftStrip, where) ||
         !readFlag(item, "rstrip", false, entry.token.rightStrip, where) ||
         !readFlag(item, "normalized", !entry.token.special, entry.token.normalized, where))
@@ -307,7 +306,8 @@ bool Loader::readTemplate(const json &processor) {
   for (const json &piece : single) {
     if (!piece.is_object() || piece.size() != 1 || !piece.begin()->is_object())
       return fail("expected a piece to be a Sequence or a SpecialToken", where);
-    const std::string id = piece.begin()->value("id", json()).is_string() ? (*piece.begin())["id"].get<std::string>() : "";
+    const std::string id =
+        piece.begin()->value("id", json()).is_string() ? (*piece.begin())["id"].get<std::string>() : "";
     if (piece.begin().key() == "Sequence" && id == "A" && !afterText) {
       afterText = true;
       continue;
@@ -350,7 +350,8 @@ bool Loader::readConfig(std::string_view text) {
   }
   if (!parsed->is_object())
     return fail("expected an object", "tokenizer_config.json");
-  const std::pair<const char *, std::optional<int32_t> *> named[] = {{"bos_token", &spec.bos}, {"eos_token", &spec.eos}};
+  const std::pair<const char *, std::optional<int32_t> *> named[] = {{"bos_token", &spec.bos},
+                                                                     {"eos_token", &spec.eos}};
   for (const auto &[key, id] : named) {
     json token = parsed->value(key, json());
     if (token.is_object())

@@ -68,12 +68,12 @@ Result<Regex> Regex::compile(std::string_view pattern) {
     return refuse("not UTF-8");
   Result<std::string> translated = translate(pattern);
   if (!translated)
-    return refuse(translated.error().rule + (translated.error().where.empty() ? "" : " at " + translated.error().where));
+    return refuse(translated.error().rule +
+                  (translated.error().where.empty() ? "" : " at " + translated.error().where));
   int code = 0;
   PCRE2_SIZE offset = 0;
-  pcre2_code *compiled =
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated->data()), translated->size(),
-                    PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &offset, nullptr);
+  pcre2_code *compiled = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated->data()), translated->size(),
+                                       PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &offset, nullptr);
   if (!compiled) {
     PCRE2_UCHAR message[256];
     pcre2_get_error_message(code, message, sizeof message);
@@ -91,9 +91,8 @@ Result<Regex> Regex::compile(std::string_view pattern) {
 }
 
 Regex::Matcher::Matcher(const Regex &regex)
-    : regex(&regex),
-      data(pcre2_match_data_create(1, nullptr), [](void *p) { pcre2_match_data_free(static_cast<pcre2_match_data *>(p)); }) {
-}
+    : regex(&regex), data(pcre2_match_data_create(1, nullptr),
+                          [](void *p) { pcre2_match_data_free(static_cast<pcre2_match_data *>(p)); }) {}
 
 bool Regex::Matcher::find(std::string_view text, size_t from, Match &match, bool &failed) {
   auto *matchData = static_cast<pcre2_match_data *>(data.get());

@@ -1,5 +1,6 @@
-// The regular expressions of tokenizers, run by PCRE2. Tokenizers are written for Oniguruma; the two agree on what these
-// expressions use once `\s` is spelled out (PCRE2's also matches U+180E). What they might not agree on is refused.
+// The regular expressions of tokenizers, run by PCRE2. Tokenizers are written for Oniguruma; the two agree on what
+// these expressions use once `\s` is spelled out (PCRE2's also matches U+180E). What they might not agree on is
+// refused.
 #ifndef QOPT_LIB_RUNTIME_TEXT_REGEX_H
 #define QOPT_LIB_RUNTIME_TEXT_REGEX_H
 

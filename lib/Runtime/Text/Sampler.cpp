@@ -10,8 +10,8 @@
 
 namespace qopt {
 
-/// e^x for x <= 0, below 1e-14 relative error; 0 below -700. Cody and Waite's reduction by ln 2, then Taylor's series to
-/// x^13 on [-ln 2 / 2, ln 2 / 2].
+/// e^x for x <= 0, below 1e-14 relative error; 0 below -700. Cody and Waite's reduction by ln 2, then Taylor's series
+/// to x^13 on [-ln 2 / 2, ln 2 / 2].
 static double exponential(double x) {
   if (x < -700)
     return 0;
@@ -101,7 +101,8 @@ Result<int32_t> Sampler::sample(std::span<const float> logits) {
                                    static_cast<double>(options.temperature));
     total += candidate.weight;
   }
-  // With top-p the most likely are taken off a heap, to the array's end, because sorting a vocabulary takes milliseconds.
+  // With top-p the most likely are taken off a heap, to the array's end, because sorting a vocabulary takes
+  // milliseconds.
   size_t kept = candidates.size();
   if (options.topP < 1) {
     const auto after = [&](const Candidate &left, const Candidate &right) { return before(right, left); };

@@ -26,8 +26,8 @@ public:
   /// Errors: Usage for a temperature that is negative or not finite, a negative topK, a topP outside of (0, 1].
   static Result<Sampler> create(const SamplerOptions &options);
 
-  /// logits : [vocabulary]. Draws one random number, none at temperature 0. Errors: BadInput when no logit can be chosen
-  /// (all NaN or -infinity, or none at all).
+  /// logits : [vocabulary]. Draws one random number, none at temperature 0. Errors: BadInput when no logit can be
+  /// chosen (all NaN or -infinity, or none at all).
   Result<int32_t> sample(std::span<const float> logits);
 
 private:

@@ -15,26 +15,40 @@ static constexpr size_t maxItems = 1u << 20;
 static constexpr size_t maxTextBytes = 64u << 20;
 
 static constexpr TemplateCallable filters[] = {
-    {"trim", 0, 1},   {"upper", 0, 0}, {"lower", 0, 0}, {"length", 0, 0},
-    {"count", 0, 0},  {"first", 0, 0}, {"last", 0, 0},  {"string", 0, 0},
-    {"int", 0, 0},    {"list", 0, 0},  {"items", 0, 0}, {"join", 0, 1},
-    {"replace", 2, 2}, {"default", 0, 2, "default_value", "boolean"}, {"d", 0, 2, "default_value", "boolean"},
+    {"trim", 0, 1},
+    {"upper", 0, 0},
+    {"lower", 0, 0},
+    {"length", 0, 0},
+    {"count", 0, 0},
+    {"first", 0, 0},
+    {"last", 0, 0},
+    {"string", 0, 0},
+    {"int", 0, 0},
+    {"list", 0, 0},
+    {"items", 0, 0},
+    {"join", 0, 1},
+    {"replace", 2, 2},
+    {"default", 0, 2, "default_value", "boolean"},
+    {"d", 0, 2, "default_value", "boolean"},
     {"tojson", 0, 0, "indent"},
 };
 static constexpr TemplateCallable methods[] = {
-    {"strip", 0, 1}, {"lstrip", 0, 1}, {"rstrip", 0, 1}, {"split", 0, 2}, {"startswith", 1, 1}, {"endswith", 1, 1},
-    {"upper", 0, 0}, {"lower", 0, 0},  {"replace", 2, 2}, {"items", 0, 0}, {"keys", 0, 0},      {"values", 0, 0},
-    {"get", 1, 2},
+    {"strip", 0, 1},    {"lstrip", 0, 1}, {"rstrip", 0, 1}, {"split", 0, 2},   {"startswith", 1, 1},
+    {"endswith", 1, 1}, {"upper", 0, 0},  {"lower", 0, 0},  {"replace", 2, 2}, {"items", 0, 0},
+    {"keys", 0, 0},     {"values", 0, 0}, {"get", 1, 2},
 };
 static constexpr TemplateCallable functions[] = {
-    {"raise_exception", 1, 1}, {"namespace", 0, 0}, {"range", 1, 3},
+    {"raise_exception", 1, 1},
+    {"namespace", 0, 0},
+    {"range", 1, 3},
     {"strftime_now", 1, 1}, // known, so that a template may ask whether it is there; it is not
 };
-static constexpr std::string_view tests[] = {"defined", "undefined", "none",     "string",   "number", "integer", "float",
-                                             "boolean", "true",      "false",    "mapping",  "sequence", "iterable",
-                                             "odd",     "even"};
+static constexpr std::string_view tests[] = {"defined", "undefined", "none",     "string", "number",
+                                             "integer", "float",     "boolean",  "true",   "false",
+                                             "mapping", "sequence",  "iterable", "odd",    "even"};
 
-template <size_t count> static const TemplateCallable *findIn(const TemplateCallable (&table)[count], std::string_view name) {
+template <size_t count>
+static const TemplateCallable *findIn(const TemplateCallable (&table)[count], std::string_view name) {
   for (const TemplateCallable &entry : table)
     if (entry.name == name)
       return &entry;
@@ -44,7 +58,9 @@ template <size_t count> static const TemplateCallable *findIn(const TemplateCall
 const TemplateCallable *findTemplateFilter(std::string_view name) { return findIn(filters, name); }
 const TemplateCallable *findTemplateMethod(std::string_view name) { return findIn(methods, name); }
 const TemplateCallable *findTemplateFunction(std::string_view name) { return findIn(functions, name); }
-bool isTemplateTest(std::string_view name) { return std::find(std::begin(tests), std::end(tests), name) != std::end(tests); }
+bool isTemplateTest(std::string_view name) {
+  return std::find(std::begin(tests), std::end(tests), name) != std::end(tests);
+}
 
 static TemplateValue text(std::string_view value) { return TemplateValue::string(std::string(value)); }
 
@@ -59,7 +75,8 @@ static std::string wrongKind(std::string_view name, const TemplateValue &value) 
 }
 
 /// str.strip: white space, or the characters of `set`, from the chosen sides.
-static std::string_view strip(std::string_view value, const std::vector<TemplateValue> &arguments, bool left, bool right) {
+static std::string_view strip(std::string_view value, const std::vector<TemplateValue> &arguments, bool left,
+                              bool right) {
   if (arguments.empty() || arguments[0].is(Kind::None)) {
     value = left ? trimStart(value) : value;
     return right ? trimEnd(value) : value;
@@ -196,7 +213,8 @@ static TemplateOutcome sequenceFilter(std::string_view name, const TemplateValue
   }
   std::optional<TemplateValue::List> items = elements(value);
   if (!items)
-    return value.is(Kind::String) ? "'" + std::string(name) + "' of more than 1048576 bytes of text" : wrongKind(name, value);
+    return value.is(Kind::String) ? "'" + std::string(name) + "' of more than 1048576 bytes of text"
+                                  : wrongKind(name, value);
   if (name == "first")
     return items->empty() ? TemplateValue() : items->front();
   if (name == "last")

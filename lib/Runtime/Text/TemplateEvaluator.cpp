@@ -1,5 +1,5 @@
-// Runs a parsed chat template. Recursion is bounded by the parser's limits, time and memory by a budget of work: some units
-// for each expression and statement, one for each byte of text and a few for each item of a list that one makes.
+// Runs a parsed chat template. Recursion is bounded by the parser's limits, time and memory by a budget of work: some
+// units for each expression and statement, one for each byte of text and a few for each item of a list that one makes.
 #include "lib/Runtime/Text/TemplateSyntax.h"
 #include "lib/Runtime/Text/Utf8.h"
 
@@ -45,8 +45,8 @@ private:
   bool spend(const TemplatePlace &place, uint64_t units) {
     work += units;
     if (work > maxWork && !problem)
-      problem = resourceError("chat template does more work than " + std::to_string(maxWork) + " units",
-                              describe(place));
+      problem =
+          resourceError("chat template does more work than " + std::to_string(maxWork) + " units", describe(place));
     return !problem;
   }
   Value makeString(const TemplatePlace &place, std::string text) {
@@ -120,7 +120,8 @@ Value Evaluator::evaluate(const Expression &node) {
       Value item = evaluate(*node.children[i + 1]);
       if (problem)
         return {};
-      const auto same = std::find_if(items.begin(), items.end(), [&](auto &entry) { return entry.first == key.asString(); });
+      const auto same =
+          std::find_if(items.begin(), items.end(), [&](auto &entry) { return entry.first == key.asString(); });
       if (same != items.end())
         same->second = std::move(item);
       else
@@ -248,7 +249,10 @@ Value Evaluator::arithmetic(const Expression &node, const Value &left, const Val
     const double remainder = std::fmod(first, second);
     return Value::number(remainder != 0 && (remainder < 0) != (second < 0) ? remainder + second : remainder);
   }
-  return Value::number(sign == "+" ? first + second : sign == "-" ? first - second : sign == "*" ? first * second : first / second);
+  return Value::number(sign == "+"   ? first + second
+                       : sign == "-" ? first - second
+                       : sign == "*" ? first * second
+                                     : first / second);
 }
 
 bool Evaluator::contains(const Expression &node, const Value &whole, const Value &part) {
@@ -259,7 +263,8 @@ bool Evaluator::contains(const Expression &node, const Value &whole, const Value
     break;
   case Kind::List:
     spend(node.place, whole.asList().size());
-    return std::any_of(whole.asList().begin(), whole.asList().end(), [&](const Value &item) { return item.equals(part); });
+    return std::any_of(whole.asList().begin(), whole.asList().end(),
+                       [&](const Value &item) { return item.equals(part); });
   case Kind::Dictionary:
     return part.is(Kind::String) && whole.find(part.asString());
   case Kind::Undefined:
@@ -267,7 +272,8 @@ bool Evaluator::contains(const Expression &node, const Value &whole, const Value
   default:
     break;
   }
-  fail(node.place, "'in' between values that are " + std::string(part.kindName()) + " and " + std::string(whole.kindName()));
+  fail(node.place,
+       "'in' between values that are " + std::string(part.kindName()) + " and " + std::string(whole.kindName()));
   return false;
 }
 
@@ -282,8 +288,10 @@ bool Evaluator::compare(const Expression &node, const std::string &comparison, c
   } else if (left.isNumeric() && right.isNumeric()) {
     if (left.is(Kind::Float) || right.is(Kind::Float)) {
       const double first = left.asNumber(), second = right.asNumber();
-      return comparison == "<" ? first < second : comparison == "<=" ? first <= second
-             : comparison == ">" ? first > second : first >= second;
+      return comparison == "<"    ? first < second
+             : comparison == "<=" ? first <= second
+             : comparison == ">"  ? first > second
+                                  : first >= second;
     }
     order = (left.asInteger() > right.asInteger()) - (left.asInteger() < right.asInteger());
   } else {
@@ -318,7 +326,8 @@ Value Evaluator::index(const Expression &node, const Value &base, const Value &k
   }
   if ((!base.is(Kind::List) && !base.is(Kind::String)) || (!key.is(Kind::Integer) && !key.is(Kind::Boolean)))
     return {};
-  const auto count = static_cast<int64_t>(base.is(Kind::List) ? base.asList().size() : countCharacters(base.asString()));
+  const auto count =
+      static_cast<int64_t>(base.is(Kind::List) ? base.asList().size() : countCharacters(base.asString()));
   int64_t at = key.asInteger();
   if (at < 0)
     at += count;
@@ -402,7 +411,8 @@ Value Evaluator::call(const Expression &node) {
     return {};
   if (node.name == "raise_exception") {
     if (!problem)
-      problem = badInput("the chat template refuses this conversation: " + escapeForMessage(values[0].text().value_or(""), 400),
+      problem = badInput("the chat template refuses this conversation: " +
+                             escapeForMessage(values[0].text().value_or(""), 400),
                          describe(node.place));
     return {};
   }
@@ -447,7 +457,9 @@ Value Evaluator::apply(const Expression &node) {
     return fail(node.place, std::move(*reason));
   Value result = std::get<Value>(std::move(outcome));
   spend(node.place, value.is(Kind::String) ? value.asString().size() : 0);
-  spend(node.place, result.is(Kind::String) ? result.asString().size() : result.is(Kind::List) ? result.asList().size() * itemWork : 0);
+  spend(node.place, result.is(Kind::String) ? result.asString().size()
+                    : result.is(Kind::List) ? result.asList().size() * itemWork
+                                            : 0);
   return result;
 }
 
@@ -511,7 +523,8 @@ void Evaluator::setAttribute(const Statement &statement) {
     return;
   }
   Value::Dictionary &items = target->asNamespace();
-  const auto same = std::find_if(items.begin(), items.end(), [&](auto &item) { return item.first == statement.names[1]; });
+  const auto same =
+      std::find_if(items.begin(), items.end(), [&](auto &item) { return item.first == statement.names[1]; });
   if (same != items.end())
     same->second = std::move(value);
   else
@@ -561,12 +574,9 @@ Evaluator::Flow Evaluator::executeFor(const Statement &statement) {
   const auto count = static_cast<int64_t>(items.size());
   for (int64_t i = 0; i < count && !problem; ++i) {
     scopes.emplace_back(); // what an iteration sets is gone in the next one
-    Value::Dictionary loop = {{"index", Value::integer(i + 1)},
-                              {"index0", Value::integer(i)},
-                              {"revindex", Value::integer(count - i)},
-                              {"revindex0", Value::integer(count - i - 1)},
-                              {"first", Value::boolean(i == 0)},
-                              {"last", Value::boolean(i + 1 == count)},
+    Value::Dictionary loop = {{"index", Value::integer(i + 1)},        {"index0", Value::integer(i)},
+                              {"revindex", Value::integer(count - i)}, {"revindex0", Value::integer(count - i - 1)},
+                              {"first", Value::boolean(i == 0)},       {"last", Value::boolean(i + 1 == count)},
                               {"length", Value::integer(count)}};
     if (i > 0)
       loop.emplace_back("previtem", items[i - 1]);

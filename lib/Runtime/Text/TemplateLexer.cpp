@@ -82,7 +82,8 @@ Status Lexer::run(std::string_view text) {
 
   while (at < source.size()) {
     size_t open = at;
-    while (open < source.size() && !(source[open] == '{' && open + 1 < source.size() && std::strchr("{%#", source[open + 1])))
+    while (open < source.size() &&
+           !(source[open] == '{' && open + 1 < source.size() && std::strchr("{%#", source[open + 1])))
       open = source.find('{', open + 1);
     if (open >= source.size()) {
       add(Kind::Text, source.substr(at), at);
@@ -166,8 +167,8 @@ Status Lexer::readTag(size_t open, bool output) {
       continue;
     }
     std::string_view found;
-    for (std::string_view candidate : {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(",
-                                       ")", "{", "}", ">", "<", "=", ".", ":", "|", ","})
+    for (std::string_view candidate : {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[",
+                                       "]",  "(",  ")",  "{",  "}",  ">",  "<", "=", ".", ":", "|", ","})
       if (found.empty() && startsWith(candidate))
         found = candidate;
     if (found.empty())
@@ -208,7 +209,7 @@ Status Lexer::readString(size_t start) {
       char32_t code = 0;
       for (size_t i = 0; i < digits; ++i, ++at) {
         const char digit = at < source.size() ? source[at] : '\0';
-        const int value = isDigit(digit)                   ? digit - '0'
+        const int value = isDigit(digit)                 ? digit - '0'
                           : digit >= 'a' && digit <= 'f' ? digit - 'a' + 10
                           : digit >= 'A' && digit <= 'F' ? digit - 'A' + 10
                                                          : -1;

@@ -1,5 +1,5 @@
-// Parses chat templates by recursive descent, with Jinja's order of precedence. Everything that the subset does not have
-// is refused here, by name, so that a model whose template cannot run is refused at import.
+// Parses chat templates by recursive descent, with Jinja's order of precedence. Everything that the subset does not
+// have is refused here, by name, so that a model whose template cannot run is refused at import.
 #include "lib/Runtime/Text/TemplateSyntax.h"
 
 #include <algorithm>
@@ -38,15 +38,16 @@ private:
 
   std::nullptr_t fail(std::string rule, TemplatePlace place) {
     if (!problem)
-      problem = badInput(std::move(rule), describe(place))
-                    .withNext("see docs/ChatTemplates.md for what templates may hold");
+      problem =
+          badInput(std::move(rule), describe(place)).withNext("see docs/ChatTemplates.md for what templates may hold");
     return nullptr;
   }
   std::nullptr_t unsupported(std::string_view what, std::string_view name, TemplatePlace place) {
     return fail("unsupported " + std::string(what) + (name.empty() ? "" : " '" + escapeForMessage(name) + "'"), place);
   }
   std::nullptr_t failExpected(std::string_view wanted) {
-    static constexpr std::string_view names[] = {"text", "'{{'", "'}}'", "'{%'", "'%}'", "", "a string", "", "", "", "the end"};
+    static constexpr std::string_view names[] = {"text",     "'{{'", "'}}'", "'{%'", "'%}'",   "",
+                                                 "a string", "",     "",     "",     "the end"};
     const std::string_view name = names[static_cast<size_t>(token().kind)];
     return fail("expected " + std::string(wanted) + ", but got " +
                     (name.empty() ? "'" + escapeForMessage(token().text) + "'" : std::string(name)),
@@ -69,8 +70,8 @@ private:
       failExpected("a name");
       return false;
     }
-    static constexpr std::string_view reserved[] = {"and", "or",   "not",  "in",    "is",   "if",
-                                                    "else", "true", "false", "none", "True", "False", "None"};
+    static constexpr std::string_view reserved[] = {"and",  "or",    "not",  "in",   "is",    "if",  "else",
+                                                    "true", "false", "none", "True", "False", "None"};
     if (std::find(std::begin(reserved), std::end(reserved), token().text) != std::end(reserved)) {
       failExpected("a name");
       return false;
@@ -96,7 +97,8 @@ private:
       return fail("expression nested deeper than " + std::to_string(maxExpressionDepth) + " levels", node->place);
     return node;
   }
-  template <typename... Children> ExpressionPtr make(Kind kind, TemplatePlace place, std::string name, Children... children) {
+  template <typename... Children>
+  ExpressionPtr make(Kind kind, TemplatePlace place, std::string name, Children... children) {
     if ((!children || ...))
       return nullptr;
     ExpressionPtr node = make(kind, place);
@@ -382,8 +384,8 @@ ExpressionPtr Parser::parsePostfix(ExpressionPtr node) {
         continue;
       }
       // In Python these are a dictionary's methods, which win over its keys.
-      for (std::string_view method : {"items", "keys", "values", "get", "pop", "update", "copy", "clear", "setdefault",
-                                      "popitem", "fromkeys"})
+      for (std::string_view method :
+           {"items", "keys", "values", "get", "pop", "update", "copy", "clear", "setdefault", "popitem", "fromkeys"})
         if (name == method)
           return unsupported("construct", "." + name + " without a call", place);
       node = make(Kind::Attribute, place, name, std::move(node));
@@ -446,7 +448,8 @@ bool Parser::parseArguments(Expression &node, const TemplateCallable &callable) 
     if (isOperator("*") || isOperator("**"))
       return unsupported("construct", "unpacked argument", token().place), false;
     std::string keyword;
-    if (token().kind == Token::Kind::Name && tokens[at + 1].kind == Token::Kind::Operator && tokens[at + 1].text == "=") {
+    if (token().kind == Token::Kind::Name && tokens[at + 1].kind == Token::Kind::Operator &&
+        tokens[at + 1].text == "=") {
       keyword = token().text;
       // `namespace` takes any name; it has no limit of its own on them.
       if (callable.name != "namespace" && (keyword != callable.keyword1 && keyword != callable.keyword2))

@@ -24,7 +24,19 @@ std::string describe(TemplatePlace place);
 //===--- Tokens ---------------------------------------------------------------------------------------------------===//
 
 struct TemplateToken {
-  enum class Kind : uint8_t { Text, OutputBegin, OutputEnd, BlockBegin, BlockEnd, Name, String, Integer, Float, Operator, End };
+  enum class Kind : uint8_t {
+    Text,
+    OutputBegin,
+    OutputEnd,
+    BlockBegin,
+    BlockEnd,
+    Name,
+    String,
+    Integer,
+    Float,
+    Operator,
+    End
+  };
   Kind kind;
   std::string text; ///< Text and String: the contents; Name, Integer, Float, Operator: as written
   TemplatePlace place;

@@ -165,8 +165,14 @@ std::optional<std::string> TemplateValue::text() const {
 static void writeJsonString(std::string &out, const std::string &text) {
   out += '"';
   for (char c : text) {
-    const char *shortForm = c == '"' ? "\\\"" : c == '\\' ? "\\\\" : c == '\n' ? "\\n" : c == '\r' ? "\\r"
-                            : c == '\t' ? "\\t" : c == '\b' ? "\\b" : c == '\f' ? "\\f" : nullptr;
+    const char *shortForm = c == '"'    ? "\\\""
+                            : c == '\\' ? "\\\\"
+                            : c == '\n' ? "\\n"
+                            : c == '\r' ? "\\r"
+                            : c == '\t' ? "\\t"
+                            : c == '\b' ? "\\b"
+                            : c == '\f' ? "\\f"
+                                        : nullptr;
     char code[8];
     if (shortForm) {
       out += shortForm;
@@ -204,8 +210,9 @@ bool TemplateValue::writeJson(std::string &out, int indent, int level) const {
     out += std::to_string(asInteger());
     return true;
   case Kind::Float:
-    out += std::isnan(asNumber()) ? "NaN" : std::isinf(asNumber()) ? (asNumber() < 0 ? "-Infinity" : "Infinity")
-                                                                   : floatText(asNumber());
+    out += std::isnan(asNumber())   ? "NaN"
+           : std::isinf(asNumber()) ? (asNumber() < 0 ? "-Infinity" : "Infinity")
+                                    : floatText(asNumber());
     return true;
   case Kind::String:
     writeJsonString(out, asString());
@@ -280,7 +287,8 @@ static std::optional<TemplateValue> fromJson(const nlohmann::ordered_json &json)
 
 Result<TemplateValue> TemplateValue::parseJson(std::string_view text) {
   // Below maxDepth, so that every conversion succeeds.
-  Result<nlohmann::ordered_json> json = parseStrictJson<nlohmann::ordered_json>(text, "chat template values", {.depth = 64});
+  Result<nlohmann::ordered_json> json =
+      parseStrictJson<nlohmann::ordered_json>(text, "chat template values", {.depth = 64});
   if (!json)
     return json.takeError();
   return *fromJson(*json);

@@ -59,8 +59,8 @@ public:
   bool equals(const TemplateValue &other) const;
   /// Python's str(); nothing for lists, dictionaries and namespaces, whose text is not implemented.
   std::optional<std::string> text() const;
-  /// json.dumps(value, ensure_ascii=False, indent=indent); `indent` below 0: one line. Nothing if something undefined or
-  /// a namespace is in it.
+  /// json.dumps(value, ensure_ascii=False, indent=indent); `indent` below 0: one line. Nothing if something undefined
+  /// or a namespace is in it.
   std::optional<std::string> json(int indent) const;
 
   /// From JSON: objects keep their order. `depth` at most maxDepth.
@@ -75,9 +75,9 @@ private:
     Dictionary items;
     int depth;
   };
-  using Store = std::variant<std::monostate, std::nullptr_t, bool, int64_t, double, std::shared_ptr<const std::string>,
-                             std::shared_ptr<const ListBody>, std::shared_ptr<const DictionaryBody>,
-                             std::shared_ptr<Dictionary>>;
+  using Store =
+      std::variant<std::monostate, std::nullptr_t, bool, int64_t, double, std::shared_ptr<const std::string>,
+                   std::shared_ptr<const ListBody>, std::shared_ptr<const DictionaryBody>, std::shared_ptr<Dictionary>>;
   explicit TemplateValue(Store store) : store(std::move(store)) {}
   int depth() const;
   bool writeJson(std::string &out, int indent, int level) const;

@@ -55,9 +55,9 @@ struct Tokenizer::State {
   BytePairMerger merger;
   AddedTokenMatcher verbatim, normalized;
 
-  std::string decoded;            ///< the bytes of all tokens, one after the other
-  std::vector<uint32_t> offsets;  ///< [vocabulary + 1] into `decoded`
-  std::vector<bool> special;      ///< [vocabulary]
+  std::string decoded;           ///< the bytes of all tokens, one after the other
+  std::vector<uint32_t> offsets; ///< [vocabulary + 1] into `decoded`
+  std::vector<bool> special;     ///< [vocabulary]
   /// For ignoreMerges: ordinary tokens by their bytes. Views into `decoded`.
   std::unordered_map<std::string_view, int32_t> whole;
 

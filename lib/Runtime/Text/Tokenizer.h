@@ -70,7 +70,8 @@ public:
   explicit StreamDecoder(const Tokenizer &tokenizer, bool skipSpecial = false)
       : tokenizer(&tokenizer), skipSpecial(skipSpecial) {}
 
-  /// The text that `id` completes, often empty inside of a character. Errors: Usage for an id outside of the vocabulary.
+  /// The text that `id` completes, often empty inside of a character. Errors: Usage for an id outside of the
+  /// vocabulary.
   Result<std::string> push(int32_t id);
   /// What still waits: the bytes of a character that never became whole, or nothing.
   std::string flush();

@@ -19,24 +19,24 @@ struct HuggingFaceFiles {
   std::string_view tokenizer = {};                       ///< tokenizer.json
   std::optional<std::string_view> tokenizerConfig = {};  ///< tokenizer_config.json: bos, eos, chat template
   std::optional<std::string_view> generationConfig = {}; ///< generation_config.json: ids that end a generation
-  std::optional<std::string_view> chatTemplate = {};     ///< chat_template.jinja; goes before the one in tokenizerConfig
+  std::optional<std::string_view> chatTemplate = {}; ///< chat_template.jinja; goes before the one in tokenizerConfig
 };
 
-/// Reads a byte-level BPE tokenizer. Errors: BadInput with the file and the key. `truncation` and `padding` are settings
-/// of a batch, not of a tokenizer, and are not read (transformers replaces them as well).
+/// Reads a byte-level BPE tokenizer. Errors: BadInput with the file and the key. `truncation` and `padding` are
+/// settings of a batch, not of a tokenizer, and are not read (transformers replaces them as well).
 Result<TokenizerSpec> loadHuggingFaceTokenizer(const HuggingFaceFiles &files);
 
 /// The tokenizer.* keys of a GGUF file. Spans must live through the call only.
 struct GgufTokenizerMetadata {
-  std::string_view model = {};                  ///< tokenizer.ggml.model
-  std::string_view pre = {};                    ///< tokenizer.ggml.pre; empty if missing
-  std::span<const std::string> tokens = {};     ///< tokenizer.ggml.tokens
-  std::span<const int32_t> tokenTypes = {};     ///< tokenizer.ggml.token_type: as many as tokens
-  std::span<const std::string> merges = {};     ///< tokenizer.ggml.merges: "LEFT RIGHT"
+  std::string_view model = {};                       ///< tokenizer.ggml.model
+  std::string_view pre = {};                         ///< tokenizer.ggml.pre; empty if missing
+  std::span<const std::string> tokens = {};          ///< tokenizer.ggml.tokens
+  std::span<const int32_t> tokenTypes = {};          ///< tokenizer.ggml.token_type: as many as tokens
+  std::span<const std::string> merges = {};          ///< tokenizer.ggml.merges: "LEFT RIGHT"
   std::optional<int64_t> bos = {}, eos = {};         ///< tokenizer.ggml.bos_token_id, eos_token_id
-  std::vector<int64_t> otherStops = {};         ///< eot_token_id, eom_token_id, where they are there
+  std::vector<int64_t> otherStops = {};              ///< eot_token_id, eom_token_id, where they are there
   std::optional<bool> addBos = {}, addEos = {};      ///< tokenizer.ggml.add_bos_token, add_eos_token
-  std::optional<bool> addSpacePrefix = {};      ///< tokenizer.ggml.add_space_prefix
+  std::optional<bool> addSpacePrefix = {};           ///< tokenizer.ggml.add_space_prefix
   std::optional<std::string_view> chatTemplate = {}; ///< tokenizer.chat_template
 };
 

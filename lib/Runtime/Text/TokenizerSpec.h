@@ -1,5 +1,5 @@
-// What a byte-level BPE tokenizer is, independent of the file that it came from. A loader makes one (from a Hugging Face
-// tokenizer.json or from GGUF metadata), an artifact's `tokenizer` tensor holds its JSON form, Tokenizer runs it.
+// What a byte-level BPE tokenizer is, independent of the file that it came from. A loader makes one (from a Hugging
+// Face tokenizer.json or from GGUF metadata), an artifact's `tokenizer` tensor holds its JSON form, Tokenizer runs it.
 #ifndef QOPT_LIB_RUNTIME_TEXT_TOKENIZERSPEC_H
 #define QOPT_LIB_RUNTIME_TEXT_TOKENIZERSPEC_H
 
@@ -37,32 +37,33 @@ struct PreTokenizerStep {
   enum class Behavior : uint8_t { Isolated, Removed, Contiguous };
 
   Kind kind = Kind::Split;
-  std::string pattern;                     ///< Split: Oniguruma and PCRE2's common subset, `\s` as Unicode White_Space
-  Behavior behavior = Behavior::Isolated;  ///< Split
-  bool invert = false;                     ///< Split: matches and gaps change places
-  bool individual = false;                 ///< Digits
-  bool addPrefixSpace = false;             ///< ByteLevel
-  bool useRegex = false;                   ///< ByteLevel
+  std::string pattern;                    ///< Split: Oniguruma and PCRE2's common subset, `\s` as Unicode White_Space
+  Behavior behavior = Behavior::Isolated; ///< Split
+  bool invert = false;                    ///< Split: matches and gaps change places
+  bool individual = false;                ///< Digits
+  bool addPrefixSpace = false;            ///< ByteLevel
+  bool useRegex = false;                  ///< ByteLevel
 
   bool operator==(const PreTokenizerStep &) const = default;
 };
 
 /// A byte-level BPE tokenizer with what belongs to it in a conversation.
 struct TokenizerSpec {
-  /// [vocabulary]: each token's text; ordinary tokens in the byte-level alphabet (ByteAlphabet.h), added ones as they are.
+  /// [vocabulary]: each token's text; ordinary tokens in the byte-level alphabet (ByteAlphabet.h), added ones as they
+  /// are.
   std::vector<std::string> tokens;
   /// [merges]: ids of the two parts, best first. The result is the token whose text is the two texts joined.
   std::vector<std::pair<int32_t, int32_t>> merges;
-  bool ignoreMerges = false;        ///< a piece that is a token is taken whole, whatever the merges would make
-  std::optional<int32_t> unknown;   ///< stands for a byte that has no token; without it the byte is dropped and counted
-  bool fuseUnknown = false;         ///< adjacent unknown bytes give one `unknown`
-  std::vector<AddedToken> added;    ///< ascending ids
+  bool ignoreMerges = false;      ///< a piece that is a token is taken whole, whatever the merges would make
+  std::optional<int32_t> unknown; ///< stands for a byte that has no token; without it the byte is dropped and counted
+  bool fuseUnknown = false;       ///< adjacent unknown bytes give one `unknown`
+  std::vector<AddedToken> added;  ///< ascending ids
   std::vector<PreTokenizerStep> preTokenizer; ///< ends with the one ByteLevel step
-  std::optional<int32_t> bos, eos;  ///< beginning and end of text
-  bool addBos = false;              ///< encode puts `bos` first when asked for special tokens
-  bool addEos = false;              ///< and `eos` last
-  std::vector<int32_t> stops;       ///< ids that end a generation, ascending
-  std::string chatTemplate;         ///< Jinja, or empty
+  std::optional<int32_t> bos, eos;            ///< beginning and end of text
+  bool addBos = false;                        ///< encode puts `bos` first when asked for special tokens
+  bool addEos = false;                        ///< and `eos` last
+  std::vector<int32_t> stops;                 ///< ids that end a generation, ascending
+  std::string chatTemplate;                   ///< Jinja, or empty
 
   bool operator==(const TokenizerSpec &) const = default;
 

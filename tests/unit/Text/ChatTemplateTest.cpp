@@ -45,7 +45,8 @@ TEST(ChatTemplate, rendersMessages) {
       "{% if add_generation_prompt %}[assistant]{% endif %}{{ tools is none }}");
   ASSERT_TRUE(parsed);
   const ChatMessage messages[] = {{"system", "s"}, {"user", "{{ u }}"}};
-  Result<std::string> text = parsed->render(messages, {.addGenerationPrompt = true, .bosToken = "<s>", .eosToken = "</s>"});
+  Result<std::string> text =
+      parsed->render(messages, {.addGenerationPrompt = true, .bosToken = "<s>", .eosToken = "</s>"});
   ASSERT_TRUE(text);
   EXPECT_EQ(*text, "<s>[system]s</s>[user]{{ u }}</s>[assistant]True");
 }
@@ -111,9 +112,10 @@ static std::string repeat(std::string_view text, size_t count) {
 TEST(ChatTemplate, boundsDepthSizeAndWork) {
   const size_t many = 20000;
   for (const std::string &source :
-       {"{{ " + repeat("(", many) + "1" + repeat(")", many) + " }}", "{{ " + repeat("[", many) + repeat("]", many) + " }}",
-        "{{ " + repeat("not ", many) + "1 }}", "{{ " + repeat("-", many) + "1 }}", "{{ x" + repeat(".a", many) + " }}",
-        "{{ x" + repeat("|trim", many) + " }}", "{{ 1" + repeat("+1", many) + " }}", "{{ 1" + repeat(" if 1 else 1", many) + " }}",
+       {"{{ " + repeat("(", many) + "1" + repeat(")", many) + " }}",
+        "{{ " + repeat("[", many) + repeat("]", many) + " }}", "{{ " + repeat("not ", many) + "1 }}",
+        "{{ " + repeat("-", many) + "1 }}", "{{ x" + repeat(".a", many) + " }}", "{{ x" + repeat("|trim", many) + " }}",
+        "{{ 1" + repeat("+1", many) + " }}", "{{ 1" + repeat(" if 1 else 1", many) + " }}",
         "{{ x" + repeat("[0", many) + repeat("]", many) + " }}"}) {
     Result<ChatTemplate> parsed = ChatTemplate::parse(source);
     ASSERT_FALSE(parsed) << source.substr(0, 40);
@@ -124,17 +126,18 @@ TEST(ChatTemplate, boundsDepthSizeAndWork) {
   EXPECT_NE(statements.error().rule.find("statements nested deeper"), std::string::npos);
   EXPECT_FALSE(ChatTemplate::parse(std::string(300u << 10, 'a')));
 
-  for (const char *source : {"{% for a in range(9999999999) %}{% endfor %}",
-                             "{% set n = namespace(s='aaaaaaaaaaaaaaaa') %}{% for a in range(60) %}{% set n.s = n.s + n.s %}{% endfor %}",
-                             "{% for a in range(10000) %}{% for b in range(10000) %}x{% endfor %}{% endfor %}"}) {
+  for (const char *source :
+       {"{% for a in range(9999999999) %}{% endfor %}",
+        "{% set n = namespace(s='aaaaaaaaaaaaaaaa') %}{% for a in range(60) %}{% set n.s = n.s + n.s %}{% endfor %}",
+        "{% for a in range(10000) %}{% for b in range(10000) %}x{% endfor %}{% endfor %}"}) {
     Result<ChatTemplate> parsed = ChatTemplate::parse(source);
     ASSERT_TRUE(parsed) << parsed.error().format();
     Result<std::string> text = parsed->renderJson("{}");
     ASSERT_FALSE(text);
     EXPECT_EQ(text.error().errorClass, ErrorClass::Resource) << text.error().format();
   }
-  Result<ChatTemplate> nested = ChatTemplate::parse(
-      "{% set n = namespace(l=[]) %}{% for a in range(1000) %}{% set n.l = [n.l] %}{% endfor %}");
+  Result<ChatTemplate> nested =
+      ChatTemplate::parse("{% set n = namespace(l=[]) %}{% for a in range(1000) %}{% set n.l = [n.l] %}{% endfor %}");
   ASSERT_TRUE(nested);
   EXPECT_FALSE(nested->renderJson("{}")); // a list too deep to be destroyed safely
   Result<ChatTemplate> cycle = ChatTemplate::parse("{% set n = namespace() %}{% set n.x = n %}");

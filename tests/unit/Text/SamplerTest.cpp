@@ -96,7 +96,8 @@ TEST(Sampler, sameDrawsEverywhere) {
 TEST(Sampler, refusesBadOptions) {
   for (const SamplerOptions &options :
        {SamplerOptions{.temperature = -1}, SamplerOptions{.temperature = NAN}, SamplerOptions{.temperature = infinity},
-        SamplerOptions{.topK = -1}, SamplerOptions{.topP = 0}, SamplerOptions{.topP = 1.5f}, SamplerOptions{.topP = NAN}}) {
+        SamplerOptions{.topK = -1}, SamplerOptions{.topP = 0}, SamplerOptions{.topP = 1.5f},
+        SamplerOptions{.topP = NAN}}) {
     Result<Sampler> sampler = Sampler::create(options);
     ASSERT_FALSE(sampler);
     EXPECT_EQ(sampler.error().errorClass, ErrorClass::Usage);

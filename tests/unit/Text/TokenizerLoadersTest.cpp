@@ -1,7 +1,7 @@
 // Loading tokenizers: what is read from GGUF metadata and Hugging Face files, and what is refused, by name.
+#include "lib/Runtime/Text/TokenizerLoaders.h"
 #include "lib/Runtime/Text/StrictJson.h"
 #include "lib/Runtime/Text/Tokenizer.h"
-#include "lib/Runtime/Text/TokenizerLoaders.h"
 #include "tests/unit/Text/Fixtures.h"
 
 #include <gtest/gtest.h>
@@ -58,8 +58,8 @@ TEST(HuggingFaceTokenizer, readsTheFilesBeside) {
   EXPECT_EQ(spec->chatTemplate, "d");
   EXPECT_FALSE(spec->addBos);
   EXPECT_EQ(*TokenizerSpec::fromJson(spec->toJson()), *spec);
-  spec = loadHuggingFaceTokenizer({.tokenizer = text, .tokenizerConfig = R"({"eos_token": "<e>", "chat_template": "c"})",
-                                   .chatTemplate = "file"});
+  spec = loadHuggingFaceTokenizer(
+      {.tokenizer = text, .tokenizerConfig = R"({"eos_token": "<e>", "chat_template": "c"})", .chatTemplate = "file"});
   ASSERT_TRUE(spec);
   EXPECT_EQ(spec->stops, std::vector<int32_t>{3});
   EXPECT_EQ(spec->chatTemplate, "file");
@@ -118,7 +118,8 @@ TEST(HuggingFaceTokenizer, refuses) {
       {"/pre_tokenizer", "null", "unsupported pre-tokenizer"},
       {"/pre_tokenizer/type", R"("Metaspace")", "unsupported pre-tokenizer 'Metaspace'"},
       {"/pre_tokenizer", R"({"type": "Digits", "individual_digits": true})", "expected the pre-tokenizer's last step"},
-      {"/pre_tokenizer", R"({"type": "Split", "pattern": {"Regex": "a"}, "behavior": "MergedWithNext", "invert": false})",
+      {"/pre_tokenizer",
+       R"({"type": "Split", "pattern": {"Regex": "a"}, "behavior": "MergedWithNext", "invert": false})",
        "unsupported behavior"},
       {"/added_tokens/0/single_word", "true", "unsupported single_word"},
       {"/added_tokens/0/content", R"("ab")", "duplicate token: id 3, but also id 2"},
@@ -168,8 +169,18 @@ TEST(HuggingFaceTokenizer, survivesWrongTypes) {
     {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true}]})");
   ASSERT_TRUE(load(full)) << load(full).error().format();
   const json flat = full.flatten();
-  const json values[] = {nullptr, true, 0, -1, 18446744073709551615u, 1.5, "", "x", json::array(), json::object(),
-                         json::array({json::object()}), json::object({{"type", 1}})};
+  const json values[] = {nullptr,
+                         true,
+                         0,
+                         -1,
+                         18446744073709551615u,
+                         1.5,
+                         "",
+                         "x",
+                         json::array(),
+                         json::object(),
+                         json::array({json::object()}),
+                         json::object({{"type", 1}})};
   for (auto item = flat.begin(); item != flat.end(); ++item)
     for (json::json_pointer place(item.key()); !place.empty(); place.pop_back())
       for (const json &value : values) {
@@ -203,7 +214,8 @@ TEST(TokenizerSpecJson, isStrictAndStable) {
     missing.erase(item.key());
     Result<TokenizerSpec> broken = TokenizerSpec::fromJson(missing.dump());
     ASSERT_FALSE(broken) << item.key();
-    EXPECT_NE(broken.error().rule.find("missing key '" + item.key() + "'"), std::string::npos) << broken.error().format();
+    EXPECT_NE(broken.error().rule.find("missing key '" + item.key() + "'"), std::string::npos)
+        << broken.error().format();
   }
   json surplus = document;
   surplus["more"] = 1;
@@ -223,14 +235,15 @@ TEST(TokenizerSpecJson, isStrictAndStable) {
 }
 
 TEST(Regex, refusesWhatEnginesDisagreeOn) {
-  for (const char *pattern : {"\\w+", "\\bfoo", "a[\\W]", "[a&&b]", "[[:alpha:]]", "\\X", "\\R", "a*", "(", "\\K", "\\1", "[]a]",
-                              "a\\", "\\h", "\xFF", "(?:a|b*)"}) {
+  for (const char *pattern : {"\\w+", "\\bfoo", "a[\\W]", "[a&&b]", "[[:alpha:]]", "\\X", "\\R", "a*", "(", "\\K",
+                              "\\1", "[]a]", "a\\", "\\h", "\xFF", "(?:a|b*)"}) {
     TokenizerSpec spec = *load(fixture());
     spec.preTokenizer.insert(spec.preTokenizer.begin(), PreTokenizerStep());
     spec.preTokenizer[0].pattern = pattern;
     Result<Tokenizer> tokenizer = Tokenizer::create(spec);
     ASSERT_FALSE(tokenizer) << pattern;
-    EXPECT_NE(tokenizer.error().rule.find("unsupported regular expression"), std::string::npos) << tokenizer.error().format();
+    EXPECT_NE(tokenizer.error().rule.find("unsupported regular expression"), std::string::npos)
+        << tokenizer.error().format();
   }
 }
 
@@ -292,7 +305,11 @@ TEST(GgufTokenizer, refuses) {
       {[](Gguf &g) { g.types.pop_back(); }, "expected 5 token types", "tokenizer.ggml.token_type"},
       {[](Gguf &g) { g.types[0] = 6; }, "unsupported type 6", "tokenizer.ggml.token_type"},
       {[](Gguf &g) { g.tokens[1] = "a"; }, "duplicate token 'a' with ids 0 and 1", "tokenizer.ggml.tokens"},
-      {[](Gguf &g) { g.tokens[1] = "\xFF"; g.merges.clear(); }, "expected UTF-8", "vocabulary"},
+      {[](Gguf &g) {
+         g.tokens[1] = "\xFF";
+         g.merges.clear();
+       },
+       "expected UTF-8", "vocabulary"},
       {[](Gguf &g) { g.merges[0] = "a c"; }, "merge of 'c'", "tokenizer.ggml.merges 0"},
       {[](Gguf &g) { g.merges[0] = "b a"; }, "make 'ba', which is not in the vocabulary", "merge 0"},
       {[](Gguf &g) { g.merges[0] = "ab"; }, "expected two tokens", "tokenizer.ggml.merges 0"},
@@ -302,7 +319,13 @@ TEST(GgufTokenizer, refuses) {
       {[](Gguf &g) { g.metadata.bos = -1; }, "expected a token id below 5", "tokenizer.ggml.bos_token_id"},
       {[](Gguf &g) { g.metadata.otherStops = {1ll << 40}; }, "expected a token id", "eot_token_id"},
       {[](Gguf &g) { g.metadata.addBos = true; }, "expected a beginning-of-text id", "bos"},
-      {[](Gguf &g) { g.tokens.clear(); g.types.clear(); g.merges.clear(); g.metadata.eos = {}; }, "expected 1 to", "vocabulary"},
+      {[](Gguf &g) {
+         g.tokens.clear();
+         g.types.clear();
+         g.merges.clear();
+         g.metadata.eos = {};
+       },
+       "expected 1 to", "vocabulary"},
       {[](Gguf &g) { g.tokens[3] = ""; }, "expected a text, but token 3 is empty", "added tokens"},
   };
   for (const auto &one : cases) {

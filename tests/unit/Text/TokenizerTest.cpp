@@ -1,8 +1,8 @@
 // Encoding and decoding: against ids of the `tokenizers` package (fixtures by tools/dev/tokenizer_fixtures.py), round
 // trips of broken UTF-8, streams, long runs.
+#include "lib/Runtime/Text/Tokenizer.h"
 #include "lib/Runtime/Text/ByteAlphabet.h"
 #include "lib/Runtime/Text/StrictJson.h"
-#include "lib/Runtime/Text/Tokenizer.h"
 #include "lib/Runtime/Text/TokenizerLoaders.h"
 #include "lib/Runtime/Text/Utf8.h"
 #include "tests/unit/Text/Fixtures.h"
