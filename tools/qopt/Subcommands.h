@@ -6,6 +6,7 @@
 namespace qopt {
 
 int importMain(int argc, char **argv);
+int quantizeMain(int argc, char **argv);
 
 } // namespace qopt
 
