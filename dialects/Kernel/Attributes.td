@@ -34,12 +34,11 @@ def Kernel_PanelAttr : Kernel_Attr<"Panel", "panel", [DeclareAttrInterfaceMethod
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     static constexpr int64_t kOutputs = 16;
+    static constexpr int64_t kMaxElements = int64_t{1} << 56; ///< so that sizes and bit offsets fit 64 bits
     bool isQuantized() const { return getScale() != nullptr; }
     /// Inputs that one block of codes covers for all outputs of the panel.
     int64_t getBlockDepth() const;
     int64_t getBlockBytes() const;
-    /// The group as a number of inputs, for a matrix with so many inputs.
-    int64_t getGroupSize(int64_t inputs) const { return getGroup() ? getGroup() : inputs; }
     /// Bytes of one group: codes, scales, zero points.
     int64_t getGroupBytes(int64_t inputs) const;
     /// Bytes of the codes of one group.

@@ -3,6 +3,7 @@
 
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace qopt::kernel;
@@ -77,6 +78,12 @@ int64_t PanelAttr::getGroupBytes(int64_t inputs) const {
   return bytes;
 }
 
+int64_t PanelAttr::getGroupSize(int64_t inputs) const { return getGroup() ? getGroup() : inputs; }
+
+Type PanelAttr::getScaleType() const { return getScale(); }
+
+bool PanelAttr::hasZeroPoints() const { return getZeroPoints(); }
+
 int64_t PanelAttr::getTileOutputs() const { return kOutputs; }
 
 int64_t PanelAttr::getTileBytes(int64_t inputs) const { return inputs / getGroupSize(inputs) * getGroupBytes(inputs); }
@@ -97,11 +104,16 @@ int64_t PanelAttr::getBitOffset(int64_t inputs, int64_t outputInTile, int64_t in
 
 LogicalResult PanelAttr::verifyShape(function_ref<InFlightDiagnostic()> emitError, int64_t outputs,
                                      int64_t inputs) const {
-  if (outputs <= 0 || inputs <= 0)
+  if (outputs <= 0 || inputs <= 0) // panel_c7
     return emitError() << "expected a matrix, but got " << outputs << "x" << inputs;
-  if (inputs % getGroupSize(inputs) != 0)
+  if (inputs % getGroupSize(inputs) != 0) // panel_c8
     return emitError() << "expected a group that divides " << inputs << " inputs, but got " << getGroup();
-  if (getGroupSize(inputs) % getBlockDepth() != 0)
+  if (getGroupSize(inputs) % getBlockDepth() != 0) // panel_c9
     return emitError() << "expected inputs that blocks of " << getBlockDepth() << " divide, but got " << inputs;
+  // No element takes more than 4 bytes of code, 4 of scale and 1 of zero point; the last tile has 15 rows to spare.
+  int64_t elements = 0;
+  if (outputs > kMaxElements || inputs > kMaxElements || llvm::MulOverflow(outputs + kOutputs, inputs, elements) ||
+      elements > kMaxElements) // panel_c10
+    return emitError() << "expected at most " << kMaxElements << " elements, but got " << outputs << "x" << inputs;
   return success();
 }

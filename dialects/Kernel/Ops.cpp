@@ -1,6 +1,8 @@
 // Verifiers of the kernel dialect. Labels (dispatch_c1) name the same constraint in the tests.
 #include "dialects/Kernel/Dialect.h"
 
+#include "dialects/Transformer/Dialect.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AffineMap.h"
 #include "mlir/IR/OpImplementation.h"
@@ -65,6 +67,17 @@ LogicalResult RepeatOp::verifySymbolUses(SymbolTableCollection &symbols) {
     if (callee.getArgumentTypes()[index] != type) // repeat_c7
       return emitOpError() << "expected argument " << index << " of " << getCalleeAttr() << " to be " << type
                            << ", but got " << callee.getArgumentTypes()[index];
+  if (TypeRange(callee.getResultTypes()) != TypeRange(getResultTypes())) // repeat_c8
+    return emitOpError() << "expected " << getCalleeAttr() << " to return the types of the carried values";
+  for (auto row : getTable().getAsRange<ArrayAttr>())
+    for (auto [column, name] : llvm::enumerate(row.getAsRange<FlatSymbolRefAttr>())) {
+      auto parameter = symbols.lookupNearestSymbolFrom<qopt::transformer::ParameterOp>(*this, name);
+      if (!parameter) // repeat_c9
+        return emitOpError() << "expected " << name << " to name a transformer.parameter";
+      if (parameter.getType() != callee.getArgumentTypes()[fixed + column]) // repeat_c10
+        return emitOpError() << "expected " << name << " to be " << callee.getArgumentTypes()[fixed + column]
+                             << ", but got " << parameter.getType();
+    }
   return success();
 }
 

@@ -16,8 +16,10 @@ def Kernel_DispatchOp : Kernel_Op<"dispatch", [Pure, IsolatedFromAbove, SingleBl
   let summary = "graph ops that one kernel computes, over a grid";
   let description = [{
     Operands are bindings that are read, results are bindings that are written; the region's arguments stand for the
-    operands. `grid` maps (tokens, rows) to the number of independent tiles of work. `placement`, given by
-    `--plan-memory`, has a byte offset in the arena for each result, in units of (1, tokens, rows).
+    operands. `grid` maps (tokens, rows) to the number of independent tiles of work. With `over_rows` the first axis of
+    the results is that of the rows whose logits are wanted, else that of the tokens. `placement`, given by
+    `--plan-memory`, has for each result a byte offset in the arena, `array<i64: constant, per_token, per_row>`, or the
+    name of a buffer of the caller, or unit for a value that is no buffer.
 
     ```mlir
     func.func @f(%x: tensor<?x64xf32>, %w: tensor<64xf32>) -> tensor<?x64xf32> {
@@ -32,7 +34,7 @@ def Kernel_DispatchOp : Kernel_Op<"dispatch", [Pure, IsolatedFromAbove, SingleBl
     ```
   }];
   let arguments = (ins SymbolNameAttr:$kernel, AffineMapAttr:$grid, Variadic<AnyType>:$bindings,
-                       OptionalAttr<ArrayAttr>:$placement);
+                       UnitAttr:$over_rows, OptionalAttr<ArrayAttr>:$placement);
   let results = (outs Variadic<AnyType>:$outputs);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
@@ -44,6 +46,19 @@ def Kernel_DispatchOp : Kernel_Op<"dispatch", [Pure, IsolatedFromAbove, SingleBl
 
 def Kernel_YieldOp : Kernel_Op<"yield", [Pure, Terminator, HasParent<"DispatchOp">]> {
   let summary = "what a dispatch computed";
+  let description = [{
+    ```mlir
+    func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+      %0 = kernel.dispatch @double grid affine_map<(tokens, rows) -> (tokens)> (%x)
+          : (tensor<?x64xf32>) -> tensor<?x64xf32> {
+      ^bb0(%a: tensor<?x64xf32>):
+        %1 = transformer.residual %a, %a : tensor<?x64xf32>
+        kernel.yield %1 : tensor<?x64xf32>
+      }
+      return %0 : tensor<?x64xf32>
+    }
+    ```
+  }];
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
 }

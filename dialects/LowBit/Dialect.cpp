@@ -5,6 +5,8 @@
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace qopt::lowbit;
 
@@ -36,6 +38,8 @@ LogicalResult WeightsAttr::verify(function_ref<InFlightDiagnostic()> emitError, 
     return emitError() << "expected a codebook of " << (1 << bits) << " values, but got " << codebook.size();
   if (codebook && !symmetric) // weights_c5
     return emitError() << "expected no zero points beside a codebook";
+  if (codebook && !llvm::all_of(codebook.asArrayRef(), [](float value) { return std::isfinite(value); })) // weights_c6
+    return emitError() << "expected a codebook of finite values";
   return success();
 }
 

@@ -3,6 +3,7 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -18,7 +19,21 @@ static int64_t rowsOf(Value value) { return typeOf(value).getShape().front(); }
 static LogicalResult expectEqual(Operation *op, StringRef what, int64_t wanted, int64_t got) {
   if (wanted == got)
     return success();
-  return op->emitOpError() << "expected " << what << " to be " << wanted << ", but got " << got;
+  return op->emitOpError() << "expected " << what << " to be " << wanted << ", but got " << got; // (the caller's label)
+}
+
+/// Values with a row for each token agree in the number of tokens, where it is known. Values may be null.
+static LogicalResult expectSameTokens(Operation *op, ArrayRef<Value> values) {
+  int64_t tokens = ShapedType::kDynamic;
+  for (Value value : values) {
+    int64_t rows = value ? rowsOf(value) : ShapedType::kDynamic;
+    if (!ShapedType::isDynamic(tokens) && !ShapedType::isDynamic(rows) && rows != tokens) // tokens_c1
+      return op->emitOpError() << "expected " << tokens << " tokens in every operand and result, but got "
+                               << value.getType();
+    if (ShapedType::isDynamic(tokens))
+      tokens = rows;
+  }
+  return success();
 }
 
 /// Codes, scales and zero points of one weight fit each other and the scheme.
@@ -65,11 +80,15 @@ LogicalResult LinearOp::verify() {
   if (group != 0 && width(getInput()) % group != 0) // linear_c4
     return emitOpError() << "expected a group of activations that divides " << width(getInput()) << " inputs, but got "
                          << group;
+  if (failed(expectSameTokens(*this, {getInput(), getResult()})))
+    return failure();
   return verifyWeight(*this, getScheme().getWeights(), getCodes(), getScales(), getZeroPoints());
 }
 
 LogicalResult EmbeddingOp::verify() {
   if (failed(expectEqual(*this, "the result's channels", width(getCodes()), width(getResult())))) // embedding_c1
+    return failure();
+  if (failed(expectSameTokens(*this, {getTokens(), getResult()})))
     return failure();
   return verifyWeight(*this, getScheme(), getCodes(), getScales(), getZeroPoints());
 }
@@ -78,12 +97,21 @@ LogicalResult EmbeddingOp::verify() {
 // With layouts
 //===----------------------------------------------------------------------===//
 
+/// Whether `values` groups of inputs, each one number, can stand beside groups of the layout: one group of the two lies
+/// within the other.
+static bool fitsGroups(kernel::LayoutAttrInterface layout, int64_t inputs, int64_t values) {
+  if (inputs % values != 0)
+    return false;
+  int64_t group = inputs / values, layoutGroup = layout.getGroupSize(inputs);
+  return group % layoutGroup == 0 || layoutGroup % group == 0;
+}
+
 /// A packed weight has the tiles that the layout gives for [outputs, inputs].
 static LogicalResult verifyPacked(Operation *op, kernel::LayoutAttrInterface layout, Value packed, int64_t outputs,
                                   int64_t inputs) {
   if (failed(layout.verifyShape([&] { return op->emitOpError(); }, outputs, inputs))) // packed_c1
     return failure();
-  int64_t tiles = (outputs + layout.getTileOutputs() - 1) / layout.getTileOutputs();
+  int64_t tiles = llvm::divideCeil(outputs, layout.getTileOutputs());
   if (rowsOf(packed) != tiles || width(packed) != layout.getTileBytes(inputs)) // packed_c2
     return op->emitOpError() << "expected a packed weight of " << tiles << "x" << layout.getTileBytes(inputs)
                              << " bytes, but got " << packed.getType();
@@ -91,12 +119,30 @@ static LogicalResult verifyPacked(Operation *op, kernel::LayoutAttrInterface lay
 }
 
 LogicalResult PackOp::verify() {
-  auto weight = dyn_cast<RankedTensorType>(getWeight().getType());
-  if (!weight || weight.getRank() != 2 || !weight.hasStaticShape()) // pack_c1
-    return emitOpError() << "expected a matrix of static shape, but got " << getWeight().getType();
-  if (weight.getElementTypeBitWidth() != getLayout().getCodeBits()) // pack_c2
-    return emitOpError() << "expected elements of " << getLayout().getCodeBits() << " bits, but got " << weight;
-  return verifyPacked(*this, getLayout(), getPacked(), weight.getDimSize(0), weight.getDimSize(1));
+  RankedTensorType weight = typeOf(getWeight());
+  kernel::LayoutAttrInterface layout = getLayout();
+  Type scale = layout.getScaleType();
+  if (weight.getRank() != 2) // pack_c1
+    return emitOpError() << "expected a matrix, but got " << weight;
+  Type element = weight.getElementType();
+  if (scale ? !element.isInteger(layout.getCodeBits()) : !isa<FloatType>(element)) // pack_c2
+    return emitOpError() << "expected " << (scale ? "codes" : "floats") << " of " << layout.getCodeBits()
+                         << " bits, but got " << weight;
+  if (!scale && element.getIntOrFloatBitWidth() < layout.getCodeBits()) // pack_c3
+    return emitOpError() << "expected floats of at least " << layout.getCodeBits() << " bits, but got " << weight;
+  int64_t outputs = weight.getDimSize(0), inputs = weight.getDimSize(1);
+  if (failed(verifyPacked(*this, layout, getPacked(), outputs, inputs)))
+    return failure();
+  if ((getScales() ? typeOf(getScales()).getElementType() : Type()) != scale) // pack_c4
+    return emitOpError() << "expected the layout's scales, and no scales where it has none";
+  if ((getZeroPoints() != nullptr) != layout.hasZeroPoints()) // pack_c5
+    return emitOpError() << "expected zero points where the layout has them, and nowhere else";
+  int64_t groups = inputs / layout.getGroupSize(inputs);
+  for (Value value : {Value(getScales()), Value(getZeroPoints())})
+    if (value && (rowsOf(value) != outputs || width(value) != groups)) // pack_c6
+      return emitOpError() << "expected " << outputs << "x" << groups << " scales and zero points, but got "
+                           << value.getType();
+  return success();
 }
 
 LogicalResult EncodeOp::verify() {
@@ -109,6 +155,8 @@ LogicalResult EncodeOp::verify() {
   if (isI8 ? !payload.isInteger(8) : activations.getKind() == ActivationKind::BF16 ? !payload.isBF16() : !payload.isF32())
     return emitOpError() << "expected a payload of " << stringifyActivationKind(activations.getKind()) // encode_c2
                          << ", but got " << payload;
+  if (failed(expectSameTokens(*this, {getInput(), getPayload(), getScales(), getSums()})))
+    return failure();
   if (isI8 != (getScales() != nullptr)) // encode_c3
     return emitOpError("expected scales for i8 activations, and for no others");
   if (activations.getGroup() != 0 && inputs % activations.getGroup() != 0) // encode_c4
@@ -136,9 +184,19 @@ LogicalResult MatmulOp::verify() {
   bool isI8 = typeOf(getPayload()).getElementType().isInteger(8);
   if (isI8 != (getScales() != nullptr)) // matmul_c2
     return emitOpError("expected scales for an i8 payload, and for no other");
+  if (getSums() && typeOf(getSums()).getElementType().isInteger(32) != isI8) // matmul_c3
+    return emitOpError() << "expected sums of " << (isI8 ? "i32" : "f32") << ", but got " << getSums().getType();
+  if (failed(expectSameTokens(*this, {getPayload(), getScales(), getSums(), getResult()})))
+    return failure();
+  for (Value value : {Value(getScales()), Value(getSums())})
+    if (value && !fitsGroups(getLayout(), width(getPayload()), width(value))) // matmul_c4
+      return emitOpError() << "expected scales and sums of groups that fit those of the weight, but got "
+                           << value.getType();
   return verifyPacked(*this, getLayout(), getWeight(), width(getResult()), width(getPayload()));
 }
 
 LogicalResult GatherOp::verify() {
+  if (failed(expectSameTokens(*this, {getTokens(), getResult()})))
+    return failure();
   return verifyPacked(*this, getLayout(), getTable(), getRows(), width(getResult()));
 }

@@ -3,18 +3,31 @@
 
 include "dialects/Kernel/Interfaces.td"
 include "dialects/LowBit/Attributes.td"
+include "dialects/Shapes.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
 class LowBit_Op<string mnemonic, list<Trait> traits = []> : Op<LowBit_Dialect, mnemonic, traits>;
 
-def LowBit_Activations : 2DTensorOf<[F32]>;
-def LowBit_Codes : 2DTensorOf<[I<2>, I<3>, I<4>, I<5>, I<6>, I<7>, I8]>;
-def LowBit_Scales : 2DTensorOf<[F16, BF16, F32]>;
-def LowBit_ZeroPoints : 2DTensorOf<[I8]>;
-def LowBit_Bias : 1DTensorOf<[F32, F16, BF16]>;
-def LowBit_Payload : 2DTensorOf<[I8, BF16, F32]>;
-def LowBit_Sums : 2DTensorOf<[I32, F32]>;
-def LowBit_Packed : 2DTensorOf<[I8]>;
+// [tokens, channels]
+def LowBit_Activations : Qopt_KnownAxis<2DTensorOf<[F32]>, 1, // activations_op_c1
+    "f32 tensor of tokens and a known number of channels">;
+def LowBit_Tokens : 1DTensorOf<[I32]>; // tokens_c2
+// [outputs, inputs], [outputs, groups]
+def LowBit_Weight : Qopt_KnownMatrix<2DTensorOf<[F32]>, "f32 matrix of known shape">; // weight_c7
+def LowBit_Codes : Qopt_KnownMatrix<2DTensorOf<[I<2>, I<3>, I<4>, I<5>, I<6>, I<7>, I8]>, // codes_c1
+    "matrix of codes of 2 to 8 bits, of known shape">;
+def LowBit_Scales : Qopt_KnownMatrix<2DTensorOf<[F16, BF16, F32]>, "float matrix of known shape">; // scales_c1
+def LowBit_ZeroPoints : Qopt_KnownMatrix<2DTensorOf<[I8]>, "i8 matrix of known shape">; // zero_points_c1
+def LowBit_Bias : Qopt_KnownAxis<1DTensorOf<[F32, F16, BF16]>, 0, "float vector of known length">; // bias_c1
+// [tokens, inputs], [tokens, groups]
+def LowBit_Payload : Qopt_KnownAxis<2DTensorOf<[I8, BF16, F32]>, 1, // payload_c1
+    "i8, bf16 or f32 tensor of tokens and a known number of channels">;
+def LowBit_TokenScales : Qopt_KnownAxis<2DTensorOf<[F32]>, 1, // token_scales_c1
+    "f32 tensor of tokens and a known number of groups">;
+def LowBit_Sums : Qopt_KnownAxis<2DTensorOf<[I32, F32]>, 1, // sums_c1
+    "i32 or f32 tensor of tokens and a known number of groups">;
+// [tiles, bytes]
+def LowBit_Packed : Qopt_KnownMatrix<2DTensorOf<[I8]>, "i8 matrix of known shape">; // packed_c3
 
 //===----------------------------------------------------------------------===//
 // Weights
@@ -34,7 +47,7 @@ def LowBit_QuantizeOp : LowBit_Op<"quantize", [Pure]> {
     }
     ```
   }];
-  let arguments = (ins LowBit_Activations:$weight, LowBit_WeightsAttr:$scheme);
+  let arguments = (ins LowBit_Weight:$weight, LowBit_WeightsAttr:$scheme);
   let results = (outs LowBit_Codes:$codes, LowBit_Scales:$scales, Optional<LowBit_ZeroPoints>:$zero_points);
   let assemblyFormat = [{
     $weight $scheme attr-dict `:` type($weight) `->` type($codes) `,` type($scales) (`,` type($zero_points)^)?
@@ -57,7 +70,7 @@ def LowBit_DequantizeOp : LowBit_Op<"dequantize", [Pure]> {
   }];
   let arguments = (ins LowBit_Codes:$codes, LowBit_Scales:$scales, Optional<LowBit_ZeroPoints>:$zero_points,
                        LowBit_WeightsAttr:$scheme);
-  let results = (outs LowBit_Activations:$weight);
+  let results = (outs LowBit_Weight:$weight);
   let assemblyFormat = [{
     $codes `,` $scales (`zeros` $zero_points^)? $scheme attr-dict `:` functional-type(operands, $weight)
   }];
@@ -67,21 +80,21 @@ def LowBit_DequantizeOp : LowBit_Op<"dequantize", [Pure]> {
 def LowBit_PackOp : LowBit_Op<"pack", [Pure, AttrSizedOperandSegments]> {
   let summary = "lay a weight out as a kernel reads it";
   let description = [{
-    weight: codes, or an unquantized matrix [outputs, inputs]. result: [tiles, bytes of a tile] of the layout.
+    weight: codes, or an unquantized matrix [outputs, inputs] (rounded to the layout's type). result: [tiles, bytes of a tile] of the layout.
 
     ```mlir
     func.func @f(%codes: tensor<32x64xi4>, %scales: tensor<32x1xf16>) -> tensor<2x544xi8> {
-      %0 = lowbit.pack %codes scales %scales #kernel.panel<code = u4, dot = 4, group = 64, scale = f16>
+      %0 = lowbit.pack %codes scales %scales layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>)
           : (tensor<32x64xi4>, tensor<32x1xf16>) -> tensor<2x544xi8>
       return %0 : tensor<2x544xi8>
     }
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$weight, Optional<LowBit_Scales>:$scales,
+  let arguments = (ins Qopt_StaticTensor:$weight, Optional<LowBit_Scales>:$scales,
                        Optional<LowBit_ZeroPoints>:$zero_points, Kernel_LayoutAttrInterface:$layout);
   let results = (outs LowBit_Packed:$packed);
   let assemblyFormat = [{
-    $weight (`scales` $scales^)? (`zeros` $zero_points^)? $layout attr-dict `:` functional-type(operands, $packed)
+    $weight (`scales` $scales^)? (`zeros` $zero_points^)? `layout` `(` $layout `)` attr-dict `:` functional-type(operands, $packed)
   }];
   let hasVerifier = 1;
 }
@@ -127,7 +140,7 @@ def LowBit_EmbeddingOp : LowBit_Op<"embedding", [Pure]> {
     }
     ```
   }];
-  let arguments = (ins 1DTensorOf<[I32]>:$tokens, LowBit_Codes:$codes, LowBit_Scales:$scales,
+  let arguments = (ins LowBit_Tokens:$tokens, LowBit_Codes:$codes, LowBit_Scales:$scales,
                        Optional<LowBit_ZeroPoints>:$zero_points, LowBit_WeightsAttr:$scheme);
   let results = (outs LowBit_Activations:$result);
   let assemblyFormat = [{
@@ -158,7 +171,7 @@ def LowBit_EncodeOp : LowBit_Op<"encode", [Pure, AttrSizedResultSegments]> {
   }];
   let arguments = (ins LowBit_Activations:$input, LowBit_ActivationsAttr:$activations,
                        DefaultValuedAttr<I64Attr, "0">:$sums_group);
-  let results = (outs LowBit_Payload:$payload, Optional<2DTensorOf<[F32]>>:$scales, Optional<LowBit_Sums>:$sums);
+  let results = (outs LowBit_Payload:$payload, Optional<LowBit_TokenScales>:$scales, Optional<LowBit_Sums>:$sums);
   let assemblyFormat = [{
     $input $activations (`sums` $sums_group^)? attr-dict `:` type($input) `->` type($payload)
     (`scales` type($scales)^)? (`sums` type($sums)^)?
@@ -169,22 +182,24 @@ def LowBit_EncodeOp : LowBit_Op<"encode", [Pure, AttrSizedResultSegments]> {
 def LowBit_MatmulOp : LowBit_Op<"matmul", [Pure, AttrSizedOperandSegments]> {
   let summary = "encoded activations times a packed weight";
   let description = [{
-    payload: [tokens, inputs]; weight: [tiles, bytes] of the layout; result: [tokens, outputs].
+    payload: [tokens, inputs]; weight: [tiles, bytes] of the layout; result: [tokens, outputs]. scales: [tokens, 1 or
+    inputs/group], sums: [tokens, inputs/group], as `lowbit.encode` gives them. Products are summed within a group of the
+    weight (and of the scales, where those are finer), then scaled in f32.
 
     ```mlir
     func.func @f(%x: tensor<?x64xi8>, %s: tensor<?x1xf32>, %z: tensor<?x1xi32>, %w: tensor<2x544xi8>)
         -> tensor<?x32xf32> {
-      %0 = lowbit.matmul %x scales %s sums %z, %w #kernel.panel<code = u4, dot = 4, group = 64, scale = f16>
+      %0 = lowbit.matmul %x scales %s sums %z, %w layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>)
           : (tensor<?x64xi8>, tensor<?x1xf32>, tensor<?x1xi32>, tensor<2x544xi8>) -> tensor<?x32xf32>
       return %0 : tensor<?x32xf32>
     }
     ```
   }];
-  let arguments = (ins LowBit_Payload:$payload, Optional<2DTensorOf<[F32]>>:$scales, Optional<LowBit_Sums>:$sums,
+  let arguments = (ins LowBit_Payload:$payload, Optional<LowBit_TokenScales>:$scales, Optional<LowBit_Sums>:$sums,
                        LowBit_Packed:$weight, Optional<LowBit_Bias>:$bias, Kernel_LayoutAttrInterface:$layout);
   let results = (outs LowBit_Activations:$result);
   let assemblyFormat = [{
-    $payload (`scales` $scales^)? (`sums` $sums^)? `,` $weight (`bias` $bias^)? $layout attr-dict `:`
+    $payload (`scales` $scales^)? (`sums` $sums^)? `,` $weight (`bias` $bias^)? `layout` `(` $layout `)` attr-dict `:`
     functional-type(operands, $result)
   }];
   let hasVerifier = 1;
@@ -197,17 +212,17 @@ def LowBit_GatherOp : LowBit_Op<"gather", [Pure]> {
 
     ```mlir
     func.func @f(%t: tensor<?xi32>, %table: tensor<2x544xi8>) -> tensor<?x64xf32> {
-      %0 = lowbit.gather %t, %table rows 32 #kernel.panel<code = u4, dot = 4, group = 64, scale = f16>
+      %0 = lowbit.gather %t, %table rows 32 layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>)
           : (tensor<?xi32>, tensor<2x544xi8>) -> tensor<?x64xf32>
       return %0 : tensor<?x64xf32>
     }
     ```
   }];
-  let arguments = (ins 1DTensorOf<[I32]>:$tokens, LowBit_Packed:$table, I64Attr:$rows,
+  let arguments = (ins LowBit_Tokens:$tokens, LowBit_Packed:$table, I64Attr:$rows,
                        Kernel_LayoutAttrInterface:$layout);
   let results = (outs LowBit_Activations:$result);
   let assemblyFormat = [{
-    $tokens `,` $table `rows` $rows $layout attr-dict `:` functional-type(operands, $result)
+    $tokens `,` $table `rows` $rows `layout` `(` $layout `)` attr-dict `:` functional-type(operands, $result)
   }];
   let hasVerifier = 1;
 }

@@ -3,6 +3,7 @@
 
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 #include <cmath>
 
@@ -38,14 +39,18 @@ LogicalResult RotaryAttr::verify(function_ref<InFlightDiagnostic()> emitError, i
     return emitError() << "expected a positive even dimension, but got " << dim;
   if (!(base.getValueAsDouble() > 1.0) || !std::isfinite(base.getValueAsDouble())) // rotary_c2
     return emitError() << "expected a finite base above 1, but got " << base.getValueAsDouble();
+  if (!base.getType().isF64() || (factor && !factor.getType().isF64()) ||
+      (lowFrequency && !lowFrequency.getType().isF64()) || (highFrequency && !highFrequency.getType().isF64()))
+    return emitError() << "expected numbers of type f64"; // rotary_c7
   int given = (factor != nullptr) + (lowFrequency != nullptr) + (highFrequency != nullptr) + (originalContext != 0);
   if (given != 0 && given != 4) // rotary_c3
     return emitError() << "expected all of factor, lowFrequency, highFrequency and originalContext, or none";
   if (given == 4) {
-    if (!(factor.getValueAsDouble() >= 1.0)) // rotary_c4
-      return emitError() << "expected a scaling factor of at least 1, but got " << factor.getValueAsDouble();
+    if (!(factor.getValueAsDouble() >= 1.0) || !std::isfinite(factor.getValueAsDouble())) // rotary_c4
+      return emitError() << "expected a finite scaling factor of at least 1, but got " << factor.getValueAsDouble();
     if (!(lowFrequency.getValueAsDouble() > 0) ||
-        !(highFrequency.getValueAsDouble() > lowFrequency.getValueAsDouble())) // rotary_c5
+        !(highFrequency.getValueAsDouble() > lowFrequency.getValueAsDouble()) ||
+        !std::isfinite(highFrequency.getValueAsDouble())) // rotary_c5
       return emitError() << "expected 0 < lowFrequency < highFrequency, but got " << lowFrequency.getValueAsDouble()
                          << " and " << highFrequency.getValueAsDouble();
     if (originalContext < 0) // rotary_c6
@@ -85,5 +90,10 @@ LogicalResult CacheType::verify(function_ref<InFlightDiagnostic()> emitError, in
                        << dim;
   if (!elementType.isF32() && !elementType.isF16()) // cache_c2
     return emitError() << "expected f32 or f16 elements, but got " << elementType;
+  int64_t row = 0, bytes = 0; // keys and values of all layers, at most 4 bytes each
+  if (llvm::MulOverflow(heads, dim, row) || llvm::MulOverflow(row, layers, bytes) ||
+      llvm::MulOverflow(bytes, int64_t{8}, bytes)) // cache_c3
+    return emitError() << "expected a token whose bytes can be counted in 64 bits, but got " << layers
+                       << " layers of " << heads << " heads of " << dim;
   return success();
 }

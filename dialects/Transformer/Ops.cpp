@@ -4,6 +4,9 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <cmath>
 
 using namespace mlir;
 using namespace qopt::transformer;
@@ -19,7 +22,21 @@ static int64_t rowsOf(Value value) { return cast<RankedTensorType>(value.getType
 static LogicalResult expectEqual(Operation *op, StringRef what, int64_t wanted, int64_t got) {
   if (wanted == got)
     return success();
-  return op->emitOpError() << "expected " << what << " to be " << wanted << ", but got " << got;
+  return op->emitOpError() << "expected " << what << " to be " << wanted << ", but got " << got; // (the caller's label)
+}
+
+/// Values with a row for each token agree in the number of tokens, where it is known.
+static LogicalResult expectSameTokens(Operation *op, ValueRange values) {
+  int64_t tokens = ShapedType::kDynamic;
+  for (Value value : values) {
+    int64_t rows = rowsOf(value);
+    if (!ShapedType::isDynamic(tokens) && !ShapedType::isDynamic(rows) && rows != tokens) // tokens_c1
+      return op->emitOpError() << "expected " << tokens << " tokens in every operand and result, but got "
+                               << value.getType();
+    if (ShapedType::isDynamic(tokens))
+      tokens = rows;
+  }
+  return success();
 }
 
 LogicalResult ArchiveOp::verify() {
@@ -38,15 +55,13 @@ LogicalResult ArchiveOp::verify() {
 
 LogicalResult ParameterOp::verify() {
   auto type = cast<RankedTensorType>(getType());
-  if (!type.hasStaticShape()) // parameter_c1
-    return emitOpError() << "expected a static shape, but got " << type;
-  if (getSource() && !getInitializer().empty()) // parameter_c2
+  if (getSource() && !getInitializer().empty()) // parameter_c1
     return emitOpError("expected an archive entry or an initializer, but got both");
   if (!getSource())
     return success();
   Type element = type.getElementType();
   Encoding encoding = getSource()->getEncoding();
-  bool fits = false; // parameter_c3
+  bool fits = false;
   switch (encoding) {
   case Encoding::PackedU4:
     fits = element.isInteger(4) && type.getRank() > 0 && type.getShape().back() % 2 == 0;
@@ -63,7 +78,7 @@ LogicalResult ParameterOp::verify() {
   default:
     fits = element.isF32();
   }
-  if (!fits)
+  if (!fits) // parameter_c2
     return emitOpError() << "expected a type that encoding " << stringifyEncoding(encoding) << " can be read as, but got "
                          << type;
   return success();
@@ -73,20 +88,20 @@ LogicalResult ParameterOp::verifyRegions() {
   if (getInitializer().empty())
     return success();
   auto yield = dyn_cast<YieldOp>(getInitializer().front().getTerminator());
-  if (!yield) // parameter_c4
+  if (!yield) // parameter_c3
     return emitOpError("expected the initializer to end in transformer.yield");
-  if (yield.getValue().getType() != getType()) // parameter_c5
+  if (yield.getValue().getType() != getType()) // parameter_c4
     return emitOpError() << "expected the initializer to yield " << getType() << ", but got "
                          << yield.getValue().getType();
   for (Operation &op : getInitializer().front().without_terminator())
-    if (!isMemoryEffectFree(&op)) // parameter_c6
+    if (!isMemoryEffectFree(&op)) // parameter_c5
       return emitOpError() << "expected an initializer of pure ops, but got " << op.getName();
   return success();
 }
 
 LogicalResult ParameterOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (auto source = getSource())
-    if (!symbols.lookupNearestSymbolFrom<ArchiveOp>(*this, source->getArchive())) // parameter_c7
+    if (!symbols.lookupNearestSymbolFrom<ArchiveOp>(*this, source->getArchive())) // parameter_c6
       return emitOpError() << "expected " << source->getArchive() << " to name a transformer.archive";
   return success();
 }
@@ -113,16 +128,17 @@ LogicalResult ConcatOp::verify() {
   int64_t rows = 0, interleave = static_cast<int64_t>(getInterleave());
   for (Value input : getInputs()) {
     auto type = cast<RankedTensorType>(input.getType());
-    if (type.getRank() != result.getRank() || !type.hasStaticShape() || type.getElementType() != result.getElementType() ||
+    if (type.getRank() != result.getRank() || type.getElementType() != result.getElementType() ||
         type.getShape().drop_front() != result.getShape().drop_front()) // concat_c2
       return emitOpError() << "expected inputs that differ from " << result << " in the first axis only, but got " << type;
-    if (interleave != 0 && (type.getDimSize(0) != rowsOf(getInputs()[0]) || interleave < 0 ||
-                            type.getDimSize(0) % interleave != 0)) // concat_c3
+    if (interleave < 0 || (interleave != 0 && (type.getDimSize(0) != rowsOf(getInputs()[0]) ||
+                                               type.getDimSize(0) % interleave != 0))) // concat_c3
       return emitOpError() << "expected inputs of equal length that blocks of " << interleave
                            << " rows divide, but got " << type;
-    rows += type.getDimSize(0);
+    if (llvm::AddOverflow(rows, type.getDimSize(0), rows)) // concat_c4
+      return emitOpError("expected inputs whose rows can be counted in 64 bits");
   }
-  return expectEqual(*this, "the result's first axis", rows, result.getDimSize(0)); // concat_c4
+  return expectEqual(*this, "the result's first axis", rows, result.getDimSize(0)); // concat_c5
 }
 
 LogicalResult UnpermuteRotaryOp::verify() {
@@ -138,16 +154,18 @@ LogicalResult UnpermuteRotaryOp::verify() {
 //===----------------------------------------------------------------------===//
 
 LogicalResult EmbeddingOp::verify() {
-  return expectEqual(*this, "the result's channels", width(getTable()), width(getResult())); // embedding_c1
+  if (failed(expectEqual(*this, "the result's channels", width(getTable()), width(getResult())))) // embedding_c1
+    return failure();
+  return expectSameTokens(*this, {getTokens(), getResult()});
 }
 
 static LogicalResult verifyNorm(Operation *op, Value input, Value weight, double epsilon, Value result) {
   if (failed(expectEqual(op, "the weight's length", width(input), width(weight))) || // norm_c1
       failed(expectEqual(op, "the result's channels", width(input), width(result)))) // norm_c2
     return failure();
-  if (!(epsilon >= 0.0)) // norm_c3
-    return op->emitOpError() << "expected an epsilon of at least 0, but got " << epsilon;
-  return success();
+  if (!(epsilon >= 0.0) || !std::isfinite(epsilon)) // norm_c3
+    return op->emitOpError() << "expected a finite epsilon of at least 0, but got " << epsilon;
+  return expectSameTokens(op, {input, result});
 }
 
 LogicalResult RmsNormOp::verify() {
@@ -164,40 +182,45 @@ LogicalResult LinearOp::verify() {
   if (failed(expectEqual(*this, "the weight's inputs", width(getInput()), width(getWeight()))) ||  // linear_c1
       failed(expectEqual(*this, "the result's channels", rowsOf(getWeight()), width(getResult())))) // linear_c2
     return failure();
-  if (getBias()) // linear_c3
-    return expectEqual(*this, "the bias's length", rowsOf(getWeight()), width(getBias()));
-  return success();
+  if (getBias() && failed(expectEqual(*this, "the bias's length", rowsOf(getWeight()), width(getBias())))) // linear_c3
+    return failure();
+  return expectSameTokens(*this, {getInput(), getResult()});
 }
 
 LogicalResult SliceOp::verify() {
   int64_t offset = static_cast<int64_t>(getOffset());
-  if (offset < 0 || offset + width(getResult()) > width(getInput())) // slice_c1
-    return emitOpError() << "expected a range within " << width(getInput()) << " channels, but got [" << offset << ", "
-                         << offset + width(getResult()) << ")";
-  return success();
+  if (offset < 0 || offset > width(getInput()) || width(getResult()) > width(getInput()) - offset) // slice_c1
+    return emitOpError() << "expected a range within " << width(getInput()) << " channels, but got "
+                         << width(getResult()) << " channels at " << offset;
+  return expectSameTokens(*this, {getInput(), getResult()});
 }
 
 LogicalResult RotaryOp::verify() {
   if (width(getInput()) % getRotary().getDim() != 0) // rotary_op_c1
     return emitOpError() << "expected channels that heads of " << getRotary().getDim() << " divide, but got "
                          << width(getInput());
-  return success();
+  return expectSameTokens(*this, {getInput(), getPositions()});
 }
 
 LogicalResult RotaryTableOp::verify() {
-  return expectEqual(*this, "the table's width", getRotary().getDim(), width(getResult())); // rotary_table_c1
+  if (failed(expectEqual(*this, "the table's width", getRotary().getDim(), width(getResult())))) // rotary_table_c1
+    return failure();
+  return expectSameTokens(*this, {getPositions(), getResult()});
 }
 
 LogicalResult RotateOp::verify() {
   if (width(getTable()) % 2 != 0 || width(getInput()) % width(getTable()) != 0) // rotate_c1
     return emitOpError() << "expected channels that a table of even width divides, but got " << width(getInput())
                          << " and " << width(getTable());
-  return success();
+  return expectSameTokens(*this, {getInput(), getTable()});
 }
 
 LogicalResult CacheUpdateOp::verify() {
   CacheType cache = getCache().getType();
-  return expectEqual(*this, "the keys' channels", cache.getHeads() * cache.getDim(), width(getKey())); // cache_update_c1
+  if (failed(expectEqual(*this, "the keys' channels", cache.getHeads() * cache.getDim(),
+                         width(getKey())))) // cache_update_c1
+    return failure();
+  return expectSameTokens(*this, {getKey(), getPositions(), getSequences()});
 }
 
 LogicalResult AttentionOp::verify() {
@@ -207,18 +230,23 @@ LogicalResult AttentionOp::verify() {
                          << " divide, but got " << width(getQuery());
   if (static_cast<int64_t>(getWindow()) < 0) // attention_c2
     return emitOpError() << "expected a window of at least 0, but got " << static_cast<int64_t>(getWindow());
-  return success();
+  if (!std::isfinite(getScale().convertToDouble())) // attention_c3
+    return emitOpError() << "expected a finite scale, but got " << getScale().convertToDouble();
+  return expectSameTokens(*this, {getQuery(), getPositions(), getSequences()});
 }
 
 LogicalResult InterleavedGatedProductOp::verify() {
   int64_t block = static_cast<int64_t>(getBlock());
-  if (failed(expectEqual(*this, "the input's channels", 2 * width(getResult()), width(getInput())))) // interleaved_c1
-    return failure();
+  if (width(getInput()) % 2 != 0 || width(getInput()) / 2 != width(getResult())) // interleaved_c1
+    return emitOpError() << "expected twice as many channels as the result has, " << width(getResult()) << ", but got "
+                         << width(getInput());
   if (block <= 0 || width(getResult()) % block != 0) // interleaved_c2
     return emitOpError() << "expected a block that divides " << width(getResult()) << " channels, but got " << block;
-  return success();
+  return expectSameTokens(*this, {getInput(), getResult()});
 }
 
 LogicalResult SelectRowsOp::verify() {
-  return expectEqual(*this, "the result's channels", width(getInput()), width(getResult())); // select_rows_c1
+  if (failed(expectEqual(*this, "the result's channels", width(getInput()), width(getResult())))) // select_rows_c1
+    return failure();
+  return expectSameTokens(*this, {getRows(), getResult()});
 }

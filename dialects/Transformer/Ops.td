@@ -1,6 +1,7 @@
 #ifndef QOPT_DIALECTS_TRANSFORMER_OPS_TD
 #define QOPT_DIALECTS_TRANSFORMER_OPS_TD
 
+include "dialects/Shapes.td"
 include "dialects/Transformer/Attributes.td"
 include "dialects/Transformer/Types.td"
 include "mlir/IR/RegionKindInterface.td"
@@ -11,11 +12,15 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 class Transformer_Op<string mnemonic, list<Trait> traits = []> : Op<Transformer_Dialect, mnemonic, traits>;
 
 // [tokens, channels]
-def Transformer_Activations : 2DTensorOf<[F32]>;
-def Transformer_Indices : 1DTensorOf<[I32]>;
-def Transformer_BlockTables : 2DTensorOf<[I32]>;
-def Transformer_FloatMatrix : 2DTensorOf<[F32, F16, BF16]>;
-def Transformer_FloatVector : 1DTensorOf<[F32, F16, BF16]>;
+def Transformer_Activations : Qopt_KnownAxis<2DTensorOf<[F32]>, 1, // activations_c1
+    "f32 tensor of tokens and a known number of channels">;
+def Transformer_Indices : 1DTensorOf<[I32]>;     // indices_c1
+def Transformer_BlockTables : 2DTensorOf<[I32]>; // block_tables_c1
+// [outputs, inputs]
+def Transformer_FloatMatrix : Qopt_KnownMatrix<2DTensorOf<[F32, F16, BF16]>, // float_matrix_c1
+    "float matrix of known shape">;
+def Transformer_FloatVector : Qopt_KnownAxis<1DTensorOf<[F32, F16, BF16]>, 0, // float_vector_c1
+    "float vector of known length">;
 
 //===----------------------------------------------------------------------===//
 // The module: files, parameters
@@ -69,7 +74,7 @@ def Transformer_ParameterOp : Transformer_Op<"parameter", [Symbol, IsolatedFromA
     }
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$type,
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<Qopt_StaticTensor>:$type,
                        OptionalAttr<Transformer_EntryAttr>:$source);
   let regions = (region MaxSizedRegion<1>:$initializer);
   let assemblyFormat = "$sym_name `:` $type (`from` $source^)? ($initializer^)? attr-dict";
@@ -89,13 +94,22 @@ def Transformer_GetOp : Transformer_Op<"get", [Pure, DeclareOpInterfaceMethods<S
     ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$parameter);
-  let results = (outs AnyRankedTensor:$value);
+  let results = (outs Qopt_StaticTensor:$value);
   let assemblyFormat = "$parameter `:` type($value) attr-dict";
 }
 
 def Transformer_YieldOp : Transformer_Op<"yield", [Pure, Terminator, HasParent<"ParameterOp">]> {
   let summary = "the value of an initializer";
-  let arguments = (ins AnyRankedTensor:$value);
+  let description = [{
+    ```mlir
+    transformer.parameter @stored : tensor<8x4xf32>
+    transformer.parameter @same : tensor<8x4xf32> {
+      %0 = transformer.get @stored : tensor<8x4xf32>
+      transformer.yield %0 : tensor<8x4xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Qopt_StaticTensor:$value);
   let assemblyFormat = "$value `:` type($value) attr-dict";
 }
 
@@ -120,10 +134,12 @@ def Transformer_ConcatOp : Transformer_Op<"concat", [Pure]> {
     }
     ```
   }];
-  let arguments = (ins Variadic<AnyRankedTensor>:$inputs, DefaultValuedAttr<I64Attr, "0">:$interleave);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Variadic<Qopt_StaticTensor>:$inputs, DefaultValuedAttr<I64Attr, "0">:$interleave);
+  let results = (outs Qopt_StaticTensor:$result);
   let assemblyFormat = "$inputs (`interleave` $interleave^)? attr-dict `:` functional-type($inputs, $result)";
   let hasVerifier = 1;
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Transformer_UnpermuteRotaryOp : Transformer_Op<"unpermute_rotary", [Pure, SameOperandsAndResultType]> {
@@ -131,6 +147,7 @@ def Transformer_UnpermuteRotaryOp : Transformer_Op<"unpermute_rotary", [Pure, Sa
   let description = [{
     GGUF stores each head's rows as pairs (0, 1), (2, 3), …; the halves layout of `transformer.rotary` wants row i
     paired with i + dim/2. With x viewed as [heads, dim/2, 2, inputs], the result is [heads, 2, dim/2, inputs].
+    A vector (the bias of such a projection) is permuted likewise.
 
     ```mlir
     transformer.parameter @stored : tensor<128x32xf32>
@@ -141,10 +158,11 @@ def Transformer_UnpermuteRotaryOp : Transformer_Op<"unpermute_rotary", [Pure, Sa
     }
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, I64Attr:$heads);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Qopt_StaticTensor:$input, I64Attr:$heads);
+  let results = (outs Qopt_StaticTensor:$result);
   let assemblyFormat = "$input `heads` $heads attr-dict `:` type($result)";
   let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -243,12 +261,15 @@ def Transformer_SliceOp : Transformer_Op<"slice", [Pure]> {
   let results = (outs Transformer_Activations:$result);
   let assemblyFormat = "$input `at` $offset attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Transformer_RotaryOp : Transformer_Op<"rotary", [Pure, AllTypesMatch<["input", "result"]>]> {
   let summary = "rotate each head by the token's position";
   let description = [{
-    input: [tokens, heads · dim]. Angles are f32 products of position and frequency.
+    input: [tokens, heads · dim]. Angles are f32 products of position and frequency, their cosines and sines are rounded
+    to f32: this is `transformer.rotate` by `transformer.rotary_table`.
 
     ```mlir
     func.func @f(%x: tensor<?x576xf32>, %positions: tensor<?xi32>) -> tensor<?x576xf32> {
@@ -304,7 +325,7 @@ def Transformer_CacheUpdateOp : Transformer_Op<"cache_update", [Pure, AllTypesMa
   let summary = "write the keys and values of a batch of tokens into a layer of the cache";
   let description = [{
     key, value: [tokens, heads · dim]. Token t goes to position positions[t] of sequence sequences[t]; block_tables
-    [sequences, blocks] names the page of each range of positions.
+    [sequences, blocks] names the page of each range of positions. Keys and values are rounded to the cache's element type.
 
     ```mlir
     func.func @f(%cache: !transformer.cache<layers = 30, heads = 3, dim = 64, f16>, %layer: index,

@@ -4,7 +4,11 @@
 #include "dialects/Kernel/Dialect.h"
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
+#include "passes/Fuse/Passes.h"
+#include "passes/Lower/Passes.h"
+#include "passes/Pipelines/Pipelines.h"
 #include "passes/Quantize/Passes.h"
+#include "passes/Target/Passes.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -18,5 +22,9 @@ void qopt::registerDialects(mlir::DialectRegistry &registry) {
 
 void qopt::registerPasses() {
   mlir::registerAllPasses();
+  registerFusePasses();
+  registerLowerPasses();
+  registerTargetPasses();
   registerQuantizePasses();
+  registerPipelines();
 }

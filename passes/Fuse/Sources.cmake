@@ -1,0 +1,1 @@
+qopt_add_passes(Fuse ShareRotaryTables.cpp FuseProjections.cpp)

@@ -1,0 +1,164 @@
+// Groups the ops that one kernel computes into dispatches.
+//
+// Three shapes of work exist: matmuls, whose tiles are panels of outputs and which take an elementwise consumer along;
+// ops on one token at a time, of which a run shares a dispatch so that a row stays in cache between them; and attention.
+// The body keeps the graph ops, so that the reference evaluator runs a dispatch as it runs the graph. See Passes.td.
+#include "passes/Lower/Passes.h"
+
+#include "mlir/IR/AffineExpr.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace qopt {
+#define GEN_PASS_DEF_FORMDISPATCHES
+#include "passes/Lower/Passes.h.inc"
+} // namespace qopt
+
+using namespace mlir;
+using namespace qopt;
+
+namespace {
+
+bool isRowOp(Operation *op) {
+  return isa<transformer::RmsNormOp, transformer::LayerNormOp, transformer::RotaryTableOp, transformer::RotateOp,
+             transformer::CacheUpdateOp, transformer::ActivationOp, transformer::GatedProductOp,
+             transformer::InterleavedGatedProductOp, transformer::ResidualOp, transformer::SelectRowsOp,
+             lowbit::EncodeOp, lowbit::GatherOp>(op);
+}
+
+/// Ops that a matmul's tiles can compute on their way out: elementwise, and within one tile of outputs.
+bool isEpilogue(Operation *op) {
+  return isa<transformer::ResidualOp, transformer::InterleavedGatedProductOp, transformer::ActivationOp>(op);
+}
+
+struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches> {
+  void runOnOperation() override {
+    if (getOperation().isExternal())
+      return;
+    overRows.clear();
+    counter = 0;
+    for (Block &block : getOperation().getBody())
+      if (failed(runOnBlock(block)))
+        return signalPassFailure();
+  }
+
+  LogicalResult runOnBlock(Block &block) {
+    SmallVector<SmallVector<Operation *>> clusters;
+    llvm::SmallPtrSet<Operation *, 16> taken;
+    bool open = false; // the last cluster is a run of row ops that may grow
+    for (Operation &op : block.without_terminator()) {
+      if (taken.contains(&op) || isa<transformer::GetOp, transformer::SliceOp, arith::ConstantOp>(op))
+        continue;
+      if (auto matmul = dyn_cast<lowbit::MatmulOp>(op)) {
+        clusters.push_back({&op});
+        if (matmul->hasOneUse() && isEpilogue(*matmul->user_begin())) {
+          clusters.back().push_back(*matmul->user_begin());
+          taken.insert(*matmul->user_begin());
+        }
+        open = false;
+      } else if (isa<transformer::AttentionOp>(op)) {
+        clusters.push_back({&op});
+        open = false;
+      } else if (isRowOp(&op)) {
+        if (!open || isa<transformer::SelectRowsOp>(op))
+          clusters.emplace_back();
+        clusters.back().push_back(&op);
+        open = true;
+      } else if (isa<kernel::RepeatOp>(op)) {
+        open = false;
+      } else {
+        return op.emitOpError("expected an op that a dispatch can hold");
+      }
+    }
+    for (ArrayRef<Operation *> cluster : clusters)
+      form(cluster);
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+      if (isa<transformer::SliceOp>(op) && op.use_empty())
+        op.erase();
+    return success();
+  }
+
+  void form(ArrayRef<Operation *> cluster) {
+    llvm::SetVector<Operation *> members(cluster.begin(), cluster.end());
+    llvm::SetVector<Value> bindings;
+    SmallVector<Value> outputs;
+    bool rows = false;
+    // A slice of another dispatch's result is bound whole and sliced inside, where it is a view.
+    auto bindingOf = [](Value operand) {
+      while (auto slice = operand.getDefiningOp<transformer::SliceOp>())
+        operand = slice.getInput();
+      return operand;
+    };
+    for (Operation *op : cluster) {
+      rows |= isa<transformer::SelectRowsOp>(op);
+      for (Value operand : op->getOperands()) {
+        Value binding = bindingOf(operand);
+        if (members.contains(binding.getDefiningOp()))
+          continue;
+        bindings.insert(binding);
+        rows |= overRows.contains(binding);
+      }
+      for (Value result : op->getResults())
+        if (llvm::any_of(result.getUsers(), [&](Operation *user) { return !members.contains(user); }))
+          outputs.push_back(result);
+    }
+
+    Operation *last = cluster.back();
+    OpBuilder builder(last);
+    SmallVector<Location> locations;
+    std::string name = getOperation().getSymName().str() + "." + std::to_string(counter++);
+    for (Operation *op : cluster) {
+      locations.push_back(op->getLoc());
+      name += "." + op->getName().stripDialect().str();
+    }
+    SmallVector<Type> types = llvm::map_to_vector(outputs, [](Value value) { return value.getType(); });
+    auto dispatch = kernel::DispatchOp::create(builder, FusedLoc::get(&getContext(), locations), types, name,
+                                               gridOf(cluster, rows), bindings.getArrayRef(), rows,
+                                               ArrayAttr());
+    Block *body = builder.createBlock(&dispatch.getBody());
+    IRMapping mapping;
+    for (Value binding : bindings)
+      mapping.map(binding, body->addArgument(binding.getType(), binding.getLoc()));
+    for (Operation *op : cluster) {
+      for (Value operand : op->getOperands())
+        materializeSlices(builder, operand, mapping);
+      builder.clone(*op, mapping);
+    }
+    kernel::YieldOp::create(builder, dispatch.getLoc(),
+                            llvm::map_to_vector(outputs, [&](Value value) { return mapping.lookup(value); }));
+    for (auto [output, result] : llvm::zip(outputs, dispatch.getResults())) {
+      output.replaceUsesWithIf(result, [&](OpOperand &use) { return !members.contains(use.getOwner()); });
+      if (rows)
+        overRows.insert(result);
+    }
+    for (Operation *op : llvm::reverse(cluster))
+      op->erase();
+  }
+
+  static void materializeSlices(OpBuilder &builder, Value operand, IRMapping &mapping) {
+    auto slice = operand.getDefiningOp<transformer::SliceOp>();
+    if (!slice || mapping.contains(operand))
+      return;
+    materializeSlices(builder, slice.getInput(), mapping);
+    builder.clone(*slice, mapping);
+  }
+
+  AffineMap gridOf(ArrayRef<Operation *> cluster, bool rows) {
+    AffineExpr tokens = getAffineDimExpr(0, &getContext()), wantedRows = getAffineDimExpr(1, &getContext());
+    AffineExpr extent = rows ? wantedRows : tokens;
+    if (auto matmul = dyn_cast<lowbit::MatmulOp>(cluster.front())) {
+      int64_t panels = cast<RankedTensorType>(matmul.getWeight().getType()).getDimSize(0);
+      // Gate and up of the same outputs are two panels of one tile.
+      bool paired = isa<transformer::InterleavedGatedProductOp>(cluster.back());
+      extent = getAffineConstantExpr(paired ? panels / 2 : panels, &getContext());
+    } else if (auto attention = dyn_cast<transformer::AttentionOp>(cluster.front())) {
+      extent = tokens * attention.getCache().getType().getHeads();
+    }
+    return AffineMap::get(2, 0, extent);
+  }
+
+  llvm::DenseSet<Value> overRows; // values whose first axis is the wanted rows
+  unsigned counter = 0;
+};
+} // namespace

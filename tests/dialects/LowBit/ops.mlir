@@ -1,0 +1,87 @@
+// Every op and attribute of the dialect survives text, generic text and bytecode.
+// RUN: qopt %s | qopt | FileCheck %s
+// RUN: qopt %s --mlir-print-op-generic | qopt | FileCheck %s
+// RUN: qopt %s --emit-bytecode -o %t.mlirbc && qopt %t.mlirbc | FileCheck %s
+
+// CHECK: module attributes
+// CHECK-SAME: lowbit.a0 = #lowbit.activations<kind = f32>
+// CHECK-SAME: lowbit.a1 = #lowbit.activations<kind = bf16>
+// CHECK-SAME: lowbit.a2 = #lowbit.activations<kind = i8, group = 32>
+// CHECK-SAME: lowbit.s0 = #lowbit.scheme<weights = <bits = 4, symmetric = false, group = 64, scale = f16>, activations = <kind = i8>, accumulation = i32>
+// CHECK-SAME: lowbit.w0 = #lowbit.weights<bits = 2, symmetric = true, group = 0, scale = f32, codebook = [-1.000000e+00, -2.500000e-01, 2.500000e-01, 1.000000e+00]>
+// CHECK-SAME: lowbit.w1 = #lowbit.weights<bits = 8, symmetric = true, group = 128, scale = bf16>
+module attributes {
+  lowbit.a0 = #lowbit.activations<kind = f32>, lowbit.a1 = #lowbit.activations<kind = bf16, group = 0>,
+  lowbit.a2 = #lowbit.activations<kind = i8, group = 32>,
+  lowbit.s0 = #lowbit.scheme<weights = <bits = 4, symmetric = false, group = 64, scale = f16>, activations = <kind = i8>,
+                      accumulation = i32>,
+  lowbit.w0 = #lowbit.weights<bits = 2, symmetric = true, group = 0, scale = f32, codebook = [-1.0, -0.25, 0.25, 1.0]>,
+  lowbit.w1 = #lowbit.weights<bits = 8, symmetric = true, group = 128, scale = bf16>
+} {
+  // CHECK-LABEL: func.func @weights
+  func.func @weights(%w: tensor<32x64xf32>) -> (tensor<2x544xi8>, tensor<2x1184xi8>, tensor<2x4096xi8>) {
+    // CHECK: %[[C:.*]], %[[S:.*]] = lowbit.quantize %{{.*}} <bits = 4, symmetric = true, group = 64, scale = f16> : tensor<32x64xf32> -> tensor<32x64xi4>, tensor<32x1xf16>
+    %c, %s = lowbit.quantize %w <bits = 4, symmetric = true, group = 64, scale = f16>
+        : tensor<32x64xf32> -> tensor<32x64xi4>, tensor<32x1xf16>
+    // CHECK: lowbit.quantize {{.*}} : tensor<32x64xf32> -> tensor<32x64xi8>, tensor<32x2xf32>, tensor<32x2xi8>
+    %c8, %s8, %z8 = lowbit.quantize %w <bits = 8, symmetric = false, group = 32, scale = f32>
+        : tensor<32x64xf32> -> tensor<32x64xi8>, tensor<32x2xf32>, tensor<32x2xi8>
+    // CHECK: %[[D:.*]] = lowbit.dequantize %[[C]], %[[S]] <bits = 4, symmetric = true, group = 64, scale = f16> : (tensor<32x64xi4>, tensor<32x1xf16>) -> tensor<32x64xf32>
+    %d = lowbit.dequantize %c, %s <bits = 4, symmetric = true, group = 64, scale = f16>
+        : (tensor<32x64xi4>, tensor<32x1xf16>) -> tensor<32x64xf32>
+    // CHECK: lowbit.dequantize %{{.*}}, %{{.*}} zeros %{{.*}} <bits = 8
+    %d8 = lowbit.dequantize %c8, %s8 zeros %z8 <bits = 8, symmetric = false, group = 32, scale = f32>
+        : (tensor<32x64xi8>, tensor<32x2xf32>, tensor<32x2xi8>) -> tensor<32x64xf32>
+    // CHECK: lowbit.pack %[[C]] scales %[[S]] layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>) : (tensor<32x64xi4>, tensor<32x1xf16>) -> tensor<2x544xi8>
+    %p = lowbit.pack %c scales %s layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>)
+        : (tensor<32x64xi4>, tensor<32x1xf16>) -> tensor<2x544xi8>
+    // CHECK: lowbit.pack %{{.*}} scales %{{.*}} zeros %{{.*}} layout(#kernel.panel<code = u8, dot = 2, group = 32, scale = f32, zeroPoints = true>)
+    %p8 = lowbit.pack %c8 scales %s8 zeros %z8 layout(#kernel.panel<code = u8, dot = 2, group = 32, scale = f32, zeroPoints = true>)
+        : (tensor<32x64xi8>, tensor<32x2xf32>, tensor<32x2xi8>) -> tensor<2x1184xi8>
+    // CHECK: lowbit.pack %[[D]] layout(#kernel.panel<code = f32, dot = 1>) : (tensor<32x64xf32>) -> tensor<2x4096xi8>
+    %pf = lowbit.pack %d layout(#kernel.panel<code = f32, dot = 1>) : (tensor<32x64xf32>) -> tensor<2x4096xi8>
+    return %p, %p8, %pf : tensor<2x544xi8>, tensor<2x1184xi8>, tensor<2x4096xi8>
+  }
+
+  // CHECK-LABEL: func.func @graph
+  func.func @graph(%t: tensor<?xi32>, %c: tensor<64x64xi4>, %s: tensor<64x1xf16>, %z: tensor<64x1xi8>,
+                   %b: tensor<64xf32>) -> tensor<?x64xf32> {
+    // CHECK: lowbit.embedding %{{.*}}, %{{.*}} zeros %{{.*}} <bits = 4, symmetric = false, group = 64, scale = f16>
+    %x = lowbit.embedding %t, %c, %s zeros %z <bits = 4, symmetric = false, group = 64, scale = f16>
+        : (tensor<?xi32>, tensor<64x64xi4>, tensor<64x1xf16>, tensor<64x1xi8>) -> tensor<?x64xf32>
+    // CHECK: lowbit.linear %{{.*}}, %{{.*}}, %{{.*}} <weights = <bits = 4, symmetric = true, group = 64, scale = f16>, activations = <kind = bf16>, accumulation = f32>
+    %y = lowbit.linear %x, %c, %s
+        <weights = <bits = 4, symmetric = true, group = 64, scale = f16>, activations = <kind = bf16>, accumulation = f32>
+        : (tensor<?x64xf32>, tensor<64x64xi4>, tensor<64x1xf16>) -> tensor<?x64xf32>
+    // CHECK: lowbit.linear %{{.*}}, %{{.*}}, %{{.*}} zeros %{{.*}} bias %{{.*}} <weights
+    %u = lowbit.linear %y, %c, %s zeros %z bias %b
+        <weights = <bits = 4, symmetric = false, group = 64, scale = f16>, activations = <kind = i8, group = 32>,
+         accumulation = i32>
+        : (tensor<?x64xf32>, tensor<64x64xi4>, tensor<64x1xf16>, tensor<64x1xi8>, tensor<64xf32>) -> tensor<?x64xf32>
+    return %u : tensor<?x64xf32>
+  }
+
+  // CHECK-LABEL: func.func @kernels
+  func.func @kernels(%x: tensor<?x64xf32>, %t: tensor<?xi32>, %w: tensor<2x544xi8>, %f: tensor<2x4096xi8>,
+                     %b: tensor<32xf16>) -> (tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x64xf32>) {
+    // CHECK: lowbit.encode %{{.*}} <kind = i8> sums 64 : tensor<?x64xf32> -> tensor<?x64xi8> scales tensor<?x1xf32> sums tensor<?x1xi32>
+    %q, %s, %z = lowbit.encode %x <kind = i8> sums 64
+        : tensor<?x64xf32> -> tensor<?x64xi8> scales tensor<?x1xf32> sums tensor<?x1xi32>
+    // CHECK: lowbit.encode %{{.*}} <kind = i8, group = 32> : tensor<?x64xf32> -> tensor<?x64xi8> scales tensor<?x2xf32>
+    %q1, %s1 = lowbit.encode %x <kind = i8, group = 32> : tensor<?x64xf32> -> tensor<?x64xi8> scales tensor<?x2xf32>
+    // CHECK: lowbit.encode %{{.*}} <kind = bf16> sums 32 : tensor<?x64xf32> -> tensor<?x64xbf16> sums tensor<?x2xf32>
+    %q2, %z2 = lowbit.encode %x <kind = bf16> sums 32 : tensor<?x64xf32> -> tensor<?x64xbf16> sums tensor<?x2xf32>
+    // CHECK: lowbit.encode %{{.*}} <kind = f32> : tensor<?x64xf32> -> tensor<?x64xf32>
+    %q3 = lowbit.encode %x <kind = f32> : tensor<?x64xf32> -> tensor<?x64xf32>
+    // CHECK: lowbit.matmul %{{.*}} scales %{{.*}} sums %{{.*}}, %{{.*}} layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>)
+    %y = lowbit.matmul %q scales %s sums %z, %w layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>)
+        : (tensor<?x64xi8>, tensor<?x1xf32>, tensor<?x1xi32>, tensor<2x544xi8>) -> tensor<?x32xf32>
+    // CHECK: lowbit.matmul %{{.*}}, %{{.*}} bias %{{.*}} layout(#kernel.panel<code = f32, dot = 1>)
+    %v = lowbit.matmul %q3, %f bias %b layout(#kernel.panel<code = f32, dot = 1>)
+        : (tensor<?x64xf32>, tensor<2x4096xi8>, tensor<32xf16>) -> tensor<?x32xf32>
+    // CHECK: lowbit.gather %{{.*}}, %{{.*}} rows 32 layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>)
+    %g = lowbit.gather %t, %w rows 32 layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>)
+        : (tensor<?xi32>, tensor<2x544xi8>) -> tensor<?x64xf32>
+    return %y, %v, %g : tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x64xf32>
+  }
+}
