@@ -16,6 +16,7 @@ struct Subcommand {
 } // namespace
 
 static constexpr Subcommand subcommands[] = {
+    {"export", qopt::exportMain},
     {"import", qopt::importMain},
     {"quantize", qopt::quantizeMain},
 };
