@@ -39,3 +39,16 @@ add_test(NAME lit.unsupported COMMAND ${Python3_EXECUTABLE} ${dev}/lit_unsupport
 set_tests_properties(lit.unsupported PROPERTIES DEPENDS "${litTests}" SKIP_REGULAR_EXPRESSION "UNSUPPORTED: ")
 add_test(NAME lit.complete COMMAND ${Python3_EXECUTABLE} ${dev}/check_lit_complete.py
   --lit ${QOPT_LIT} --suite ${CMAKE_CURRENT_BINARY_DIR}/lit --tests ${CMAKE_CURRENT_SOURCE_DIR} --entries ${litTests})
+
+# Labels of constraints, and the generated pages.
+add_test(NAME dialects.labels COMMAND ${Python3_EXECUTABLE} ${dev}/check_labels.py ${PROJECT_SOURCE_DIR})
+find_program(QOPT_MLIR_TBLGEN NAMES mlir-tblgen HINTS ${LLVM_TOOLS_BINARY_DIR} NO_DEFAULT_PATH REQUIRED)
+set(makeDocs ${Python3_EXECUTABLE} ${dev}/make_docs.py --tblgen ${QOPT_MLIR_TBLGEN}
+  --include ${PROJECT_SOURCE_DIR} ${MLIR_INCLUDE_DIRS} --source ${PROJECT_SOURCE_DIR})
+add_custom_target(qopt-docs COMMAND ${makeDocs} COMMENT "Generating docs/Dialects and docs/Passes" VERBATIM)
+add_test(NAME docs.current COMMAND ${makeDocs} --check)
+file(GLOB pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/Dialects/*.md)
+if(pages)
+  add_test(NAME docs.examples COMMAND ${Python3_EXECUTABLE} ${dev}/check_examples.py
+    --qopt $<TARGET_FILE:qopt> ${pages})
+endif()

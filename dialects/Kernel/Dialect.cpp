@@ -44,8 +44,8 @@ static unsigned codeBits(PanelCode code) {
   llvm_unreachable("a panel code without bits");
 }
 
-LogicalResult PanelAttr::verify(function_ref<InFlightDiagnostic()> emitError, PanelCode code, int64_t dot, int64_t group,
-                                Type scale, bool zeroPoints) {
+LogicalResult PanelAttr::verify(function_ref<InFlightDiagnostic()> emitError, PanelCode code, int64_t dot,
+                                int64_t group, Type scale, bool zeroPoints) {
   bool quantized = code == PanelCode::U4 || code == PanelCode::U8;
   bool dotFits = quantized ? dot == 1 || dot == 2 || dot == 4 : code == PanelCode::BF16 ? dot == 2 : dot == 1;
   if (!dotFits) // panel_c1

@@ -87,7 +87,8 @@ LogicalResult DotOp::verify() {
   bool integer = accumulator.getElementType().isInteger(32);
   int64_t depth = integer ? 4 : 2;
   if (integer != input.getElementType().isInteger(8)) // dot_c1
-    return emitOpError() << "expected i8 vectors for an i32 accumulator and bf16 vectors for an f32 one, but got " << input;
+    return emitOpError() << "expected i8 vectors for an i32 accumulator and bf16 vectors for an f32 one, but got "
+                         << input;
   if (input.getNumElements() != depth * accumulator.getNumElements()) // dot_c2
     return emitOpError() << "expected vectors of " << depth * accumulator.getNumElements() << " elements, but got "
                          << input;

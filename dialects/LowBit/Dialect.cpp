@@ -51,7 +51,8 @@ FailureOr<int64_t> WeightsAttr::groupsFor(int64_t inputs) const {
   return inputs / getGroup();
 }
 
-LogicalResult ActivationsAttr::verify(function_ref<InFlightDiagnostic()> emitError, ActivationKind kind, int64_t group) {
+LogicalResult ActivationsAttr::verify(function_ref<InFlightDiagnostic()> emitError, ActivationKind kind,
+                                      int64_t group) {
   if (group < 0) // activations_c1
     return emitError() << "expected a group of at least 1, or 0 for one scale per token, but got " << group;
   if (kind != ActivationKind::I8 && group != 0) // activations_c2
@@ -67,7 +68,8 @@ LogicalResult SchemeAttr::verify(function_ref<InFlightDiagnostic()> emitError, W
                        << stringifyActivationKind(activations.getKind()) << " activations, but got " << accumulation;
   int64_t w = weights.getGroup(), a = activations.getGroup();
   if (w != 0 && a != 0 && w % a != 0 && a % w != 0) // scheme_c2
-    return emitError() << "expected a group of weights and a group of activations of which one divides the other, but got "
-                       << w << " and " << a;
+    return emitError()
+           << "expected a group of weights and a group of activations of which one divides the other, but got " << w
+           << " and " << a;
   return success();
 }

@@ -152,7 +152,9 @@ LogicalResult EncodeOp::verify() {
   bool isI8 = activations.getKind() == ActivationKind::I8;
   if (failed(expectEqual(*this, "the payload's channels", inputs, width(getPayload())))) // encode_c1
     return failure();
-  if (isI8 ? !payload.isInteger(8) : activations.getKind() == ActivationKind::BF16 ? !payload.isBF16() : !payload.isF32())
+  if (isI8                                            ? !payload.isInteger(8)
+      : activations.getKind() == ActivationKind::BF16 ? !payload.isBF16()
+                                                      : !payload.isF32())
     return emitOpError() << "expected a payload of " << stringifyActivationKind(activations.getKind()) // encode_c2
                          << ", but got " << payload;
   if (failed(expectSameTokens(*this, {getInput(), getPayload(), getScales(), getSums()})))

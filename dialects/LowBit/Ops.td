@@ -9,11 +9,11 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 class LowBit_Op<string mnemonic, list<Trait> traits = []> : Op<LowBit_Dialect, mnemonic, traits>;
 
 // [tokens, channels]
-def LowBit_Activations : Qopt_KnownAxis<2DTensorOf<[F32]>, 1, // activations_op_c1
+def LowBit_Activations : Qopt_KnownAxis<2DTensorOf<[F32]>, 1, // activations_type_c1
     "f32 tensor of tokens and a known number of channels">;
-def LowBit_Tokens : 1DTensorOf<[I32]>; // tokens_c2
+def LowBit_Tokens : 1DTensorOf<[I32]>; // tokens_type_c1
 // [outputs, inputs], [outputs, groups]
-def LowBit_Weight : Qopt_KnownMatrix<2DTensorOf<[F32]>, "f32 matrix of known shape">; // weight_c7
+def LowBit_Weight : Qopt_KnownMatrix<2DTensorOf<[F32]>, "f32 matrix of known shape">; // weight_type_c1
 def LowBit_Codes : Qopt_KnownMatrix<2DTensorOf<[I<2>, I<3>, I<4>, I<5>, I<6>, I<7>, I8]>, // codes_c1
     "matrix of codes of 2 to 8 bits, of known shape">;
 def LowBit_Scales : Qopt_KnownMatrix<2DTensorOf<[F16, BF16, F32]>, "float matrix of known shape">; // scales_c1
@@ -27,7 +27,7 @@ def LowBit_TokenScales : Qopt_KnownAxis<2DTensorOf<[F32]>, 1, // token_scales_c1
 def LowBit_Sums : Qopt_KnownAxis<2DTensorOf<[I32, F32]>, 1, // sums_c1
     "i32 or f32 tensor of tokens and a known number of groups">;
 // [tiles, bytes]
-def LowBit_Packed : Qopt_KnownMatrix<2DTensorOf<[I8]>, "i8 matrix of known shape">; // packed_c3
+def LowBit_Packed : Qopt_KnownMatrix<2DTensorOf<[I8]>, "i8 matrix of known shape">; // packed_type_c1
 
 //===----------------------------------------------------------------------===//
 // Weights

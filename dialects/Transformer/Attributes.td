@@ -17,7 +17,15 @@ def Transformer_Encoding : I32EnumAttr<"Encoding", "how an archive stores a tens
   let cppNamespace = "::qopt::transformer";
   let genSpecializedAttr = 0;
 }
-def Transformer_EncodingAttr : EnumAttr<Transformer_Dialect, Transformer_Encoding, "encoding">;
+def Transformer_EncodingAttr : EnumAttr<Transformer_Dialect, Transformer_Encoding, "encoding"> {
+  let description = [{
+    Within `#transformer.entry` the name alone is written.
+
+    ```mlir
+    #transformer<encoding q4_1>
+    ```
+  }];
+}
 
 def Transformer_ActivationKind : I32EnumAttr<"ActivationKind", "an elementwise nonlinearity", [
     I32EnumAttrCase<"Silu", 0, "silu">, I32EnumAttrCase<"GeluErf", 1, "gelu">,
@@ -25,7 +33,17 @@ def Transformer_ActivationKind : I32EnumAttr<"ActivationKind", "an elementwise n
   let cppNamespace = "::qopt::transformer";
   let genSpecializedAttr = 0;
 }
-def Transformer_ActivationKindAttr : EnumAttr<Transformer_Dialect, Transformer_ActivationKind, "activation">;
+def Transformer_ActivationKindAttr : EnumAttr<Transformer_Dialect, Transformer_ActivationKind, "activation"> {
+  let description = [{
+    silu: x / (1 + exp(−x)); gelu: x · (1 + erf(x / √2)) / 2; gelu_tanh: its approximation
+    x · (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2 (Hendrycks and Gimpel, arXiv:1606.08415); relu: max(x, 0). In ops the
+    name alone is written.
+
+    ```mlir
+    #transformer<activation silu>
+    ```
+  }];
+}
 
 def Transformer_EntryAttr : Transformer_Attr<"Entry", "entry"> {
   let summary = "a tensor in an archive: file, key, and how its elements are stored";

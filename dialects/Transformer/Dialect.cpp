@@ -93,7 +93,7 @@ LogicalResult CacheType::verify(function_ref<InFlightDiagnostic()> emitError, in
   int64_t row = 0, bytes = 0; // keys and values of all layers, at most 4 bytes each
   if (llvm::MulOverflow(heads, dim, row) || llvm::MulOverflow(row, layers, bytes) ||
       llvm::MulOverflow(bytes, int64_t{8}, bytes)) // cache_c3
-    return emitError() << "expected a token whose bytes can be counted in 64 bits, but got " << layers
-                       << " layers of " << heads << " heads of " << dim;
+    return emitError() << "expected a token whose bytes can be counted in 64 bits, but got " << layers << " layers of "
+                       << heads << " heads of " << dim;
   return success();
 }

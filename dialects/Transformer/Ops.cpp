@@ -79,8 +79,8 @@ LogicalResult ParameterOp::verify() {
     fits = element.isF32();
   }
   if (!fits) // parameter_c2
-    return emitOpError() << "expected a type that encoding " << stringifyEncoding(encoding) << " can be read as, but got "
-                         << type;
+    return emitOpError() << "expected a type that encoding " << stringifyEncoding(encoding)
+                         << " can be read as, but got " << type;
   return success();
 }
 
@@ -130,7 +130,8 @@ LogicalResult ConcatOp::verify() {
     auto type = cast<RankedTensorType>(input.getType());
     if (type.getRank() != result.getRank() || type.getElementType() != result.getElementType() ||
         type.getShape().drop_front() != result.getShape().drop_front()) // concat_c2
-      return emitOpError() << "expected inputs that differ from " << result << " in the first axis only, but got " << type;
+      return emitOpError() << "expected inputs that differ from " << result << " in the first axis only, but got "
+                           << type;
     if (interleave < 0 || (interleave != 0 && (type.getDimSize(0) != rowsOf(getInputs()[0]) ||
                                                type.getDimSize(0) % interleave != 0))) // concat_c3
       return emitOpError() << "expected inputs of equal length that blocks of " << interleave
@@ -173,13 +174,14 @@ LogicalResult RmsNormOp::verify() {
 }
 
 LogicalResult LayerNormOp::verify() {
-  if (getBias() && failed(expectEqual(*this, "the bias's length", width(getInput()), width(getBias())))) // layer_norm_c1
+  if (getBias() &&
+      failed(expectEqual(*this, "the bias's length", width(getInput()), width(getBias())))) // layer_norm_c1
     return failure();
   return verifyNorm(*this, getInput(), getWeight(), getEpsilon().convertToDouble(), getResult());
 }
 
 LogicalResult LinearOp::verify() {
-  if (failed(expectEqual(*this, "the weight's inputs", width(getInput()), width(getWeight()))) ||  // linear_c1
+  if (failed(expectEqual(*this, "the weight's inputs", width(getInput()), width(getWeight()))) ||   // linear_c1
       failed(expectEqual(*this, "the result's channels", rowsOf(getWeight()), width(getResult())))) // linear_c2
     return failure();
   if (getBias() && failed(expectEqual(*this, "the bias's length", rowsOf(getWeight()), width(getBias())))) // linear_c3

@@ -7,6 +7,7 @@ namespace qopt {
 
 int exportMain(int argc, char **argv);
 int importMain(int argc, char **argv);
+int compileMain(int argc, char **argv);
 int quantizeMain(int argc, char **argv);
 
 } // namespace qopt

@@ -18,6 +18,7 @@ struct Subcommand {
 static constexpr Subcommand subcommands[] = {
     {"export", qopt::exportMain},
     {"import", qopt::importMain},
+    {"compile", qopt::compileMain},
     {"quantize", qopt::quantizeMain},
 };
 

@@ -1,7 +1,7 @@
 // One refusal for each labelled constraint of the dialect; `tools/dev/check_labels.py` keeps the two lists equal.
 // RUN: qopt %s --split-input-file --verify-diagnostics
 
-// activations_op_c1
+// activations_type_c1
 func.func @f(%x: tensor<?x?xf32>) {
   // expected-error@+1 {{operand #0 must be f32 tensor of tokens and a known number of channels}}
   %0 = lowbit.encode %x <kind = f32> : tensor<?x?xf32> -> tensor<?x64xf32>
@@ -10,7 +10,7 @@ func.func @f(%x: tensor<?x?xf32>) {
 
 // -----
 
-// tokens_c2
+// tokens_type_c1
 func.func @f(%t: tensor<?xi64>, %c: tensor<8x64xi4>, %s: tensor<8x2xf16>) {
   // expected-error@+1 {{operand #0 must be 1D tensor of 32-bit signless integer values}}
   %0 = lowbit.embedding %t, %c, %s <bits = 4, symmetric = true, group = 32, scale = f16>
@@ -20,7 +20,7 @@ func.func @f(%t: tensor<?xi64>, %c: tensor<8x64xi4>, %s: tensor<8x2xf16>) {
 
 // -----
 
-// weight_c7
+// weight_type_c1
 func.func @f(%w: tensor<?x64xf32>) {
   // expected-error@+1 {{operand #0 must be f32 matrix of known shape, but got 'tensor<?x64xf32>'}}
   %0, %1 = lowbit.quantize %w <bits = 4, symmetric = true, group = 32, scale = f16>
@@ -108,7 +108,7 @@ func.func @f(%x: tensor<?x64xf32>) {
 
 // -----
 
-// packed_c3
+// packed_type_c1
 func.func @f(%t: tensor<?xi32>, %w: tensor<?x544xi8>) {
   // expected-error@+1 {{operand #1 must be i8 matrix of known shape}}
   %0 = lowbit.gather %t, %w rows 32 layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>)
