@@ -83,4 +83,25 @@ def PlaceParameters : Pass<"place-parameters", "::mlir::ModuleOp"> {
 }
 
 
+def LowerDispatches : Pass<"lower-dispatches", "::mlir::ModuleOp"> {
+  let summary = "Lower dispatches to loops over vectors, and the graph to one SPMD function";
+  let description = [{
+    Each dispatch becomes a private function over memrefs that computes a range of its grid; `@forward` becomes
+    `@qopt_forward(args, worker, workers)` of lib/Runtime/CompiledAbi.h, in which every worker claims ranges of each grid
+    and waits at a barrier between dispatches. The module's `kernel.counters` says how many counters claims need.
+
+    *Requires:* `plan-memory`, `place-parameters`. *Guarantees:* no graph op is left. The order in which an element is
+    summed depends on its shape, scheme and layout alone. *Leaves alone:* parameters.
+
+    ```mlir
+    %1 = kernel.dispatch @norm grid affine_map<(t, r) -> (t)> (%0, %w) { … }
+    // becomes
+    func.func private @norm(%0: memref<?x64xf32>, %w: memref<64xf32>, %1: memref<?x64xf32>, %lower: index, %upper: index)
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
+                           "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect", "::qopt::kernel::KernelDialect"];
+}
+
 #endif // QOPT_PASSES_LOWER_PASSES_TD

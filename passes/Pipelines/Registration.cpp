@@ -6,6 +6,9 @@
 #include "dialects/Transformer/Dialect.h"
 #include "passes/Fuse/Passes.h"
 #include "passes/Lower/Passes.h"
+#include "passes/Pipelines/Pipelines.h"
+#include "passes/Quantize/Passes.h"
+#include "passes/Target/Passes.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -21,4 +24,7 @@ void qopt::registerPasses() {
   mlir::registerAllPasses();
   registerFusePasses();
   registerLowerPasses();
+  registerTargetPasses();
+  registerQuantizePasses();
+  registerPipelines();
 }

@@ -1,1 +1,1 @@
-qopt_add_mlir_library(qopt_pipelines Pipelines/Registration.cpp)
+qopt_add_mlir_library(qopt_pipelines Pipelines/Registration.cpp Pipelines/Pipelines.cpp)

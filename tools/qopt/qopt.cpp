@@ -1,10 +1,33 @@
 // The qopt tool: a first argument that names a subcommand goes to that subcommand, all else to the mlir-opt driver.
+// A file with the name of a subcommand is reached as ./NAME.
+#include "lib/Archive/OutputFile.h"
 #include "passes/Pipelines/Registration.h"
+#include "tools/qopt/Subcommands.h"
 
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "llvm/ADT/StringRef.h"
+
+namespace {
+struct Subcommand {
+  llvm::StringRef name;
+  int (*main)(int argc, char **argv);
+};
+} // namespace
+
+static constexpr Subcommand subcommands[] = {
+    {"export", qopt::exportMain},
+    {"import", qopt::importMain},
+    {"compile", qopt::compileMain},
+    {"quantize", qopt::quantizeMain},
+};
 
 int main(int argc, char **argv) {
+  qopt::installInterruptCleanup();
+  if (argc > 1)
+    for (const Subcommand &subcommand : subcommands)
+      if (subcommand.name == argv[1])
+        return subcommand.main(argc - 1, argv + 1);
   mlir::DialectRegistry registry;
   qopt::registerDialects(registry);
   qopt::registerPasses();

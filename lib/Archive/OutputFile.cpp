@@ -1,0 +1,209 @@
+// Temporary file, fsync, rename, fsync of the directory. The directory stays open from start to end, so that neither a
+// change of the working directory nor a renamed parent separates the temporary file from its place.
+#include "lib/Archive/OutputFile.h"
+
+#include "lib/Archive/TemporaryFiles.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace qopt {
+
+struct OutputFile::State {
+  std::string path;          ///< as the user gave it, for messages
+  std::string finalName;     ///< in `directory`
+  std::string temporaryName; ///< in `directory`; empty for devices and pipes
+  int directory = -1;
+  int file = -1;
+  int ticket = -1; ///< of noteTemporaryFile
+  uint64_t position = 0;
+  bool regular = true;
+
+  ~State() { close(); }
+
+  /// Closes everything; removes the temporary file if it still has that name.
+  void close() {
+    if (file >= 0)
+      ::close(std::exchange(file, -1));
+    if (ticket >= 0) {
+      ::unlinkat(directory, temporaryName.c_str(), 0);
+      forgetTemporaryFile(std::exchange(ticket, -1));
+    }
+    if (directory >= 0)
+      ::close(std::exchange(directory, -1));
+  }
+
+  /// The error for `code`, after giving up the output.
+  Error fail(const char *action, int code) {
+    bool started = file >= 0;
+    close();
+    Error error = resourceError(std::string(action) + ": " + std::strerror(code), escapeForMessage(path, 1000));
+    if (code == ENOENT || code == ENOTDIR || code == EISDIR)
+      error.errorClass = ErrorClass::Usage;
+    error.outcome = regular   ? "no output was left behind; a file that had this name before is unchanged"
+                    : started ? "the output is incomplete"
+                              : "nothing was written";
+    error.next = code == ENOSPC || code == EDQUOT ? "free some space there, or name a place on another file system"
+                 : code == EFBIG                  ? "raise the limit on file sizes ('ulimit -f')"
+                 : code == ENOENT                 ? "create the directory first"
+                                                  : "name a place that can be written";
+    return error;
+  }
+
+  Status openTemporary(mode_t mode);
+  Status writeAll(std::span<const std::byte> bytes, std::optional<uint64_t> offset);
+};
+
+/// Creates the temporary file, with the permissions `mode` (or, if 0, what the umask gives to a new file).
+Status OutputFile::State::openTemporary(mode_t mode) {
+  uint64_t number = 0;
+  if (::getrandom(&number, sizeof number, 0) != sizeof number)
+    return fail("cannot name a temporary file", errno);
+  char suffix[32];
+  std::snprintf(suffix, sizeof suffix, ".%016llx.partial", static_cast<unsigned long long>(number));
+  temporaryName = "." + finalName.substr(0, 200) + suffix;
+  ticket = noteTemporaryFile(directory, temporaryName.c_str());
+  if (ticket < 0)
+    return fail("too many outputs are being written at once", EMFILE);
+  file = ::openat(directory, temporaryName.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (file < 0) {
+    int code = errno;
+    forgetTemporaryFile(std::exchange(ticket, -1)); // nothing of ours to remove
+    return fail("cannot create the output", code);
+  }
+  if (mode != 0 && ::fchmod(file, mode) != 0)
+    return fail("cannot set the output's permissions", errno);
+  return {};
+}
+
+Status OutputFile::State::writeAll(std::span<const std::byte> bytes, std::optional<uint64_t> offset) {
+  if (file < 0)
+    return Error{ErrorClass::Bug,
+                 "an output was written after it was committed or given up",
+                 escapeForMessage(path, 1000),
+                 {},
+                 {}};
+  while (!bytes.empty()) {
+    size_t piece = std::min<size_t>(bytes.size(), 1 << 30);
+    ssize_t written =
+        offset ? ::pwrite(file, bytes.data(), piece, static_cast<off_t>(*offset)) : ::write(file, bytes.data(), piece);
+    if (written < 0 && errno == EINTR)
+      continue;
+    if (written <= 0)
+      return fail("cannot write the output", written == 0 ? EIO : errno);
+    bytes = bytes.subspan(static_cast<size_t>(written));
+    if (offset)
+      *offset += static_cast<uint64_t>(written);
+  }
+  return {};
+}
+
+/// Gives `file` its size, with the blocks allocated where the file system can. Returns 0 or an errno.
+static int allocate(int file, uint64_t size) {
+  if (size == 0)
+    return 0;
+  int result;
+  do
+    result = ::fallocate(file, 0, 0, static_cast<off_t>(size));
+  while (result != 0 && errno == EINTR);
+  if (result != 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL))
+    result = ::ftruncate(file, static_cast<off_t>(size));
+  return result == 0 ? 0 : errno;
+}
+
+Result<OutputFile> OutputFile::create(const std::string &path, std::optional<uint64_t> size) {
+  auto state = std::make_unique<State>();
+  state->path = path;
+  struct stat status;
+  bool exists = ::stat(path.c_str(), &status) == 0;
+  if (exists && S_ISDIR(status.st_mode))
+    return state->fail("cannot write the output", EISDIR);
+  if (exists && !S_ISREG(status.st_mode)) {
+    state->regular = false;
+    state->file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (state->file < 0)
+      return state->fail("cannot open the output", errno);
+    return OutputFile(std::move(state));
+  }
+  // A rename would get around a file's own permissions, and would replace a symbolic link instead of what it names.
+  if (exists && ::access(path.c_str(), W_OK) != 0)
+    return state->fail("cannot write the output", errno);
+  std::string target = path;
+  if (char *resolved = exists ? ::realpath(path.c_str(), nullptr) : nullptr) {
+    target = resolved;
+    std::free(resolved);
+  }
+  size_t slash = target.rfind('/');
+  std::string folder = slash == std::string::npos ? "." : target.substr(0, slash + 1);
+  state->finalName = slash == std::string::npos ? target : target.substr(slash + 1);
+  if (state->finalName.empty())
+    return state->fail("cannot write the output", path.empty() ? ENOENT : EISDIR);
+  state->directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (state->directory < 0)
+    return state->fail("cannot open the output's directory", errno);
+  if (Status opened = state->openTemporary(exists ? status.st_mode & 0777 : 0); !opened)
+    return opened.takeError();
+  if (int code = size ? allocate(state->file, *size) : 0)
+    return state->fail("cannot allocate the output's space", code);
+  return OutputFile(std::move(state));
+}
+
+OutputFile::OutputFile(std::unique_ptr<State> state) : state(std::move(state)) {}
+OutputFile::OutputFile(OutputFile &&) noexcept = default;
+OutputFile &OutputFile::operator=(OutputFile &&) noexcept = default;
+OutputFile::~OutputFile() = default;
+
+const std::string &OutputFile::path() const { return state->path; }
+bool OutputFile::isRegular() const { return state->regular; }
+uint64_t OutputFile::position() const { return state->position; }
+void OutputFile::abandon() { state->close(); }
+
+Status OutputFile::append(std::span<const std::byte> bytes) {
+  std::optional<uint64_t> offset;
+  if (state->regular)
+    offset = state->position;
+  if (Status status = state->writeAll(bytes, offset); !status)
+    return status;
+  state->position += bytes.size();
+  return {};
+}
+
+Status OutputFile::writeAt(uint64_t offset, std::span<const std::byte> bytes) {
+  if (!state->regular)
+    return state->fail("cannot write out of order", ESPIPE);
+  return state->writeAll(bytes, offset);
+}
+
+Status OutputFile::commit() {
+  State &s = *state;
+  if (s.file < 0)
+    return s.writeAll({}, {}); // says what is wrong
+  if (!s.regular) {
+    // Closing is where some devices and network file systems report what went wrong.
+    if (::close(std::exchange(s.file, -1)) != 0)
+      return s.fail("cannot finish the output", errno);
+    return {};
+  }
+  if (::fsync(s.file) != 0)
+    return s.fail("cannot make the output durable", errno);
+  if (::close(std::exchange(s.file, -1)) != 0)
+    return s.fail("cannot finish the output", errno);
+  if (::renameat(s.directory, s.temporaryName.c_str(), s.directory, s.finalName.c_str()) != 0)
+    return s.fail("cannot give the output its name", errno);
+  forgetTemporaryFile(std::exchange(s.ticket, -1));
+  if (::fsync(s.directory) != 0 && errno != EINVAL) { // EINVAL: this file system has no such thing
+    Error error = s.fail("cannot make the output's name durable", errno);
+    error.outcome = "the output is complete, but a power cut now might lose it";
+    return error;
+  }
+  s.close();
+  return {};
+}
+
+} // namespace qopt

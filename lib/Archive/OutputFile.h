@@ -1,0 +1,62 @@
+// A file that appears under its name complete or not at all.
+//
+// The bytes go to a temporary file in the same directory; commit() makes them durable (fsync), gives them the final
+// name (rename) and makes that durable (fsync of the directory). Before commit, destroying the object, a failure or an
+// interrupt (see installInterruptCleanup) removes the temporary file. A file that was there before keeps its contents
+// until the rename, also for those who have it mapped. A name that belongs to a device or a pipe is written directly.
+#ifndef QOPT_LIB_ARCHIVE_OUTPUTFILE_H
+#define QOPT_LIB_ARCHIVE_OUTPUTFILE_H
+
+#include "lib/Support/Error.h"
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace qopt {
+
+/// Makes SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE and SIGXCPU remove temporary files before they end the process as
+/// usual, and makes a file that grows past the process's limit an error instead of a signal (SIGXFSZ is ignored).
+/// Signals that are ignored or handled by others stay as they are. For main() to call, once.
+void installInterruptCleanup();
+
+/// What that handler does, for programs with a handler of their own. Async-signal-safe.
+void removeTemporaryFiles() noexcept;
+
+class OutputFile {
+public:
+  /// Starts writing `path`. With `size` known, its space is allocated now, so that a full disk is found before the
+  /// work is done; unwritten bytes are then zero. Errors: there is no such
+  /// directory, or the name is one (Usage); the place cannot be written, no space (Resource).
+  static Result<OutputFile> create(const std::string &path, std::optional<uint64_t> size = std::nullopt);
+
+  OutputFile(OutputFile &&) noexcept;
+  OutputFile &operator=(OutputFile &&) noexcept;
+  ~OutputFile();
+
+  const std::string &path() const;
+  /// False for a pipe or a device: it takes bytes in order only, and keeps them when something fails.
+  bool isRegular() const;
+  /// Where append() writes next.
+  uint64_t position() const;
+
+  /// Writes at the end of what append() wrote so far. After an error (Resource) the output is gone.
+  Status append(std::span<const std::byte> bytes);
+  Status append(std::string_view text) { return append(std::as_bytes(std::span(text))); }
+  /// Writes at `offset`. Regular files only.
+  Status writeAt(uint64_t offset, std::span<const std::byte> bytes);
+  /// Gives the file its name. Nothing can be written afterwards.
+  Status commit();
+  /// Removes what was written, as the destructor does.
+  void abandon();
+
+private:
+  struct State;
+  explicit OutputFile(std::unique_ptr<State> state);
+  std::unique_ptr<State> state;
+};
+
+} // namespace qopt
+
+#endif // QOPT_LIB_ARCHIVE_OUTPUTFILE_H

@@ -1,0 +1,38 @@
+#ifndef QOPT_LIB_CODEGEN_TARGET_H
+#define QOPT_LIB_CODEGEN_TARGET_H
+
+#include "lib/Support/Error.h"
+#include "passes/Pipelines/Pipelines.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace qopt {
+
+/// A machine that code is generated for: what LLVM is told, what our passes are told, and what the runtime must find.
+struct Target {
+  std::string name;                  ///< as in the artifact: "x86-64-v4+vnni+bf16"
+  std::string architecture;          ///< "x86-64" or "aarch64"
+  std::string triple;                ///< LLVM's
+  std::string cpu;                   ///< LLVM's
+  std::string llvmFeatures;          ///< LLVM's, "+avx512vnni,…"
+  std::vector<std::string> features; ///< names of lib/Runtime/CpuFeatures.h that code needs
+  VectorTarget vectors = VectorTarget::Generic;
+  bool expandHalf = false; ///< no instructions for f16 and bf16
+  bool expandFma = false;  ///< no fused multiply-add
+};
+
+/// The targets that exist, best first within an architecture.
+const std::vector<Target> &knownTargets();
+
+/// A target by name; "native" is the best one that this machine can run, and "generic" that of this machine's
+/// architecture. Usage error with the names that exist.
+Result<Target> findTarget(std::string_view name);
+
+/// Targets from a list "native,generic"; they must share an architecture, and none may repeat.
+Result<std::vector<Target>> findTargets(std::string_view list);
+
+} // namespace qopt
+
+#endif // QOPT_LIB_CODEGEN_TARGET_H

@@ -1,0 +1,203 @@
+// From a model's graph to an artifact: pipelines, code for each target, and the weights, one at a time.
+#include "lib/Compile/Compile.h"
+
+#include "dialects/Transformer/Dialect.h"
+#include "lib/Artifact/ArtifactWriter.h"
+#include "lib/Codegen/Codegen.h"
+#include "lib/Parameters/ParameterEvaluator.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/SymbolTable.h"
+
+#include <algorithm>
+
+using namespace mlir;
+using namespace qopt;
+
+namespace {
+
+/// Positions of a page of the cache: what attention takes at a time.
+constexpr int64_t kBlockTokens = 32;
+
+Error failedStage(StringRef stage) {
+  return badInput("the model did not pass the stage \"" + stage.str() + "\"; the diagnostics above say why");
+}
+
+Status runPipeline(ModuleOp module, const CompileOptions &options, StringRef stage,
+                   function_ref<void(OpPassManager &)> build) {
+  PassManager manager(module.getContext());
+  if (options.configure && failed(options.configure(manager)))
+    return usageError("the pass manager's options do not fit together");
+  build(manager);
+  if (failed(manager.run(module)))
+    return failedStage(stage);
+  return {};
+}
+
+/// The model in the LLVM dialect of a target; `kernels` stays as it is.
+Result<OwningOpRef<ModuleOp>> lowerToMachine(ModuleOp kernels, const CompileOptions &options, const Target &target) {
+  OwningOpRef<ModuleOp> machine = kernels.clone();
+  TargetPipelineOptions pipeline;
+  pipeline.vectors = target.vectors;
+  pipeline.expandHalf = target.expandHalf;
+  pipeline.expandFma = target.expandFma;
+  if (Status status = runPipeline(*machine, options, "machine",
+                                  [&](OpPassManager &manager) { buildMachinePipeline(manager, pipeline); });
+      !status)
+    return status.takeError();
+  return machine;
+}
+
+/// Parameters that code reads, in the order of their offsets.
+SmallVector<transformer::ParameterOp> placedParameters(ModuleOp module) {
+  SmallVector<transformer::ParameterOp> parameters;
+  for (auto parameter : module.getOps<transformer::ParameterOp>())
+    if (parameter->hasAttr("kernel.offset"))
+      parameters.push_back(parameter);
+  llvm::sort(parameters, [](transformer::ParameterOp a, transformer::ParameterOp b) {
+    return a->getAttrOfType<IntegerAttr>("kernel.offset").getInt() < b->getAttrOfType<IntegerAttr>("kernel.offset").getInt();
+  });
+  return parameters;
+}
+
+int64_t bytesOf(transformer::ParameterOp parameter) {
+  auto type = cast<RankedTensorType>(parameter.getType());
+  return type.getNumElements() * type.getElementTypeBitWidth() / 8;
+}
+
+/// What the runtime must know, read off the planned module.
+Result<Manifest> describeModel(ModuleOp graph, ModuleOp kernels, const CompileOptions &options) {
+  auto forward = graph.lookupSymbol<func::FuncOp>("forward");
+  auto cache = dyn_cast<transformer::CacheType>(forward.getArgumentTypes().back());
+  auto logits = dyn_cast<RankedTensorType>(forward.getResultTypes().front());
+  if (!cache || !logits)
+    return badInput("expected @forward to take a cache last and to return logits first");
+  Manifest manifest;
+  auto model = graph->getAttrOfType<DictionaryAttr>("transformer.model");
+  auto text = [&](StringRef key) {
+    auto value = model ? model.getAs<StringAttr>(key) : StringAttr();
+    return value ? value.str() : std::string();
+  };
+  auto number = [&](StringRef key) {
+    auto value = model ? model.getAs<IntegerAttr>(key) : IntegerAttr();
+    return value ? value.getInt() : 0;
+  };
+  manifest.model.name = text("name");
+  if (manifest.model.name.empty() && graph.getSymName())
+    manifest.model.name = graph.getSymName()->str();
+  manifest.model.architecture = text("architecture");
+  manifest.model.vocabulary = logits.getDimSize(1);
+  manifest.model.layers = cache.getLayers();
+  manifest.model.context = number("context");
+  graph.walk([&](transformer::SelectRowsOp select) {
+    manifest.model.hidden = cast<RankedTensorType>(select.getType()).getDimSize(1);
+  });
+  manifest.cache.blockTokens = kBlockTokens;
+  manifest.cache.blockBytes = cache.getLayers() * cache.getHeads() * 2 * kBlockTokens * cache.getDim() *
+                              cache.getElementType().getIntOrFloatBitWidth() / 8;
+  manifest.cache.format = cache.getElementType().isF32() ? "f32" : "f16";
+  auto arena = graph->getAttrOfType<DenseI64ArrayAttr>("kernel.arena");
+  manifest.arena = {arena[0], arena[1], arena[2]};
+  manifest.counters = kernels->getAttrOfType<IntegerAttr>("kernel.counters").getInt();
+  for (const Target &target : options.targets)
+    manifest.targets.push_back({target.name, target.architecture, target.features, ""});
+  return manifest;
+}
+
+Status writeWeights(ModuleOp graph, const std::string &directory, const CompileOptions &options, ArtifactWriter &writer) {
+  Result<std::unique_ptr<ParameterEvaluator>> evaluator = ParameterEvaluator::open(graph, directory);
+  if (!evaluator)
+    return evaluator.takeError();
+  int64_t done = 0, total = graph->getAttrOfType<IntegerAttr>("kernel.weights_bytes").getInt();
+  for (transformer::ParameterOp parameter : placedParameters(graph)) {
+    Result<HostTensor> value = (*evaluator)->evaluate(parameter);
+    if (!value)
+      return value.takeError();
+    if (static_cast<int64_t>(value->bytes.size()) != bytesOf(parameter))
+      return Error{ErrorClass::Bug, "a parameter's value has another size than its type", parameter.getSymName().str(), {}, {}};
+    if (Status status = writer.append(value->bytes); !status)
+      return status;
+    (*evaluator)->drop(parameter);
+    done += value->bytes.size();
+    if (options.progress)
+      options.progress(done, total);
+  }
+  return {};
+}
+
+} // namespace
+
+Status qopt::compileModel(ModuleOp module, const std::string &directory, const CompileOptions &options,
+                          const std::string &output) {
+  if (Status status = runPipeline(module, options, "kernel graph", buildKernelGraphPipeline); !status)
+    return status;
+  OwningOpRef<ModuleOp> kernels = module.clone();
+  if (Status status = runPipeline(*kernels, options, "kernels", buildKernelsPipeline); !status)
+    return status;
+
+  ArtifactDescription description;
+  Result<Manifest> manifest = describeModel(module, *kernels, options);
+  if (!manifest)
+    return manifest.takeError();
+  description.manifest = std::move(*manifest);
+  description.ledger = options.ledger;
+  description.generation = options.generation;
+  description.tokenizer = options.tokenizer;
+  for (transformer::ParameterOp parameter : placedParameters(module))
+    description.weights.push_back({parameter.getSymName().str(), static_cast<uint64_t>(bytesOf(parameter))});
+  Result<std::vector<uint64_t>> offsets = artifactWeightOffsets(description.weights);
+  if (!offsets)
+    return offsets.takeError();
+  for (auto [offset, parameter] : llvm::zip(*offsets, placedParameters(module)))
+    if (static_cast<int64_t>(offset) != parameter->getAttrOfType<IntegerAttr>("kernel.offset").getInt())
+      return Error{ErrorClass::Bug, "the artifact places a parameter elsewhere than the code expects",
+                   parameter.getSymName().str(), {}, {}};
+
+  for (const Target &target : options.targets) {
+    Result<OwningOpRef<ModuleOp>> machine = lowerToMachine(*kernels, options, target);
+    if (!machine)
+      return machine.takeError();
+    Result<std::string> object = generateCode(**machine, target, CodeForm::Object);
+    if (!object)
+      return object.takeError();
+    Result<std::vector<std::byte>> shared = linkShared(*object);
+    if (!shared)
+      return shared.takeError();
+    description.code.push_back(std::move(*shared));
+  }
+
+  Result<std::unique_ptr<ArtifactWriter>> writer = ArtifactWriter::create(output, description);
+  if (!writer)
+    return writer.takeError();
+  if (Status status = writeWeights(module, directory, options, **writer); !status)
+    return status;
+  return (*writer)->finish();
+}
+
+Result<std::string> qopt::compileToStage(ModuleOp module, const CompileOptions &options, Emit stage) {
+  if (Status status = runPipeline(module, options, "kernel graph", buildKernelGraphPipeline); !status)
+    return status.takeError();
+  if (Status status = runPipeline(module, options, "kernels", buildKernelsPipeline); !status)
+    return status.takeError();
+  if (stage == Emit::Mlir) {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    module->print(stream);
+    return text;
+  }
+  const Target &target = options.targets.front();
+  Result<OwningOpRef<ModuleOp>> machine = lowerToMachine(module, options, target);
+  if (!machine)
+    return machine.takeError();
+  if (stage == Emit::Llvm)
+    return generateCode(**machine, target, CodeForm::LlvmIr);
+  if (stage == Emit::Assembly)
+    return generateCode(**machine, target, CodeForm::Assembly);
+  Result<std::string> object = generateCode(**machine, target, CodeForm::Object);
+  if (!object || stage == Emit::Object)
+    return object;
+  Result<std::vector<std::byte>> shared = linkShared(*object);
+  if (!shared)
+    return shared.takeError();
+  return std::string(reinterpret_cast<const char *>(shared->data()), shared->size());
+}

@@ -1,0 +1,201 @@
+// A directory that Hugging Face transformers loads.
+#include "lib/Export/Export.h"
+
+#include "lib/Archive/Json.h"
+#include "lib/Archive/OutputFile.h"
+#include "lib/Archive/SafetensorsWriter.h"
+#include "lib/Export/HuggingFaceTokenizer.h"
+#include "lib/Export/LlamaModel.h"
+#include "lib/Parameters/ArchivePaths.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include <filesystem>
+
+using namespace mlir;
+using namespace qopt;
+using Json = nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+namespace {
+/// The files of one export; those that were made are removed unless it is kept.
+class OutputDirectory {
+public:
+  explicit OutputDirectory(std::string path) : path(std::move(path)) {}
+  OutputDirectory(const OutputDirectory &) = delete;
+  ~OutputDirectory() {
+    std::error_code ignored;
+    for (const std::string &name : kept ? std::vector<std::string>() : names)
+      fs::remove(file(name), ignored);
+    if (!kept && made)
+      fs::remove(path, ignored); // only if it is empty
+  }
+
+  Status make() {
+    std::error_code error;
+    made = fs::create_directory(path, error);
+    if (error || !fs::is_directory(path, error))
+      return resourceError("cannot make the output directory" + (error ? ": " + error.message() : std::string()),
+                           escapeForMessage(path, 1000))
+          .withNext("name a directory in one that exists and can be written");
+    return {};
+  }
+  std::string file(const std::string &name) const { return (fs::path(path) / name).string(); }
+  void add(const std::string &name) { names.push_back(name); }
+  Status write(const std::string &name, std::string_view text) {
+    Result<OutputFile> output = OutputFile::create(file(name), text.size());
+    if (!output)
+      return output.takeError();
+    if (Status status = output->append(text); !status)
+      return status;
+    if (Status status = output->commit(); !status)
+      return status;
+    add(name);
+    return {};
+  }
+  std::vector<std::string> keep() {
+    kept = true;
+    return names;
+  }
+
+private:
+  std::string path;
+  std::vector<std::string> names;
+  bool made = false, kept = false;
+};
+} // namespace
+
+/// config.json, as transformers writes it for LlamaForCausalLM.
+static std::string configText(const LlamaConfig &config) {
+  Json json{{"architectures", Json::array({"LlamaForCausalLM"})},
+            {"attention_bias", config.attentionBias},
+            {"attention_dropout", 0.0},
+            {"head_dim", config.headDim},
+            {"hidden_act", "silu"},
+            {"hidden_size", config.hidden},
+            {"intermediate_size", config.intermediate},
+            {"max_position_embeddings", config.context},
+            {"mlp_bias", config.mlpBias},
+            {"model_type", "llama"},
+            {"num_attention_heads", config.heads},
+            {"num_hidden_layers", config.layers},
+            {"num_key_value_heads", config.kvHeads},
+            {"pretraining_tp", 1},
+            {"rms_norm_eps", config.rmsEpsilon},
+            {"rope_scaling", nullptr},
+            {"rope_theta", config.rotaryBase},
+            {"tie_word_embeddings", config.tied},
+            {"torch_dtype", "float32"},
+            {"use_cache", true},
+            {"vocab_size", config.vocabulary}};
+  if (config.scaling)
+    json["rope_scaling"] = {{"factor", config.scaling->factor},
+                            {"high_freq_factor", config.scaling->highFrequency},
+                            {"low_freq_factor", config.scaling->lowFrequency},
+                            {"original_max_position_embeddings", config.scaling->originalContext},
+                            {"rope_type", "llama3"}};
+  return json.dump(2) + "\n";
+}
+
+static Status writeWeights(LlamaModel &model, ParameterEvaluator &evaluator, OutputDirectory &output,
+                           const std::function<void(int64_t, int64_t)> &progress) {
+  std::vector<TensorDeclaration> tensors;
+  int64_t total = 0, done = 0;
+  for (const LlamaWeight &weight : model.weights) {
+    tensors.push_back({weight.name, ElementFormat::F32, {weight.shape.begin(), weight.shape.end()}});
+    total += ShapedType::getNumElements(weight.shape);
+  }
+  Result<SafetensorsPlan> plan = planSafetensors(std::move(tensors));
+  if (!plan)
+    return plan.takeError();
+  Result<SafetensorsWriter> writer =
+      SafetensorsWriter::create(output.file("model.safetensors"), std::move(*plan), {{"format", "pt"}});
+  if (!writer)
+    return writer.takeError();
+  for (LlamaWeight &weight : model.weights) {
+    Result<FloatView> values = evaluateWeight(weight, evaluator);
+    if (!values)
+      return values.takeError();
+    if (Status status = writer->append(weight.name, std::as_bytes(values->values)); !status)
+      return status;
+    for (transformer::ParameterOp part : {weight.plain, weight.codes, weight.scales, weight.zeros})
+      if (part)
+        evaluator.drop(part);
+    done += ShapedType::getNumElements(weight.shape);
+    if (progress)
+      progress(done, total);
+  }
+  if (Status status = writer->commit(); !status)
+    return status;
+  output.add("model.safetensors");
+  return {};
+}
+
+/// Copies or generates the tokenizer's files. What cannot be had is a note, not an error.
+static Status writeTokenizer(ModuleOp module, const std::string &irDirectory, OutputDirectory &output,
+                             std::vector<std::string> &notes) {
+  auto tokenizers = module.getOps<transformer::TokenizerOp>();
+  if (tokenizers.empty()) {
+    notes.push_back("no tokenizer files: the model has no tokenizer");
+    return {};
+  }
+  std::string path = resolvePath((*tokenizers.begin()).getPath(), irDirectory);
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) {
+    Result<std::shared_ptr<const Archive>> archive = Archive::open(path);
+    if (!archive)
+      return archive.takeError();
+    auto files = tokenizerFilesFromGguf(**archive);
+    if (!files) {
+      notes.push_back("no tokenizer files: " + files.error().rule);
+      return {};
+    }
+    for (const auto &[name, text] : *files)
+      if (Status status = output.write(name, text); !status)
+        return status;
+    return {};
+  }
+  for (const char *name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+                           "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja", "chat_template.json",
+                           "generation_config.json"}) {
+    std::string source = (fs::path(path) / name).string();
+    if (!fs::exists(source, ignored))
+      continue;
+    Result<MappedFile> file = MappedFile::open(source);
+    if (!file)
+      return file.takeError();
+    std::span<const std::byte> bytes = file->bytes();
+    if (Status status = output.write(name, {reinterpret_cast<const char *>(bytes.data()), bytes.size()}); !status)
+      return status;
+  }
+  return {};
+}
+
+Result<ExportReport> qopt::exportHuggingFace(ModuleOp module, const std::string &irDirectory,
+                                             const std::string &outputDirectory,
+                                             const std::function<void(int64_t, int64_t)> &progress) {
+  Result<LlamaModel> model = readLlama(module);
+  if (!model)
+    return model.takeError();
+  auto evaluator = ParameterEvaluator::open(module, irDirectory);
+  if (!evaluator)
+    return evaluator.takeError();
+  std::error_code ignored;
+  for (transformer::ArchiveOp archive : module.getOps<transformer::ArchiveOp>())
+    if (fs::equivalent(fs::path(resolvePath(archive.getPath(), irDirectory)).parent_path(), outputDirectory, ignored))
+      return usageError("expected a directory without archives of the model itself",
+                        escapeForMessage(outputDirectory, 1000))
+          .withNext("name another directory for the output");
+  OutputDirectory output(outputDirectory);
+  ExportReport report;
+  if (Status status = output.make(); !status)
+    return status.takeError();
+  if (Status status = writeWeights(*model, **evaluator, output, progress); !status)
+    return status.takeError();
+  if (Status status = writeTokenizer(module, irDirectory, output, report.notes); !status)
+    return status.takeError();
+  if (Status status = output.write("config.json", configText(model->config)); !status)
+    return status.takeError();
+  report.written = output.keep();
+  return report;
+}

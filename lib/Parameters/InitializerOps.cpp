@@ -1,0 +1,200 @@
+// What each op of an initializer computes; the formulas are in lib/Numerics.
+#include "lib/Parameters/InitializerOps.h"
+
+#include "dialects/LowBit/Dialect.h"
+#include "dialects/Transformer/Dialect.h"
+#include "lib/Numerics/CodePacking.h"
+#include "lib/Numerics/Decode.h"
+#include "lib/Numerics/Panel.h"
+#include "lib/Numerics/RoundToNearest.h"
+#include "lib/Parameters/ParallelRows.h"
+#include "lib/Parameters/SchemeAttributes.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+#include <cstring>
+
+using namespace mlir;
+using namespace qopt;
+using Operands = ArrayRef<HostTensor>;
+using Results = llvm::SmallVector<HostTensor, 3>;
+
+static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+static std::span<const uint8_t> asCodes(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()};
+}
+
+/// Codes packed two to a byte along the last axis may be moved by rows only where rows are whole bytes.
+static HostTensor rowsAsBytes(const HostTensor &tensor) {
+  bool whole = tensor.type.getRank() >= 2 && tensor.type.getShape().back() % 2 == 0;
+  return whole ? tensor : tensor.canonical();
+}
+
+//===----------------------------------------------------------------------===//
+// Moving rows
+//===----------------------------------------------------------------------===//
+
+static Result<Results> concat(transformer::ConcatOp op, Operands operands) {
+  llvm::SmallVector<HostTensor> inputs;
+  bool packed = true;
+  for (const HostTensor &operand : operands) {
+    inputs.push_back(rowsAsBytes(operand));
+    packed &= inputs.back().packed;
+  }
+  int64_t total = 0;
+  for (HostTensor &input : inputs) {
+    if (!packed)
+      input = input.canonical();
+    total += static_cast<int64_t>(input.bytes.size());
+  }
+  OwnedTensor result = OwnedTensor::allocate(typeOf(op.getResult()), total);
+  result.tensor.packed = packed;
+  std::byte *out = result.bytes.data();
+  auto interleave = static_cast<int64_t>(op.getInterleave());
+  // The verifier has seen to it that interleaved inputs are equally long, in whole blocks.
+  int64_t steps = interleave ? inputs[0].rows() / interleave : 1;
+  for (int64_t step = 0; step < steps; ++step)
+    for (const HostTensor &input : inputs) {
+      size_t bytes = input.bytes.size() / steps;
+      std::memcpy(out, input.bytes.data() + step * bytes, bytes);
+      out += bytes;
+    }
+  return Results{result.tensor};
+}
+
+static Result<Results> unpermuteRotary(transformer::UnpermuteRotaryOp op, Operands operands) {
+  HostTensor input = rowsAsBytes(operands[0]);
+  OwnedTensor result = OwnedTensor::allocate(input.type, static_cast<int64_t>(input.bytes.size()));
+  result.tensor.packed = input.packed;
+  auto heads = static_cast<int64_t>(op.getHeads());
+  int64_t half = input.rows() / heads / 2;
+  size_t rowBytes = input.bytes.size() / input.rows();
+  // [heads, dim/2, 2] to [heads, 2, dim/2]
+  for (int64_t head = 0; head < heads; ++head)
+    for (int64_t pair = 0; pair < half; ++pair)
+      for (int64_t side = 0; side < 2; ++side)
+        std::memcpy(result.bytes.data() + ((head * 2 + side) * half + pair) * rowBytes,
+                    input.bytes.data() + ((head * half + pair) * 2 + side) * rowBytes, rowBytes);
+  return Results{result.tensor};
+}
+
+//===----------------------------------------------------------------------===//
+// Quantization
+//===----------------------------------------------------------------------===//
+
+static Result<Results> quantize(lowbit::QuantizeOp op, Operands operands) {
+  Result<WeightScheme> scheme = toWeightScheme(op.getScheme());
+  if (!scheme)
+    return scheme.takeError();
+  FloatView weight = viewAsF32(operands[0]);
+  int64_t rows = operands[0].type.getDimSize(0), cols = operands[0].type.getDimSize(1);
+  OwnedTensor codes = OwnedTensor::allocate(typeOf(op.getCodes()));
+  OwnedTensor scales = OwnedTensor::allocate(typeOf(op.getScales()));
+  Results results{codes.tensor, scales.tensor};
+  std::span<std::byte> zeros;
+  if (op.getZeroPoints()) {
+    OwnedTensor owned = OwnedTensor::allocate(typeOf(op.getZeroPoints()));
+    zeros = owned.bytes;
+    results.push_back(owned.tensor);
+  }
+  int64_t groups = scheme->groupsPerRow(cols);
+  size_t scaleBytes = scales.bytes.size() / rows;
+  Status status = parallelRows(op.getContext(), rows, rowsPerChunk(cols * 4), [&](int64_t, int64_t first, int64_t end) {
+    int64_t count = end - first;
+    auto *zeroData = reinterpret_cast<uint8_t *>(zeros.data());
+    QuantizedRows out{codes.as<uint8_t>().subspan(first * cols, count * cols),
+                      scales.bytes.subspan(first * scaleBytes, count * scaleBytes),
+                      zeros.empty() ? std::span<uint8_t>()
+                                    : std::span<uint8_t>(zeroData + first * groups, count * groups)};
+    return quantizeRoundToNearest(*scheme, count, cols, weight.values.subspan(first * cols, count * cols), out, first);
+  });
+  if (!status)
+    return status.takeError();
+  return results;
+}
+
+static Result<Results> dequantize(lowbit::DequantizeOp op, Operands operands) {
+  Result<WeightScheme> scheme = toWeightScheme(op.getScheme());
+  if (!scheme)
+    return scheme.takeError();
+  HostTensor codes = operands[0].canonical();
+  OwnedTensor result = OwnedTensor::allocate(typeOf(op.getWeight()));
+  QuantizedRowsView in(asCodes(codes.bytes), operands[1].bytes,
+                       operands.size() > 2 ? asCodes(operands[2].bytes) : std::span<const uint8_t>());
+  Status status = dequantizeRows(*scheme, codes.type.getDimSize(0), codes.type.getDimSize(1), in, result.as<float>());
+  if (!status)
+    return status.takeError();
+  return Results{result.tensor};
+}
+
+/// The codes of `tensor` as an archive holds them.
+static Result<HostTensor> archiveForm(const HostTensor &tensor) {
+  if (tensor.packed || !tensor.type.getElementType().isInteger(4))
+    return tensor;
+  OwnedTensor packed = OwnedTensor::allocate(tensor.type, tensor.elements() / 2);
+  packed.tensor.packed = true;
+  if (Status status = packCodes(4, asCodes(tensor.bytes), packed.bytes); !status)
+    return status.takeError();
+  return packed.tensor;
+}
+
+static Result<Results> pack(lowbit::PackOp op, Operands operands) {
+  auto attribute = dyn_cast<kernel::PanelAttr>(op.getLayout());
+  if (!attribute)
+    return badInput("expected a layout of kind #kernel.panel");
+  const HostTensor &weight = operands[0];
+  int64_t n = weight.type.getDimSize(0), k = weight.type.getDimSize(1);
+  PanelLayout layout = toPanelLayout(attribute, k);
+  if (Status status = layout.validate(n, k); !status)
+    return status.takeError();
+  OwnedTensor result = OwnedTensor::allocate(typeOf(op.getPacked()));
+  int64_t panelBytes = layout.panelBytes(k);
+  auto panels = [&](int64_t first, int64_t end) {
+    int64_t firstPanel = first / layout.rows, count = (end - first + layout.rows - 1) / layout.rows;
+    return result.bytes.subspan(firstPanel * panelBytes, count * panelBytes);
+  };
+  Status status;
+  if (layout.isQuantized()) {
+    Result<HostTensor> codes = archiveForm(weight);
+    if (!codes)
+      return codes.takeError();
+    size_t next = 1;
+    std::span<const std::byte> scales = op.getScales() ? operands[next++].bytes : std::span<const std::byte>();
+    std::span<const std::byte> zeros = op.getZeroPoints() ? operands[next++].bytes : std::span<const std::byte>();
+    size_t codeBytes = codes->bytes.size() / n, scaleBytes = scales.size() / n, zeroBytes = zeros.size() / n;
+    status = parallelRows(op.getContext(), n, rowsPerChunk(k, layout.rows), [&](int64_t, int64_t first, int64_t end) {
+      int64_t count = end - first;
+      PackedWeightsView view{codes->bytes.subspan(first * codeBytes, count * codeBytes),
+                             scales.subspan(first * scaleBytes, count * scaleBytes),
+                             asCodes(zeros.subspan(first * zeroBytes, count * zeroBytes))};
+      return packPanels(layout, count, k, view, panels(first, end));
+    });
+  } else {
+    ElementFormat format = *weight.floatFormat();
+    size_t rowBytes = weight.bytes.size() / n;
+    status = parallelRows(op.getContext(), n, rowsPerChunk(k * 4, layout.rows),
+                          [&](int64_t, int64_t first, int64_t end) -> Status {
+                            int64_t count = end - first;
+                            std::vector<float> values(count * k);
+                            decodeToF32(format, weight.bytes.subspan(first * rowBytes, count * rowBytes), values);
+                            return packPanels(layout, count, k, values, panels(first, end), first);
+                          });
+  }
+  if (!status)
+    return status.takeError();
+  return Results{result.tensor};
+}
+
+Result<Results> qopt::evaluateOp(Operation *op, Operands operands) {
+  return llvm::TypeSwitch<Operation *, Result<Results>>(op)
+      .Case<transformer::ConcatOp>([&](auto op) { return concat(op, operands); })
+      .Case<transformer::UnpermuteRotaryOp>([&](auto op) { return unpermuteRotary(op, operands); })
+      .Case<lowbit::QuantizeOp>([&](auto op) { return quantize(op, operands); })
+      .Case<lowbit::DequantizeOp>([&](auto op) { return dequantize(op, operands); })
+      .Case<lowbit::PackOp>([&](auto op) { return pack(op, operands); })
+      .Default([](Operation *op) {
+        return badInput("expected an op that initializers can be evaluated with, but got " +
+                        op->getName().getStringRef().str());
+      });
+}

@@ -1,0 +1,50 @@
+#include "lib/Parameters/OverlayWriter.h"
+
+#include "lib/Archive/Sha256.h"
+
+using namespace qopt;
+
+static StringMetadata metadataFor(const Ledger &ledger) {
+  return {{"qopt.kind", "overlay"}, {std::string(ledgerKey), ledger.toJson()}};
+}
+
+Result<OverlayWriter> OverlayWriter::create(const std::string &path, std::vector<TensorDeclaration> tensors,
+                                            const Ledger &ledger) {
+  // 64: what reads the mapping may use it as it lies.
+  Result<SafetensorsPlan> plan = planSafetensors(std::move(tensors), SafetensorsAlignment{64, 64});
+  if (!plan)
+    return plan.takeError().in(path);
+  Result<std::string> header = safetensorsHeader(*plan, metadataFor(ledger));
+  if (!header)
+    return header.takeError().in(path);
+  Result<OutputFile> file = OutputFile::create(path, header->size() + plan->dataBytes);
+  if (!file)
+    return file.takeError();
+  if (!file->isRegular())
+    return badInput("expected a regular file for the overlay archive", escapeForMessage(path, 1000))
+        .withNext("name a file beside the IR file");
+  return OverlayWriter(std::move(*file), std::move(*plan), std::move(*header));
+}
+
+Status OverlayWriter::write(std::string_view tensor, uint64_t offset, std::span<const std::byte> bytes) {
+  const TensorEntry *entry = plan.find(tensor);
+  if (!entry || offset > entry->bytes || bytes.size() > entry->bytes - offset)
+    return Error{ErrorClass::Bug, "a part that does not lie within tensor " + std::string(tensor), file.path(),
+                 "nothing was written", "report this"};
+  return file.writeAt(header.size() + entry->offset + offset, bytes);
+}
+
+Result<OverlayWriter::Written> OverlayWriter::commit(const Ledger &ledger) {
+  Result<std::string> last = safetensorsHeader(plan, metadataFor(ledger));
+  if (!last)
+    return last.takeError();
+  if (last->size() != header.size())
+    return Error{ErrorClass::Bug, "the ledger's length has changed", file.path(), "nothing was written", "report this"};
+  auto bytes = std::as_bytes(std::span(*last));
+  if (Status status = file.writeAt(0, bytes); !status)
+    return status.takeError();
+  uint64_t size = last->size() + plan.dataBytes;
+  if (Status status = file.commit(); !status)
+    return status.takeError();
+  return Written{size, toString(sha256(bytes))};
+}

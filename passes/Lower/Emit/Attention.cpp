@@ -1,0 +1,236 @@
+// Emits causal attention over the paged cache.
+//
+// A tile is one token and one head of the cache, with the query heads that share it. Keys are taken in chunks of a page, at
+// absolute positions: the scores of a chunk, its maximum, sum and weighted values are found by themselves and then merged
+// into the running ones (Milakov and Gimelshein, arXiv:1805.02867), in ascending order. So a token's result does not
+// depend on which batch, chunk or worker computes it. Keys past the token are masked by selection, values past it are not
+// read: what was never written is never multiplied.
+#include "passes/Lower/Emit/KernelBuilder.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::emit;
+
+namespace {
+
+/// Query heads whose scores are computed together, at most: their accumulators live in registers.
+constexpr int64_t kMostHeads = 4;
+/// Vectors of a value row that are accumulated together, at most, over all heads of a tile.
+constexpr int64_t kMostValueVectors = 16;
+/// Steps along the head dimension, or keys, in the body of a loop.
+constexpr int64_t kUnroll = 4;
+constexpr float kMinusInfinity = -__builtin_inff();
+
+int64_t largestDivisorUpTo(int64_t value, int64_t limit) {
+  for (int64_t divisor = std::min(value, limit); divisor > 1; --divisor)
+    if (value % divisor == 0)
+      return divisor;
+  return 1;
+}
+
+class AttentionEmitter {
+public:
+  AttentionEmitter(KernelBuilder &b, KernelContext &context, transformer::AttentionOp op) : b(b), op(op) {
+    transformer::CacheType type = op.getCache().getType();
+    heads = type.getHeads(), dim = type.getDim();
+    query = context.buffers.lookup(op.getQuery()), cache = context.buffers.lookup(op.getCache());
+    layer = context.buffers.lookup(op.getLayer()), positions = context.buffers.lookup(op.getPositions());
+    sequences = context.buffers.lookup(op.getSequences()), tables = context.buffers.lookup(op.getBlockTables());
+    output = context.buffers.lookup(op.getResult());
+    shared = cast<MemRefType>(query.getType()).getDimSize(1) / (heads * dim);
+  }
+
+  void emit(Value lower, Value upper) {
+    int64_t together = largestDivisorUpTo(shared, kMostHeads);
+    probabilities = memref::AllocaOp::create(b, MemRefType::get({together, kBlockTokens}, b.getF32Type()),
+                                             b.getI64IntegerAttr(64));
+    totals = memref::AllocaOp::create(b, MemRefType::get({together, dim}, b.getF32Type()), b.getI64IntegerAttr(64));
+    b.loop(lower, upper, 1, [&](Value tile) {
+      Value token = b.div(tile, heads), head = b.rem(tile, heads);
+      Value position = b.toIndex(b.loadScalar(positions, {token}));
+      Value sequence = b.toIndex(b.loadScalar(sequences, {token}));
+      b.loop(b.index(0), b.index(shared / together), 1, [&](Value part) {
+        Value first = b.add(b.mul(head, shared), b.mul(part, together));
+        emitHeads(token, head, b.mul(first, dim), together, position, sequence);
+      });
+    });
+  }
+
+private:
+  /// `count` query heads from channel `channel` of the token's row.
+  void emitHeads(Value token, Value head, Value channel, int64_t count, Value position, Value sequence) {
+    for (int64_t g = 0; g < count; ++g)
+      b.forEachPiece(dim, [&](Value d, int64_t lanes) { b.store(b.splat(lanes, 0.0f), totals, {b.index(g), d}); });
+    Value keys = b.add(position, 1), firstKey = b.index(0);
+    if (op.getWindow() != 0) {
+      Value beyond = b.sub(keys, b.index(op.getWindow()));
+      firstKey = arith::MaxSIOp::create(b, beyond, b.index(0));
+    }
+    // The running maximum and sum of each head.
+    SmallVector<Value> running;
+    for (int64_t g = 0; g < count; ++g)
+      running.push_back(b.f32(kMinusInfinity));
+    for (int64_t g = 0; g < count; ++g)
+      running.push_back(b.f32(0.0f));
+    Value firstChunk = b.div(firstKey, kBlockTokens);
+    Value endChunk = b.div(b.add(keys, kBlockTokens - 1), kBlockTokens);
+    running = b.loop(firstChunk, endChunk, 1, running, [&](Value chunk, ValueRange carried) {
+      Value page = b.toIndex(b.loadScalar(tables, {sequence, chunk}));
+      Value start = b.mul(chunk, kBlockTokens);
+      Value begin = arith::MaxSIOp::create(b, b.sub(firstKey, start), b.index(0));
+      Value end = b.minIndex(b.sub(keys, start), b.index(kBlockTokens));
+      return emitChunk(token, head, channel, count, page, begin, end, SmallVector<Value>(carried));
+    });
+    for (int64_t g = 0; g < count; ++g) {
+      Value inverse = arith::DivFOp::create(b, b.f32(1.0f), running[count + g]);
+      b.forEachPiece(dim, [&](Value d, int64_t lanes) {
+        Value result = b.mul(b.load(totals, {b.index(g), d}, lanes), b.broadcast(lanes, inverse));
+        b.store(result, output, {token, b.add(b.add(channel, g * dim), d)});
+      });
+    }
+  }
+
+  SmallVector<Value> emitChunk(Value token, Value head, Value channel, int64_t count, Value page, Value begin, Value end,
+                               SmallVector<Value> running) {
+    constexpr int64_t kVectors = kBlockTokens / kLanes;
+    // Scores: keys in the lanes, the head dimension ascending.
+    int64_t unroll = largestDivisorUpTo(dim, kUnroll);
+    SmallVector<Value> scores(count * kVectors, b.splat(kLanes, 0.0f));
+    scores = b.loop(b.index(0), b.index(dim), unroll, scores, [&](Value d, ValueRange carried) {
+      SmallVector<Value> sums(carried);
+      for (int64_t u = 0; u < unroll; ++u) {
+        Value at = b.add(d, u);
+        SmallVector<Value> keys;
+        for (int64_t v = 0; v < kVectors; ++v)
+          keys.push_back(b.extendToF32(b.load(
+              cache, {page, layer, head, b.index(0), b.add(b.mul(at, kBlockTokens), v * kLanes)}, kLanes)));
+        for (int64_t g = 0; g < count; ++g) {
+          Value q = b.broadcast(kLanes, b.loadScalar(query, {token, b.add(b.add(channel, g * dim), at)}));
+          for (int64_t v = 0; v < kVectors; ++v)
+            sums[g * kVectors + v] = b.fma(keys[v], q, sums[g * kVectors + v]);
+        }
+      }
+      return sums;
+    });
+
+    SmallVector<Value> chunkMaxima, chunkSums;
+    SmallVector<Value> visible;
+    for (int64_t v = 0; v < kVectors; ++v)
+      visible.push_back(visibleLanes(v * kLanes, begin, end));
+    Value minusInfinity = b.splat(kLanes, kMinusInfinity);
+    for (int64_t g = 0; g < count; ++g) {
+      Value largest;
+      for (int64_t v = 0; v < kVectors; ++v) {
+        Value &score = scores[g * kVectors + v];
+        score = b.mul(score, b.splat(kLanes, op.getScale().convertToDouble()));
+        score = arith::SelectOp::create(b, visible[v], score, minusInfinity);
+        largest = v == 0 ? score : Value(arith::MaxNumFOp::create(b, largest, score));
+      }
+      Value maximum = b.reduceVector(largest, KernelBuilder::Reduction::Max);
+      Value sum;
+      for (int64_t v = 0; v < kVectors; ++v) {
+        Value shifted = b.sub(scores[g * kVectors + v], b.broadcast(kLanes, maximum));
+        Value probability = math::ExpOp::create(b, shifted);
+        probability = arith::SelectOp::create(b, visible[v], probability, b.splat(kLanes, 0.0f));
+        b.store(probability, probabilities, {b.index(g), b.index(v * kLanes)});
+        sum = v == 0 ? probability : b.add(sum, probability);
+      }
+      chunkMaxima.push_back(maximum);
+      chunkSums.push_back(b.reduceVector(sum, KernelBuilder::Reduction::Sum));
+    }
+
+    // Merge: both sides are rescaled to the larger maximum.
+    SmallVector<Value> keep, take, results;
+    for (int64_t g = 0; g < count; ++g) {
+      Value maximum = arith::MaxNumFOp::create(b, running[g], chunkMaxima[g]);
+      keep.push_back(exponential(b.sub(running[g], maximum)));
+      take.push_back(exponential(b.sub(chunkMaxima[g], maximum)));
+      results.push_back(maximum);
+    }
+    for (int64_t g = 0; g < count; ++g)
+      results.push_back(b.add(b.mul(running[count + g], keep[g]), b.mul(chunkSums[g], take[g])));
+    mergeValues(head, count, page, begin, end, keep, take);
+    return results;
+  }
+
+  /// exp of a scalar through a vector: one definition of exp, one rounding.
+  Value exponential(Value x) {
+    return vector::ExtractOp::create(b, math::ExpOp::create(b, b.broadcast(kLanes, x)), 0);
+  }
+
+  Value visibleLanes(int64_t first, Value begin, Value end) {
+    SmallVector<int32_t> lanes;
+    for (int64_t lane = 0; lane < kLanes; ++lane)
+      lanes.push_back(first + lane);
+    Value numbers = arith::ConstantOp::create(
+        b, DenseElementsAttr::get(b.vector(kLanes, b.getI32Type()), ArrayRef<int32_t>(lanes)));
+    auto bound = [&](Value limit) {
+      return b.broadcast(kLanes, arith::IndexCastOp::create(b, b.getI32Type(), limit));
+    };
+    Value after = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, numbers, bound(begin));
+    Value before = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, numbers, bound(end));
+    return arith::AndIOp::create(b, after, before);
+  }
+
+  /// totals = totals · keep + (Σ probability · value) · take, a stretch of channels at a time.
+  void mergeValues(Value head, int64_t count, Value page, Value begin, Value end, ArrayRef<Value> keep,
+                   ArrayRef<Value> take) {
+    int64_t channels = largestDivisorUpTo(dim / std::min(dim, kLanes), kMostValueVectors / count) * std::min(dim, kLanes);
+    if (dim % kLanes != 0)
+      channels = dim; // narrow or odd heads: all pieces at once
+    b.loop(b.index(0), b.index(dim), channels, [&](Value first) {
+      SmallVector<std::pair<int64_t, int64_t>> pieces;
+      for (int64_t at = 0; at < channels;) {
+        int64_t lanes = kLanes;
+        while (lanes > channels - at)
+          lanes /= 2;
+        pieces.push_back({at, lanes});
+        at += lanes;
+      }
+      SmallVector<Value> sums;
+      for (int64_t g = 0; g < count; ++g)
+        for (auto [at, lanes] : pieces)
+          sums.push_back(b.splat(lanes, 0.0f));
+      sums = b.loop(begin, end, 1, sums, [&](Value key, ValueRange carried) {
+        SmallVector<Value> next(carried);
+        Value row = b.add(b.mul(key, dim), first);
+        for (auto [index, piece] : llvm::enumerate(pieces)) {
+          Value values = b.extendToF32(
+              b.load(cache, {page, layer, head, b.index(1), b.add(row, piece.first)}, piece.second));
+          for (int64_t g = 0; g < count; ++g) {
+            Value probability = b.broadcast(piece.second, b.loadScalar(probabilities, {b.index(g), key}));
+            Value &sum = next[g * pieces.size() + index];
+            sum = b.fma(values, probability, sum);
+          }
+        }
+        return next;
+      });
+      for (int64_t g = 0; g < count; ++g)
+        for (auto [index, piece] : llvm::enumerate(pieces)) {
+          Value at = b.add(first, piece.first);
+          Value old = b.load(totals, {b.index(g), at}, piece.second);
+          Value scaled = b.mul(old, b.broadcast(piece.second, keep[g]));
+          Value added = b.mul(sums[g * pieces.size() + index], b.broadcast(piece.second, take[g]));
+          b.store(b.add(scaled, added), totals, {b.index(g), at});
+        }
+    });
+  }
+
+  KernelBuilder &b;
+  transformer::AttentionOp op;
+  int64_t heads, dim, shared;
+  Value query, cache, layer, positions, sequences, tables, output;
+  Value probabilities, totals; // scratch: [heads of a tile, keys of a chunk], [heads of a tile, dim]
+};
+
+} // namespace
+
+LogicalResult qopt::emit::emitAttention(KernelBuilder &b, KernelContext &context) {
+  for (Operation &op : context.dispatch.getBody().front().without_terminator()) {
+    auto attention = dyn_cast<transformer::AttentionOp>(op);
+    if (!attention)
+      return op.emitOpError("has no place in the kernel of attention");
+    AttentionEmitter(b, context, attention).emit(context.lower, context.upper);
+  }
+  return success();
+}

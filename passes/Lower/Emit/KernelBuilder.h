@@ -1,0 +1,107 @@
+#ifndef QOPT_PASSES_LOWER_EMIT_KERNELBUILDER_H
+#define QOPT_PASSES_LOWER_EMIT_KERNELBUILDER_H
+
+#include "passes/Lower/Passes.h"
+
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace qopt::emit {
+
+/// Lanes of an f32 vector in emitted code. Targets with narrower registers split it; what is summed where stays the same.
+constexpr int64_t kLanes = 16;
+
+/// Tokens in a page of the cache, and keys that attention takes at a time.
+constexpr int64_t kBlockTokens = 32;
+
+/// Builds loops and vectors with the constants, casts and loads that kernels are full of.
+class KernelBuilder : public mlir::ImplicitLocOpBuilder {
+public:
+  using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
+
+  mlir::Value index(int64_t value);
+  mlir::Value i32(int32_t value);
+  mlir::Value f32(float value);
+  mlir::VectorType vector(int64_t lanes, mlir::Type element) { return mlir::VectorType::get({lanes}, element); }
+  mlir::VectorType vectorF32(int64_t lanes = kLanes) { return vector(lanes, getF32Type()); }
+  /// A vector (or, with `lanes` 0, a scalar) of one value.
+  mlir::Value splat(int64_t lanes, float value);
+  mlir::Value splatInt(int64_t lanes, mlir::Type element, int64_t value);
+  mlir::Value broadcast(int64_t lanes, mlir::Value scalar);
+
+  mlir::Value add(mlir::Value a, mlir::Value b);
+  mlir::Value add(mlir::Value a, int64_t b) { return b == 0 ? a : add(a, index(b)); }
+  mlir::Value mul(mlir::Value a, mlir::Value b);
+  mlir::Value mul(mlir::Value a, int64_t b) { return b == 1 ? a : mul(a, index(b)); }
+  mlir::Value sub(mlir::Value a, mlir::Value b);
+  mlir::Value fma(mlir::Value a, mlir::Value b, mlir::Value c);
+  mlir::Value minIndex(mlir::Value a, mlir::Value b);
+  /// a / b of unsigned indices.
+  mlir::Value div(mlir::Value a, int64_t b);
+  mlir::Value rem(mlir::Value a, int64_t b);
+  /// Any integer as an index.
+  mlir::Value toIndex(mlir::Value integer);
+  /// f16, bf16 or f32 as f32.
+  mlir::Value extendToF32(mlir::Value value);
+
+  /// `lanes` elements of a row, from its innermost position; lanes of 1 give a vector of one.
+  mlir::Value load(mlir::Value memref, mlir::ValueRange indices, int64_t lanes);
+  void store(mlir::Value value, mlir::Value memref, mlir::ValueRange indices);
+  mlir::Value loadScalar(mlir::Value memref, mlir::ValueRange indices);
+  /// `count` adjacent elements of a row as one scalar of so many bits, splat over lanes, as a vector of the elements.
+  mlir::Value loadRepeated(mlir::Value memref, mlir::ValueRange indices, int64_t count);
+
+  using LoopBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)>;
+  /// for (iv = lower; iv < upper; iv += step), with carried values; returns their last.
+  llvm::SmallVector<mlir::Value> loop(mlir::Value lower, mlir::Value upper, int64_t step, mlir::ValueRange carried,
+                                      LoopBody body);
+  void loop(mlir::Value lower, mlir::Value upper, int64_t step, llvm::function_ref<void(mlir::Value)> body);
+
+  /// Calls `body` for pieces that cover [0, width): `kLanes` elements in a loop, then powers of two.
+  void forEachPiece(int64_t width, llvm::function_ref<void(mlir::Value offset, int64_t lanes)> body);
+  enum class Reduction { Sum, SumInt, Max };
+  /// The sum or maximum over [0, width) of what `body` gives for each piece. The order is that of the width alone.
+  mlir::Value reducePieces(int64_t width, Reduction kind,
+                           llvm::function_ref<mlir::Value(mlir::Value offset, int64_t lanes)> body);
+  mlir::Value reduceVector(mlir::Value vector, Reduction kind);
+
+  /// A nonlinearity, elementwise on a vector of f32.
+  mlir::Value activation(transformer::ActivationKind kind, mlir::Value x);
+};
+
+/// A row of a buffer: what a value of the graph is within a kernel that works on one token.
+struct Row {
+  mlir::Value memref;
+  mlir::Value row;       // index of the first axis
+  int64_t column = 0;    // first column, as a slice sees it
+  int64_t width = 0;
+
+  Row slice(int64_t offset, int64_t newWidth) const { return Row{memref, row, column + offset, newWidth}; }
+  mlir::Value load(KernelBuilder &b, mlir::Value offset, int64_t lanes) const {
+    return b.load(memref, {row, b.add(offset, column)}, lanes);
+  }
+  mlir::Value loadScalar(KernelBuilder &b, mlir::Value offset) const {
+    return b.loadScalar(memref, {row, b.add(offset, column)});
+  }
+  void store(KernelBuilder &b, mlir::Value value, mlir::Value offset) const {
+    b.store(value, memref, {row, b.add(offset, column)});
+  }
+};
+
+/// How a graph value looks as a buffer: memref<?xWxT>, the cache as [pages, layer, head, key or value, elements].
+mlir::MemRefType bufferType(mlir::Type type);
+
+/// What a kernel function is made from: its dispatch, and the buffers of the bindings and results.
+struct KernelContext {
+  kernel::DispatchOp dispatch;
+  llvm::DenseMap<mlir::Value, mlir::Value> buffers; // body argument or yielded value → memref (or index)
+  mlir::Value lower, upper;                         // the range of the grid
+};
+
+/// Emit the body of a kernel at the builder's insertion point; an error is emitted at the op that has no kernel.
+mlir::LogicalResult emitMatmul(KernelBuilder &b, KernelContext &context);
+mlir::LogicalResult emitAttention(KernelBuilder &b, KernelContext &context);
+mlir::LogicalResult emitRowOps(KernelBuilder &b, KernelContext &context);
+
+} // namespace qopt::emit
+
+#endif // QOPT_PASSES_LOWER_EMIT_KERNELBUILDER_H

@@ -1,0 +1,345 @@
+// Emits a matmul of encoded activations and a packed weight, with its elementwise epilogue.
+//
+// A tile is one panel: 16 outputs in the lanes of a vector, by a block of tokens whose accumulators live in registers. Inputs
+// ascend; for each, one vector of weights is multiplied with one activation, repeated over the lanes, for every token of
+// the block. So an element's order of summation is that of K alone: the number of tokens changes how many accumulators
+// there are, never what goes into one. Integer sums are exact, so they may be split freely.
+#include "passes/Lower/Emit/KernelBuilder.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::emit;
+using kernel::PanelAttr;
+using kernel::PanelCode;
+
+namespace {
+
+/// Inputs whose products are emitted without a loop: long enough to hide the loop, short enough for the code cache.
+constexpr int64_t kUnrolledInputs = 64;
+
+/// Blocks of tokens, largest first; the last must be 1. With the largest, accumulators and weights just fit into 32 registers.
+constexpr int64_t kTokenBlocksInteger[] = {12, 4, 1};
+constexpr int64_t kTokenBlocksBf16[] = {8, 4, 1};
+constexpr int64_t kTokenBlocksF32[] = {12, 4, 1};
+
+/// bf16 products of even and odd steps go to accumulators of their own, for every number of tokens alike.
+constexpr int64_t kBf16Accumulators = 2;
+
+int64_t largestDivisorUpTo(int64_t value, int64_t limit) {
+  for (int64_t divisor = std::min(value, limit); divisor > 1; --divisor)
+    if (value % divisor == 0)
+      return divisor;
+  return 1;
+}
+
+class MatmulEmitter {
+public:
+  MatmulEmitter(KernelBuilder &b, KernelContext &context, lowbit::MatmulOp op, Operation *epilogue)
+      : b(b), op(op), epilogue(epilogue), layout(cast<PanelAttr>(op.getLayout())) {
+    auto bufferOf = [&](Value value) { return value ? context.buffers.lookup(value) : Value(); };
+    payload = bufferOf(op.getPayload()), scales = bufferOf(op.getScales()), sums = bufferOf(op.getSums());
+    weight = bufferOf(op.getWeight()), bias = bufferOf(op.getBias());
+    auto yield = cast<kernel::YieldOp>(context.dispatch.getBody().front().getTerminator());
+    output = bufferOf(yield.getValues()[0]);
+    if (auto residual = dyn_cast_or_null<transformer::ResidualOp>(epilogue))
+      residualInput = bufferOf(residual.getInput() == op.getResult() ? residual.getUpdate() : residual.getInput());
+    inputs = cast<MemRefType>(payload.getType()).getDimSize(1);
+    outputs = cast<MemRefType>(output.getType()).getDimSize(1);
+    Type element = cast<MemRefType>(payload.getType()).getElementType();
+    integer = element.isInteger(8), bf16 = element.isBF16();
+    group = layout.getGroupSize(inputs);
+    // What is summed before a scale changes.
+    stretch = integer ? inputs / cast<MemRefType>(sums.getType()).getDimSize(1) : group;
+    paired = isa_and_nonnull<transformer::InterleavedGatedProductOp>(epilogue);
+  }
+
+  void emit(Value lower, Value upper) {
+    Value tokens = memref::DimOp::create(b, payload, 0);
+    ArrayRef<int64_t> blocks = integer ? ArrayRef<int64_t>(kTokenBlocksInteger)
+                               : bf16  ? ArrayRef<int64_t>(kTokenBlocksBf16)
+                                       : ArrayRef<int64_t>(kTokenBlocksF32);
+    b.loop(lower, upper, 1, [&](Value tile) {
+      Value start = b.index(0);
+      for (int64_t block : blocks) {
+        Value end = b.sub(tokens, block == 1 ? b.index(0) : b.rem(b.sub(tokens, start), block));
+        b.loop(start, end, block, [&](Value token) { emitTile(tile, token, block); });
+        start = end;
+      }
+    });
+  }
+
+private:
+  void emitTile(Value tile, Value token, int64_t block) {
+    if (paired) {
+      SmallVector<Value> gate = emitPanel(b.mul(tile, 2), token, block);
+      SmallVector<Value> up = emitPanel(b.add(b.mul(tile, 2), 1), token, block);
+      auto kind = cast<transformer::InterleavedGatedProductOp>(epilogue).getKind();
+      SmallVector<Value> products;
+      for (auto [g, u] : llvm::zip(gate, up))
+        products.push_back(b.mul(b.activation(kind, g), u));
+      return storeTile(tile, token, products);
+    }
+    storeTile(tile, token, emitPanel(tile, token, block));
+  }
+
+  /// The products of one panel with `block` tokens: vectors of 16 outputs, bias included.
+  SmallVector<Value> emitPanel(Value panel, Value token, int64_t block) {
+    SmallVector<Value> tokens;
+    for (int64_t m = 0; m < block; ++m)
+      tokens.push_back(b.add(token, m));
+    SmallVector<Value> totals(block, b.splat(kLanes, 0.0f));
+    int64_t groups = inputs / group;
+    auto oneGroup = [&](Value g, ValueRange carried) {
+      return emitGroup(panel, tokens, g, SmallVector<Value>(carried));
+    };
+    totals = groups == 1 ? oneGroup(b.index(0), totals) : b.loop(b.index(0), b.index(groups), 1, totals, oneGroup);
+    for (int64_t m = 0; m < block; ++m) {
+      if (integer && scalesPerToken())
+        totals[m] = b.mul(totals[m], b.broadcast(kLanes, b.loadScalar(scales, {tokens[m], b.index(0)})));
+      if (bias)
+        totals[m] = b.add(totals[m], biasOf(panel));
+    }
+    return totals;
+  }
+
+  bool scalesPerToken() const { return cast<MemRefType>(scales.getType()).getDimSize(1) == 1; }
+
+  Value biasOf(Value panel) {
+    // Bias vectors are padded to whole panels only by luck: read scalars past the end as 0.
+    if (outputs % kLanes == 0)
+      return b.extendToF32(b.load(bias, {b.mul(panel, kLanes)}, kLanes));
+    Value values = b.splat(kLanes, 0.0f);
+    int64_t last = cast<MemRefType>(bias.getType()).getDimSize(0) - 1;
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      Value at = b.minIndex(b.add(b.mul(panel, kLanes), lane), b.index(last));
+      values = vector::InsertOp::create(b, b.extendToF32(b.loadScalar(bias, {at})), values, lane);
+    }
+    return values;
+  }
+
+  /// Adds one group of inputs, with its scales, to the totals.
+  SmallVector<Value> emitGroup(Value panel, ArrayRef<Value> tokens, Value g, SmallVector<Value> totals) {
+    Value base = b.mul(g, layout.getGroupBytes(inputs));
+    Value weightScales, zeros;
+    if (layout.isQuantized()) {
+      int64_t scaleBytes = layout.getScale().getIntOrFloatBitWidth() / 8 * kLanes;
+      Value at = b.add(base, layout.getGroupCodeBytes(inputs));
+      Value raw = b.load(weight, {panel, at}, scaleBytes);
+      weightScales = b.extendToF32(vector::BitCastOp::create(b, b.vector(kLanes, layout.getScale()), raw));
+      if (layout.getZeroPoints())
+        zeros = arith::ExtUIOp::create(b, b.vector(kLanes, b.getI32Type()),
+                                       b.load(weight, {panel, b.add(at, scaleBytes)}, kLanes));
+    }
+    int64_t stretches = group / stretch;
+    int64_t stretchBytes = layout.getGroupCodeBytes(inputs) / stretches;
+    auto oneStretch = [&](Value st, ValueRange carried) {
+      Value k = b.add(b.mul(g, group), b.mul(st, stretch));
+      Value sumIndex = b.add(b.mul(g, stretches), st);
+      return emitStretch(panel, tokens, b.add(base, b.mul(st, stretchBytes)), k, sumIndex, weightScales, zeros,
+                         SmallVector<Value>(carried));
+    };
+    // A few stretches are unrolled; per-channel weights with grouped activations have many.
+    if (stretches > 4)
+      return b.loop(b.index(0), b.index(stretches), 1, totals, oneStretch);
+    for (int64_t st = 0; st < stretches; ++st)
+      totals = oneStretch(b.index(st), totals);
+    return totals;
+  }
+
+  SmallVector<Value> emitStretch(Value panel, ArrayRef<Value> tokens, Value byteOffset, Value k, Value sumIndex,
+                                 Value weightScales, Value zeros, SmallVector<Value> totals) {
+    int64_t block = tokens.size();
+    int64_t parts = integer ? (block == 1 ? 4 : 1) : bf16 ? kBf16Accumulators : 1;
+    Type accumulatorType = b.vector(kLanes, integer ? Type(b.getI32Type()) : b.getF32Type());
+    Value zero = arith::ConstantOp::create(b, b.getZeroAttr(accumulatorType));
+    // An unquantized f32 or f16 weight has one group without scales: its products go straight into the totals.
+    bool direct = !layout.isQuantized() && !integer && parts == 1;
+    SmallVector<Value> sumsOfParts;
+    for (int64_t m = 0; m < block; ++m)
+      for (int64_t part = 0; part < parts; ++part)
+        sumsOfParts.push_back(direct ? totals[m] : part == 0 && integer ? correction(tokens[m], sumIndex, zeros) : zero);
+
+    int64_t depth = layout.getBlockDepth();
+    int64_t chunk = depth * largestDivisorUpTo(stretch / depth, std::max<int64_t>(kUnrolledInputs / depth, 1));
+    int64_t chunkBytes = chunk / depth * layout.getBlockBytes();
+    auto oneChunk = [&](Value c, ValueRange carried) {
+      SmallVector<Value> values(carried);
+      int64_t step = 0;
+      for (int64_t blockIndex = 0; blockIndex < chunk / depth; ++blockIndex) {
+        Value at = b.add(b.add(byteOffset, b.mul(c, chunkBytes)), blockIndex * layout.getBlockBytes());
+        Value firstInput = b.add(b.add(k, b.mul(c, chunk)), blockIndex * depth);
+        for (auto [index, weights] : llvm::enumerate(loadBlock(panel, at, zeros))) {
+          Value input = b.add(firstInput, static_cast<int64_t>(index) * layout.getDot());
+          for (int64_t m = 0; m < block; ++m) {
+            Value &sum = values[m * parts + step % parts];
+            sum = multiply(sum, weights, b.loadRepeated(payload, {tokens[m], input}, layout.getDot()));
+          }
+          ++step;
+        }
+      }
+      return values;
+    };
+    int64_t chunks = stretch / chunk;
+    // Which part a step goes to must not depend on the chunk.
+    sumsOfParts = chunks == 1 ? oneChunk(b.index(0), sumsOfParts)
+                              : b.loop(b.index(0), b.index(chunks), 1, sumsOfParts, oneChunk);
+
+    for (int64_t m = 0; m < block; ++m) {
+      Value sum = sumsOfParts[m * parts];
+      for (int64_t part = 1; part < parts; ++part)
+        sum = b.add(sum, sumsOfParts[m * parts + part]);
+      if (direct) {
+        totals[m] = sum;
+        continue;
+      }
+      if (integer) {
+        Value scale = weightScales;
+        if (!scalesPerToken()) {
+          int64_t scaleGroup = inputs / cast<MemRefType>(scales.getType()).getDimSize(1);
+          scale = b.mul(scale, b.broadcast(kLanes, b.loadScalar(scales, {tokens[m], b.div(k, scaleGroup)})));
+        }
+        totals[m] = b.fma(arith::SIToFPOp::create(b, b.vectorF32(), sum), scale, totals[m]);
+        continue;
+      }
+      if (zeros && bf16) {
+        // Codes were multiplied as they are: take the zero points' share away.
+        Value share = b.broadcast(kLanes, b.loadScalar(sums, {tokens[m], sumIndex}));
+        Value zerosF32 = arith::SIToFPOp::create(b, b.vectorF32(), zeros);
+        sum = b.fma(arith::NegFOp::create(b, zerosF32), share, sum);
+      }
+      totals[m] = weightScales ? b.fma(sum, weightScales, totals[m]) : b.add(sum, totals[m]);
+    }
+    return totals;
+  }
+
+  /// −zero · Σx over the stretch: what unsigned codes add too much.
+  Value correction(Value token, Value sumIndex, Value zeros) {
+    Value sum = b.loadScalar(sums, {token, sumIndex});
+    if (!zeros)
+      return b.broadcast(kLanes, b.mul(sum, b.i32(layout.getCode() == PanelCode::U4 ? -8 : -128)));
+    return b.mul(b.sub(b.splatInt(kLanes, b.getI32Type(), 0), zeros), b.broadcast(kLanes, sum));
+  }
+
+  Value multiply(Value sum, Value weights, Value activations) {
+    if (layout.getDot() == 1)
+      return b.fma(weights, activations, sum);
+    return kernel::DotOp::create(b, sum, weights, activations);
+  }
+
+  /// The vectors of one block of codes, in ascending order of inputs, each of `dot` inputs for 16 outputs.
+  SmallVector<Value> loadBlock(Value panel, Value at, Value zeros) {
+    Type i8 = b.getI8Type(), i16 = b.getI16Type(), i32 = b.getI32Type();
+    Value raw = b.load(weight, {panel, at}, layout.getBlockBytes());
+    SmallVector<Value> vectors;
+    switch (layout.getCode()) {
+    case PanelCode::F32:
+      return {vector::BitCastOp::create(b, b.vectorF32(), raw)};
+    case PanelCode::F16:
+      return {b.extendToF32(vector::BitCastOp::create(b, b.vector(kLanes, b.getF16Type()), raw))};
+    case PanelCode::BF16:
+      return {vector::BitCastOp::create(b, b.vector(2 * kLanes, b.getBF16Type()), raw)};
+    case PanelCode::U8:
+      if (layout.getDot() == 4)
+        return {raw};
+      return {codesToFloat(arith::ExtUIOp::create(b, b.vector(layout.getBlockBytes(), i32), raw), zeros, 128)};
+    case PanelCode::U4:
+      break;
+    }
+    if (layout.getDot() == 4) {
+      Value mask = b.splatInt(64, i8, 15);
+      Value words = vector::BitCastOp::create(b, b.vector(32, i16), raw);
+      Value high = arith::ShRUIOp::create(b, words, b.splatInt(32, i16, 4));
+      return {arith::AndIOp::create(b, raw, mask),
+              arith::AndIOp::create(b, vector::BitCastOp::create(b, b.vector(64, i8), high), mask)};
+    }
+    bool pairs = layout.getDot() == 2;
+    Type word = pairs ? i16 : i32;
+    int64_t lanes = pairs ? 2 * kLanes : kLanes;
+    Value words = vector::BitCastOp::create(b, b.vector(lanes, word), raw);
+    for (int64_t step = 0; step < 8 / layout.getDot(); ++step) {
+      Value shifted = step == 0 ? words : Value(arith::ShRUIOp::create(b, words, b.splatInt(lanes, word, 4 * step)));
+      if (pairs)
+        vectors.push_back(kernel::DecodeCodesOp::create(b, b.vector(lanes, b.getBF16Type()), shifted,
+                                                        layout.getZeroPoints() ? 0 : 8));
+      else
+        vectors.push_back(codesToFloat(arith::AndIOp::create(b, shifted, b.splatInt(lanes, word, 15)), zeros, 8));
+    }
+    return vectors;
+  }
+
+  /// (code − zero) as f32 for a dot of 1, as bf16 for a dot of 2. Zero points of pairs are taken away after the sum.
+  Value codesToFloat(Value codes, Value zeros, int64_t implied) {
+    int64_t lanes = cast<VectorType>(codes.getType()).getNumElements();
+    if (!layout.getZeroPoints())
+      codes = b.sub(codes, b.splatInt(lanes, b.getI32Type(), implied));
+    else if (layout.getDot() == 1)
+      codes = b.sub(codes, zeros);
+    Value floats = arith::SIToFPOp::create(b, b.vectorF32(lanes), codes);
+    if (layout.getDot() == 1)
+      return floats;
+    return arith::TruncFOp::create(b, b.vector(lanes, b.getBF16Type()), floats);
+  }
+
+  void storeTile(Value tile, Value token, ArrayRef<Value> results) {
+    Value column = b.mul(tile, kLanes);
+    int64_t rest = outputs % kLanes;
+    if (rest == 0)
+      return storePieces(token, column, results, {{0, kLanes}});
+    SmallVector<std::pair<int64_t, int64_t>> pieces;
+    for (int64_t lanes = kLanes / 2, at = 0; lanes != 0; lanes /= 2)
+      if (rest & lanes) {
+        pieces.push_back({at, lanes});
+        at += lanes;
+      }
+    Value isLast = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, tile, b.index(outputs / kLanes));
+    auto branch = scf::IfOp::create(b, isLast, /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    storePieces(token, column, results, pieces);
+    b.setInsertionPointToStart(branch.elseBlock());
+    storePieces(token, column, results, {{0, kLanes}});
+  }
+
+  void storePieces(Value token, Value column, ArrayRef<Value> results, ArrayRef<std::pair<int64_t, int64_t>> pieces) {
+    for (auto [m, result] : llvm::enumerate(results))
+      for (auto [at, lanes] : pieces) {
+        Value piece = result;
+        if (lanes != kLanes)
+          piece = vector::ExtractStridedSliceOp::create(b, result, ArrayRef<int64_t>{at}, ArrayRef<int64_t>{lanes},
+                                                        ArrayRef<int64_t>{1});
+        SmallVector<Value> position{b.add(token, static_cast<int64_t>(m)), b.add(column, at)};
+        if (residualInput)
+          piece = b.add(b.load(residualInput, position, lanes), piece);
+        if (auto activation = dyn_cast_or_null<transformer::ActivationOp>(epilogue))
+          piece = b.activation(activation.getKind(), piece);
+        b.store(piece, output, position);
+      }
+  }
+
+  KernelBuilder &b;
+  lowbit::MatmulOp op;
+  Operation *epilogue;
+  PanelAttr layout;
+  Value payload, scales, sums, weight, bias, output, residualInput;
+  int64_t inputs, outputs, group, stretch;
+  bool integer, bf16, paired;
+};
+
+} // namespace
+
+LogicalResult qopt::emit::emitMatmul(KernelBuilder &b, KernelContext &context) {
+  lowbit::MatmulOp matmul;
+  Operation *epilogue = nullptr;
+  for (Operation &op : context.dispatch.getBody().front().without_terminator()) {
+    if (auto found = dyn_cast<lowbit::MatmulOp>(op))
+      matmul = found;
+    else if (isa<transformer::ResidualOp, transformer::InterleavedGatedProductOp, transformer::ActivationOp>(op))
+      epilogue = &op;
+    else
+      return op.emitOpError("has no place in the kernel of a matmul");
+  }
+  if (!isa<PanelAttr>(matmul.getLayout()))
+    return matmul.emitOpError() << "expected a panel layout, but got " << matmul.getLayout();
+  MatmulEmitter(b, context, matmul, epilogue).emit(context.lower, context.upper);
+  return success();
+}

@@ -1,0 +1,38 @@
+#ifndef QOPT_PASSES_PIPELINES_PIPELINES_H
+#define QOPT_PASSES_PIPELINES_PIPELINES_H
+
+#include "passes/Target/Passes.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
+
+namespace qopt {
+
+/// What differs between targets once kernels are loops over vectors. The machine itself (triple, CPU) is lib/Codegen's.
+struct TargetPipelineOptions : mlir::PassPipelineOptions<TargetPipelineOptions> {
+  PassOptions::Option<VectorTarget> vectors{
+      *this, "vectors", llvm::cl::desc("whose instructions to use"), llvm::cl::init(VectorTarget::Generic),
+      llvm::cl::values(clEnumValN(VectorTarget::Generic, "generic", "plain vector arithmetic"),
+                       clEnumValN(VectorTarget::X86V4, "x86-64-v4", "AVX-512 with VNNI"),
+                       clEnumValN(VectorTarget::X86V4Bf16, "x86-64-v4+bf16", "AVX-512 with VNNI and BF16"))};
+  PassOptions::Option<bool> expandHalf{*this, "expand-half", llvm::cl::desc("convert f16 and bf16 with integer arithmetic"),
+                                       llvm::cl::init(false)};
+  PassOptions::Option<bool> expandFma{*this, "expand-fma", llvm::cl::desc("multiply and add with two roundings"),
+                                      llvm::cl::init(false)};
+};
+
+/// From the (quantized) graph to the kernel graph, planned and placed: `qopt-kernel-graph`.
+void buildKernelGraphPipeline(mlir::OpPassManager &manager);
+
+/// From the kernel graph to loops over vectors: `qopt-kernels`.
+void buildKernelsPipeline(mlir::OpPassManager &manager);
+
+/// From loops over vectors to the LLVM dialect: `qopt-machine`.
+void buildMachinePipeline(mlir::OpPassManager &manager, const TargetPipelineOptions &options);
+
+/// Makes the pipelines known by name. Once per process.
+void registerPipelines();
+
+} // namespace qopt
+
+#endif // QOPT_PASSES_PIPELINES_PIPELINES_H

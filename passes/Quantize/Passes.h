@@ -1,0 +1,24 @@
+// The passes that decide numbers.
+#ifndef QOPT_PASSES_QUANTIZE_PASSES_H
+#define QOPT_PASSES_QUANTIZE_PASSES_H
+
+#include "mlir/Pass/Pass.h"
+
+#include <functional>
+#include <memory>
+
+namespace qopt {
+
+#define GEN_PASS_DECL
+#include "passes/Quantize/Passes.h.inc"
+
+/// Called now and then with the elements that are done and those that there are; from one thread at a time.
+using QuantizeProgress = std::function<void(int64_t done, int64_t total)>;
+std::unique_ptr<mlir::Pass> createQuantizeRtn(QuantizeRtnOptions options, QuantizeProgress progress);
+
+#define GEN_PASS_REGISTRATION
+#include "passes/Quantize/Passes.h.inc"
+
+} // namespace qopt
+
+#endif // QOPT_PASSES_QUANTIZE_PASSES_H

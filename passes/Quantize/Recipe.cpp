@@ -1,0 +1,83 @@
+// Recipes without YAML: schemes and globs as text. The YAML form is read in RecipeYaml.cpp.
+#include "passes/Quantize/RecipeText.h"
+
+#include "lib/Archive/MappedFile.h"
+
+using namespace qopt;
+
+bool RecipeRule::matches(std::string_view name) const {
+  llvm::StringRef text(name);
+  if (glob.match(text))
+    return true;
+  for (size_t dot = text.find('.'); dot != llvm::StringRef::npos; dot = text.find('.', dot + 1))
+    if (glob.match(text.take_front(dot)))
+      return true;
+  return false;
+}
+
+Result<Scheme> qopt::parseSchemeLike(std::string_view text, ActivationKind activations) {
+  llvm::StringRef rest(text);
+  // "w8:g32": a weight's width and no activations.
+  if (rest.consume_front("w")) {
+    llvm::StringRef bits = rest.take_while([](char c) { return c >= '0' && c <= '9'; });
+    llvm::StringRef after = rest.drop_front(bits.size());
+    if (!bits.empty() && (after.empty() || after.starts_with(":"))) {
+      std::string whole = "w" + bits.str() + std::string(activationName(activations)) + after.str();
+      return parseScheme(whole);
+    }
+  }
+  return parseScheme(text);
+}
+
+Result<RecipeRule> qopt::makeRule(std::string match, std::optional<Scheme> scheme, std::string reason,
+                                  std::string where) {
+  llvm::Expected<llvm::GlobPattern> glob = llvm::GlobPattern::create(match, /*MaxSubPatterns=*/1024);
+  if (!glob)
+    return usageError("expected a glob, but got \"" + escapeForMessage(match) +
+                          "\": " + llvm::toString(glob.takeError()),
+                      where)
+        .withNext("write a pattern such as *.mlp.down_proj.weight, or model.layers.0");
+  return RecipeRule{std::move(match), std::move(*glob), scheme, std::move(reason), std::move(where)};
+}
+
+Result<std::optional<Scheme>> qopt::makeHead(const std::string &text, const Scheme &body) {
+  if (text == "keep")
+    return std::optional<Scheme>();
+  if (!text.empty()) {
+    Result<Scheme> head = parseSchemeLike(text, body.activations);
+    if (!head)
+      return head.takeError();
+    return std::optional<Scheme>(*head);
+  }
+  Scheme head = body;
+  if (body.weights.bits == 4)
+    head.weights = WeightScheme{8, /*symmetric=*/true, /*group=*/32, ElementFormat::F16};
+  return std::optional<Scheme>(head);
+}
+
+Result<Recipe> qopt::makeRecipe(const RecipeOptions &options) {
+  if (options.scheme.empty())
+    return usageError("expected a scheme or a recipe").withNext("say for example --scheme w4a8:g64, or --recipe R.yaml");
+  Result<Scheme> body = parseScheme(options.scheme);
+  if (!body)
+    return body.takeError().in("scheme");
+  Result<std::optional<Scheme>> head = makeHead(options.head, *body);
+  if (!head)
+    return head.takeError().in("head");
+  Recipe recipe{*body, *head, {}};
+  for (const std::string &pattern : options.keep) {
+    Result<RecipeRule> rule = makeRule(pattern, std::nullopt, "", "keep");
+    if (!rule)
+      return rule.takeError();
+    recipe.rules.push_back(std::move(*rule));
+  }
+  return recipe;
+}
+
+Result<Recipe> qopt::readRecipe(const std::string &path) {
+  Result<MappedFile> file = MappedFile::open(path);
+  if (!file)
+    return file.takeError();
+  std::span<const std::byte> bytes = file->bytes();
+  return parseRecipe({reinterpret_cast<const char *>(bytes.data()), bytes.size()}, path);
+}

@@ -1,0 +1,68 @@
+// A recipe: what a quantization shall do, as the command line or a YAML file says it.
+//
+//   version: 1
+//   scheme: w4a8:g64:asym        # of every linear (lib/Numerics/Scheme.h)
+//   head: w8:g32                 # of the embedding and the output head; or keep
+//   rules:                       # the first that matches a parameter decides it, before scheme and head
+//     - match: model.layers.0.*
+//       scheme: w8a8:g64
+//     - match: "*.mlp.down_proj.weight"
+//       keep: true
+//       reason: too sensitive
+//
+// `match` is a glob (* ? [a-z] {a,b}; * crosses dots) for the whole name of a parameter, or for its first parts up to a
+// dot: model.layers.3 matches all of that layer. A scheme without activations ("w8:g32") has those of the body.
+// Without `head`, embedding and head are w8:g32:sym:f16 if the body has 4 bits, and have the body's scheme otherwise.
+#ifndef QOPT_PASSES_QUANTIZE_RECIPE_H
+#define QOPT_PASSES_QUANTIZE_RECIPE_H
+
+#include "lib/Numerics/Scheme.h"
+#include "lib/Support/Error.h"
+
+#include "llvm/Support/GlobPattern.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace qopt {
+
+struct RecipeRule {
+  std::string match;            ///< the glob's text
+  llvm::GlobPattern glob;       ///< compiled
+  std::optional<Scheme> scheme; ///< nothing: keep
+  std::string reason;           ///< may be empty
+  std::string where;            ///< "recipe.yaml:7:5" or "--keep", for messages
+
+  /// Whether the rule is for the parameter of that name.
+  bool matches(std::string_view name) const;
+};
+
+struct Recipe {
+  Scheme body;
+  std::optional<Scheme> head; ///< nothing: keep the embedding and the head
+  std::vector<RecipeRule> rules;
+};
+
+/// What the command line says; empty text is what was not given.
+struct RecipeOptions {
+  std::string scheme;            ///< of the body; required
+  std::string head;              ///< a scheme, or "keep"
+  std::vector<std::string> keep; ///< globs
+};
+
+/// Errors (usage): no scheme, a scheme or glob that does not parse.
+Result<Recipe> makeRecipe(const RecipeOptions &options);
+
+/// Reads the YAML form. `name` is the file's name, for messages.
+/// Errors (usage) with line and column: text longer than 1 MiB or nested deeper than 64, YAML that does not parse, an
+/// alias, a key that is unknown (and the nearest one) or given twice, a value of the wrong kind, a missing key.
+Result<Recipe> parseRecipe(std::string_view yaml, const std::string &name);
+
+/// Reads the file and parses it.
+Result<Recipe> readRecipe(const std::string &path);
+
+} // namespace qopt
+
+#endif // QOPT_PASSES_QUANTIZE_RECIPE_H

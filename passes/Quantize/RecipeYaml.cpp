@@ -1,0 +1,249 @@
+// Reads the YAML form of a recipe. LLVM's parser recurses without limit, so size and nesting are limited before it.
+#include "passes/Quantize/RecipeText.h"
+
+#include "lib/Archive/NearestName.h"
+
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/YAMLParser.h"
+
+using namespace qopt;
+namespace yaml = llvm::yaml;
+
+static constexpr size_t maxBytes = 1 << 20;
+static constexpr int maxDepth = 64;
+
+/// A bound on nesting that needs no parser: open brackets, and on each line its indentation and what opens a block.
+/// Brackets and dashes inside strings count too: they make the bound larger, never smaller.
+static Status checkDepth(std::string_view text, const std::string &name) {
+  int open = 0, line = 1, column = 0;
+  bool leading = true;
+  int blocks = 0;
+  for (char c : text) {
+    ++column;
+    if (c == '\n') {
+      ++line, column = 0, blocks = 0, leading = true;
+      continue;
+    }
+    if (c == '[' || c == '{')
+      ++open;
+    else if (c == ']' || c == '}')
+      open -= open > 0;
+    if (leading && (c == ' ' || c == '-' || c == '?' || c == ':' || c == '\t'))
+      ++blocks;
+    else
+      leading = false;
+    if (open > maxDepth || blocks > 4 * maxDepth)
+      return usageError("expected YAML that is nested at most " + std::to_string(maxDepth) + " deep",
+                        name + ":" + std::to_string(line) + ":" + std::to_string(column));
+  }
+  return {};
+}
+
+namespace {
+/// Walks one document. Parsing happens while it is walked, so the first error of either kind is kept.
+class RecipeReader {
+public:
+  RecipeReader(std::string_view text, const std::string &name) : name(name), text(text) {
+    sources.setDiagHandler(
+        [](const llvm::SMDiagnostic &diagnostic, void *self) {
+          static_cast<RecipeReader *>(self)->noteSyntax(diagnostic);
+        },
+        this);
+  }
+  Result<Recipe> read();
+
+private:
+  using Field = std::function<void(yaml::Node *value)>;
+
+  void noteSyntax(const llvm::SMDiagnostic &diagnostic) {
+    if (!failure)
+      failure = usageError("expected YAML: " + diagnostic.getMessage().str(),
+                           place(diagnostic.getLineNo(), diagnostic.getColumnNo() + 1));
+  }
+  std::string place(int line, int column) {
+    return escapeForMessage(name, 1000) + ":" + std::to_string(line) + ":" + std::to_string(column);
+  }
+  std::string place(yaml::Node *node) {
+    if (!node)
+      return escapeForMessage(name, 1000);
+    auto [line, column] = sources.getLineAndColumn(node->getSourceRange().Start);
+    return place(static_cast<int>(line), static_cast<int>(column));
+  }
+  void fail(yaml::Node *node, std::string rule, std::string next = {}) {
+    if (!failure)
+      failure = usageError(std::move(rule), place(node)).withNext(std::move(next));
+  }
+  /// Reads a mapping whose keys are those of `fields`, each at most once.
+  void mapping(yaml::Node *node, std::string_view what, llvm::ArrayRef<std::pair<llvm::StringRef, Field>> fields);
+  /// The text of a scalar. Empty after a failure.
+  std::string scalar(yaml::Node *node, std::string_view what);
+  void readRules(yaml::Node *node);
+  void readRule(yaml::Node *node);
+
+  /// A rule before the body's scheme is known, which may come after it in the file.
+  struct RawRule {
+    std::string match, scheme, reason, where;
+    bool keep = false;
+  };
+
+  std::string name;
+  std::string_view text;
+  llvm::SourceMgr sources;
+  std::optional<Error> failure;
+  std::vector<RawRule> rules;
+};
+} // namespace
+
+void RecipeReader::mapping(yaml::Node *node, std::string_view what,
+                           llvm::ArrayRef<std::pair<llvm::StringRef, Field>> fields) {
+  auto *map = llvm::dyn_cast_or_null<yaml::MappingNode>(node);
+  if (!map)
+    return fail(node, "expected " + std::string(what) + " to be a mapping of keys to values");
+  llvm::StringMap<bool> seen;
+  for (yaml::KeyValueNode &pair : *map) {
+    if (failure)
+      return;
+    yaml::Node *keyNode = pair.getKey();
+    std::string key = scalar(keyNode, "a key");
+    if (failure)
+      return;
+    if (!seen.try_emplace(key).second)
+      return fail(keyNode, "expected each key once, but got \"" + escapeForMessage(key) + "\" again");
+    const Field *found = nullptr;
+    NearestName nearest(key);
+    for (const auto &[known, field] : fields) {
+      nearest.consider(known);
+      if (known == key)
+        found = &field;
+    }
+    if (!found) {
+      std::string list;
+      for (const auto &[known, field] : fields)
+        list += (list.empty() ? "" : ", ") + known.str();
+      auto near = nearest.found();
+      return fail(keyNode,
+                  "expected a key that " + std::string(what) + " has (" + list + "), but got \"" +
+                      escapeForMessage(key) + "\"",
+                  near ? "write \"" + std::string(*near) + "\" if that is meant" : "remove the key");
+    }
+    (*found)(pair.getValue());
+  }
+}
+
+std::string RecipeReader::scalar(yaml::Node *node, std::string_view what) {
+  llvm::SmallString<64> storage;
+  if (auto *value = llvm::dyn_cast_or_null<yaml::ScalarNode>(node))
+    return value->getValue(storage).trim().str();
+  if (auto *value = llvm::dyn_cast_or_null<yaml::BlockScalarNode>(node))
+    return value->getValue().trim().str();
+  fail(node, "expected " + std::string(what) + " to be text" +
+                 (llvm::isa_and_nonnull<yaml::AliasNode>(node) ? ", but got an alias" : ""));
+  return {};
+}
+
+void RecipeReader::readRule(yaml::Node *node) {
+  RawRule rule;
+  rule.where = place(node);
+  bool hasScheme = false, hasKeep = false;
+  mapping(node, "a rule",
+          {{"match", [&](yaml::Node *value) { rule.match = scalar(value, "match"); }},
+           {"scheme",
+            [&](yaml::Node *value) {
+              rule.scheme = scalar(value, "scheme");
+              hasScheme = true;
+            }},
+           {"keep",
+            [&](yaml::Node *value) {
+              std::string flag = scalar(value, "keep");
+              if (!failure && flag != "true")
+                fail(value, "expected keep to be true, but got \"" + escapeForMessage(flag) + "\"",
+                     "leave the key out, or remove the rule");
+              rule.keep = hasKeep = true;
+            }},
+           {"reason", [&](yaml::Node *value) { rule.reason = scalar(value, "reason"); }}});
+  if (failure)
+    return;
+  if (rule.match.empty())
+    return fail(node, "expected a rule with a key \"match\"", "add for example match: model.layers.0");
+  if (hasScheme == hasKeep)
+    return fail(node, "expected a rule with either \"scheme\" or \"keep: true\"",
+                "add one of the two");
+  rules.push_back(std::move(rule));
+}
+
+void RecipeReader::readRules(yaml::Node *node) {
+  auto *sequence = llvm::dyn_cast_or_null<yaml::SequenceNode>(node);
+  if (!sequence)
+    return fail(node, "expected rules to be a list");
+  for (yaml::Node &rule : *sequence) {
+    if (failure)
+      return;
+    readRule(&rule);
+  }
+}
+
+Result<Recipe> RecipeReader::read() {
+  yaml::Stream stream(llvm::StringRef(text), sources);
+  std::string version, scheme, head;
+  std::string schemePlace = place(nullptr), headPlace = schemePlace;
+  auto document = stream.begin();
+  yaml::Node *root = document == stream.end() ? nullptr : document->getRoot();
+  if (!failure)
+    mapping(root, "a recipe",
+            {{"version", [&](yaml::Node *value) {
+                version = scalar(value, "version");
+                if (!failure && version != "1")
+                  fail(value, "expected version 1, but got \"" + escapeForMessage(version) + "\"",
+                       "use a qopt that knows that version");
+              }},
+             {"scheme", [&](yaml::Node *value) { scheme = scalar(value, "scheme"), schemePlace = place(value); }},
+             {"head", [&](yaml::Node *value) { head = scalar(value, "head"), headPlace = place(value); }},
+             {"rules", [&](yaml::Node *value) { readRules(value); }}});
+  if (!failure && !stream.failed() && ++document != stream.end())
+    fail(document->getRoot(), "expected one document, but got another");
+  if (failure)
+    return std::move(*failure);
+  if (version.empty())
+    return usageError("expected a key \"version\"", place(nullptr)).withNext("begin the recipe with version: 1");
+  if (scheme.empty())
+    return usageError("expected a key \"scheme\"", place(nullptr)).withNext("add for example scheme: w4a8:g64");
+
+  Result<Scheme> body = parseScheme(scheme);
+  if (!body)
+    return body.takeError().in(schemePlace);
+  Result<std::optional<Scheme>> headScheme = makeHead(head, *body);
+  if (!headScheme)
+    return headScheme.takeError().in(headPlace);
+  Recipe recipe{*body, *headScheme, {}};
+  for (RawRule &raw : rules) {
+    std::optional<Scheme> ruleScheme;
+    if (!raw.keep) {
+      Result<Scheme> parsed = parseSchemeLike(raw.scheme, body->activations);
+      if (!parsed)
+        return parsed.takeError().in(raw.where);
+      ruleScheme = *parsed;
+    }
+    Result<RecipeRule> rule = makeRule(std::move(raw.match), ruleScheme, std::move(raw.reason), std::move(raw.where));
+    if (!rule)
+      return rule.takeError();
+    recipe.rules.push_back(std::move(*rule));
+  }
+  return recipe;
+}
+
+Result<Recipe> qopt::parseRecipe(std::string_view yaml, const std::string &name) {
+  auto finish = [](Error error) {
+    error.outcome = "nothing was written";
+    return error;
+  };
+  if (yaml.size() > maxBytes)
+    return finish(usageError("expected a recipe of at most 1 MiB, but got " + std::to_string(yaml.size()) + " bytes",
+                             escapeForMessage(name, 1000)));
+  if (Status status = checkDepth(yaml, escapeForMessage(name, 1000)); !status)
+    return finish(status.takeError());
+  Result<Recipe> recipe = RecipeReader(yaml, name).read();
+  if (!recipe)
+    return finish(recipe.takeError());
+  return recipe;
+}

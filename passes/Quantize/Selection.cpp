@@ -1,0 +1,229 @@
+#include "passes/Quantize/Selection.h"
+
+#include "dialects/LowBit/Dialect.h"
+
+#include "llvm/ADT/MapVector.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::transformer;
+
+namespace {
+/// How forward uses one parameter.
+struct Uses {
+  llvm::SmallVector<Operation *, 2> weightUsers; ///< linears and embeddings whose weight or table it is
+  bool isHeadOrEmbedding = false;
+  Operation *other = nullptr; ///< an op that uses it in another way
+  bool isQuantized = false;   ///< codes, scales or zero points
+};
+} // namespace
+
+static bool isWeightUse(OpOperand &use) {
+  if (auto linear = dyn_cast<LinearOp>(use.getOwner()))
+    return use.get() == linear.getWeight() && use.get() != linear.getBias();
+  if (auto embedding = dyn_cast<EmbeddingOp>(use.getOwner()))
+    return use.get() == embedding.getTable();
+  return false;
+}
+
+static void noteUse(OpOperand &use, LinearOp head, Uses &uses) {
+  Operation *user = use.getOwner();
+  if (isWeightUse(use)) {
+    uses.weightUsers.push_back(user);
+    uses.isHeadOrEmbedding |= isa<EmbeddingOp>(user) || user == head;
+    return;
+  }
+  uses.isQuantized |= isa<lowbit::LinearOp, lowbit::EmbeddingOp>(user) && use.getOperandNumber() > 0 &&
+                      !(isa<lowbit::LinearOp>(user) && cast<lowbit::LinearOp>(user).getBias() == use.get());
+  uses.other = user;
+}
+
+/// "transformer.linear at "blk.0.ffn_up.weight"".
+static std::string describe(Operation *op) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  stream << op->getName();
+  if (auto name = dyn_cast<NameLoc>(op->getLoc()))
+    stream << " of \"" << escapeForMessage(name.getName().getValue()) << "\"";
+  else if (!isa<UnknownLoc>(op->getLoc()))
+    stream << " at " << op->getLoc();
+  return text;
+}
+
+/// The groups of Scheme.h that divide `inputs`, for a message.
+static std::string groupsThatDivide(int64_t inputs) {
+  std::string text;
+  for (int64_t group : {256, 128, 64, 32})
+    if (inputs % group == 0)
+      text += (text.empty() ? "g" : ", g") + std::to_string(group);
+  return text;
+}
+
+/// Whether a weight can have the scheme.
+static Status checkFit(QuantizationTarget &target) {
+  int64_t inputs = target.type().getDimSize(1);
+  const WeightScheme &weights = target.scheme.weights;
+  std::string where = describe(target.users.front()) + ": parameter @" + target.parameter.getSymName().str();
+  std::string groups = groupsThatDivide(inputs);
+  std::string next = groups.empty() ? "use a scheme with one group per channel (:channel)"
+                                    : "use a group that divides it (" + groups + ") or :channel";
+  next += ", or keep this weight by a rule of the recipe";
+  if (weights.group != 0 && inputs % weights.group != 0)
+    return badInput("expected a group that divides the " + std::to_string(inputs) + " inputs, but got " +
+                        std::to_string(weights.group),
+                    where)
+        .withNext(next);
+  if (target.scheme.activations == qopt::ActivationKind::I8PerGroup && inputs % 32 != 0)
+    return badInput("expected activation groups of 32 to divide the inputs, but got " + std::to_string(inputs) +
+                        " inputs",
+                    where)
+        .withNext("use activations per token (a8)");
+  if (weights.bits == 4 && inputs % 2 != 0)
+    return badInput("expected an even number of inputs for 4-bit codes, but got " + std::to_string(inputs), where)
+        .withNext("use 8 bits for this weight, or keep it by a rule of the recipe");
+  if (Status status = weights.validate(inputs); !status)
+    return status.takeError().in(where).withNext(next);
+  return {};
+}
+
+/// The row of what is not quantized.
+static LedgerRow keptRow(ParameterOp parameter, LedgerStatus status, std::string rule) {
+  auto type = cast<RankedTensorType>(parameter.getType());
+  LedgerRow row;
+  row.name = parameter.getSymName().str();
+  row.status = status;
+  row.rule = std::move(rule);
+  llvm::raw_string_ostream(row.scheme) << type.getElementType();
+  row.elements = type.getNumElements();
+  row.bitsPerWeight = type.getElementTypeBitWidth();
+  row.bytes = row.elements * type.getElementTypeBitWidth() / 8;
+  return row;
+}
+
+static LedgerRow quantizedRow(QuantizationTarget &target, std::string rule) {
+  RankedTensorType type = target.type();
+  LedgerRow row;
+  row.name = target.parameter.getSymName().str();
+  row.status = LedgerStatus::Quantized;
+  row.rule = std::move(rule);
+  row.scheme = printScheme(target.scheme);
+  row.algorithm = "round to nearest";
+  row.elements = type.getNumElements();
+  row.bytes = static_cast<int64_t>(target.scheme.weights.bitsPerRow(type.getDimSize(1)) * type.getDimSize(0) / 8);
+  row.bitsPerWeight = 8.0 * static_cast<double>(row.bytes) / static_cast<double>(row.elements);
+  return row;
+}
+
+/// The rows of a weight that an earlier pass has quantized: all of them come from its codes.
+static std::optional<LedgerRow> previousRow(ParameterOp parameter, const Ledger &previous) {
+  StringRef name = parameter.getSymName();
+  if (!name.consume_back(".codes"))
+    return std::nullopt;
+  for (const LedgerRow &row : previous.rows)
+    if (row.name == name)
+      return row;
+  LedgerRow row = keptRow(parameter, LedgerStatus::Quantized, "quantized before, without a ledger");
+  row.name = name.str();
+  return row;
+}
+
+/// A name for a rule in the ledger: its glob, and the reason if there is one.
+static std::string describe(const RecipeRule &rule) {
+  return rule.match + (rule.reason.empty() ? "" : " (" + rule.reason + ")");
+}
+
+static LinearOp findHead(func::FuncOp forward) {
+  auto terminator = dyn_cast<func::ReturnOp>(forward.getBody().back().getTerminator());
+  return terminator && terminator.getNumOperands() > 0 ? terminator.getOperand(0).getDefiningOp<LinearOp>() : LinearOp();
+}
+
+/// Every parameter that forward reads, in that order.
+static Result<llvm::MapVector<Operation *, Uses>> collectUses(ModuleOp module, func::FuncOp forward) {
+  LinearOp head = findHead(forward);
+  SymbolTable symbols(module);
+  llvm::MapVector<Operation *, Uses> all;
+  std::optional<Error> failure;
+  forward.walk([&](Operation *op) {
+    if (auto get = dyn_cast<GetOp>(op)) {
+      Uses &uses = all[symbols.lookup(get.getParameter())];
+      for (OpOperand &use : get.getValue().getUses())
+        noteUse(use, head, uses);
+      return;
+    }
+    Value weight;
+    if (auto linear = dyn_cast<LinearOp>(op))
+      weight = linear.getWeight();
+    else if (auto embedding = dyn_cast<EmbeddingOp>(op))
+      weight = embedding.getTable();
+    if (weight && !weight.getDefiningOp<GetOp>() && !failure)
+      failure = badInput("expected a weight that transformer.get reads", describe(op))
+                    .withNext("run the quantization before passes that outline or compute weights");
+  });
+  if (failure)
+    return std::move(*failure);
+  return all;
+}
+
+Result<Selection> qopt::selectTargets(ModuleOp module, const Recipe &recipe, const Ledger &previous) {
+  auto forward = module.lookupSymbol<func::FuncOp>("forward");
+  if (!forward || forward.isExternal())
+    return badInput("expected a function @forward with a body").withNext("quantize a module that 'qopt import' wrote");
+  auto uses = collectUses(module, forward);
+  if (!uses)
+    return uses.takeError();
+  Selection selection;
+  std::vector<LedgerRow> &rows = selection.ledger.rows;
+  std::vector<bool> matched(recipe.rules.size()), decided(recipe.rules.size());
+  for (auto &[op, use] : *uses) {
+    auto parameter = cast<ParameterOp>(op);
+    if (use.weightUsers.empty()) {
+      if (!use.isQuantized)
+        rows.push_back(keptRow(parameter, LedgerStatus::Kept, "not the weight of a linear or an embedding"));
+      else if (auto row = previousRow(parameter, previous))
+        rows.push_back(std::move(*row));
+      continue;
+    }
+    const RecipeRule *rule = nullptr;
+    for (size_t i = 0; i < recipe.rules.size(); ++i) {
+      if (!recipe.rules[i].matches(parameter.getSymName()))
+        continue;
+      matched[i] = true;
+      if (!rule)
+        rule = &recipe.rules[i], decided[i] = true;
+    }
+    std::optional<Scheme> scheme = rule ? rule->scheme : use.isHeadOrEmbedding ? recipe.head : recipe.body;
+    std::string reason = rule ? describe(*rule) : use.isHeadOrEmbedding ? "head" : "scheme";
+    if (!scheme) {
+      rows.push_back(keptRow(parameter, rule ? LedgerStatus::Waived : LedgerStatus::Kept, reason));
+      continue;
+    }
+    if (use.other)
+      return badInput("expected a weight that only linears and embeddings use, but " + describe(use.other) +
+                          " uses it too",
+                      "parameter @" + parameter.getSymName().str())
+          .withNext("keep this weight by a rule of the recipe");
+    QuantizationTarget target{parameter, *scheme, use.weightUsers, rows.size()};
+    if (Status status = checkFit(target); !status)
+      return status.takeError();
+    rows.push_back(quantizedRow(target, reason));
+    selection.targets.push_back(std::move(target));
+  }
+  for (size_t i = 0; i < recipe.rules.size(); ++i) {
+    const RecipeRule &rule = recipe.rules[i];
+    std::string quoted = "\"" + escapeForMessage(rule.match) + "\"";
+    if (!matched[i])
+      return badInput("expected a pattern that matches a weight of the model, but " + quoted + " matches none",
+                      rule.where)
+          .withNext("compare it with the names of the parameters, such as " +
+                    (rows.empty() ? std::string("none") : rows[rows.size() / 2].name));
+    if (!decided[i])
+      return badInput("expected each rule to decide a weight, but all that " + quoted +
+                          " matches are decided by rules before it",
+                      rule.where)
+          .withNext("put the rule before the more general ones, or remove it");
+  }
+  if (selection.targets.empty())
+    return badInput("expected weights to quantize, but found none")
+        .withNext("the model is quantized already, or all of it is kept: remove the step, or the rules");
+  return selection;
+}

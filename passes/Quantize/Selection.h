@@ -1,0 +1,42 @@
+// What a recipe asks of a model: which parameters are to be quantized, and how.
+#ifndef QOPT_PASSES_QUANTIZE_SELECTION_H
+#define QOPT_PASSES_QUANTIZE_SELECTION_H
+
+#include "dialects/Transformer/Dialect.h"
+#include "lib/Parameters/Ledger.h"
+#include "passes/Quantize/Recipe.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+
+#include <string>
+#include <vector>
+
+namespace qopt {
+
+struct QuantizationTarget {
+  transformer::ParameterOp parameter;
+  Scheme scheme;
+  llvm::SmallVector<mlir::Operation *, 2> users; ///< transformer.linear and transformer.embedding ops
+  size_t row;                                    ///< in the ledger
+
+  mlir::RankedTensorType type() { return mlir::cast<mlir::RankedTensorType>(parameter.getType()); }
+};
+
+struct Selection {
+  std::vector<QuantizationTarget> targets; ///< in the order in which forward first reads them
+  Ledger ledger;                           ///< a row for each parameter; errors are zero as yet
+};
+
+/// Decides each parameter that @forward reads. A weight is a parameter that is the weight of linears or the table of
+/// embeddings; the head is the linear whose result @forward returns first. The first rule that matches a weight decides it,
+/// then the recipe's head (for the embedding and the head), then the body's scheme. `previous` has the rows of what
+/// was quantized before.
+/// Errors: no @forward; a weight that is not read by transformer.get, or that other ops use too; a scheme whose groups
+/// do not divide a weight's inputs (with the op, K, the group and what would do); a rule that decides nothing; nothing
+/// to quantize.
+Result<Selection> selectTargets(mlir::ModuleOp module, const Recipe &recipe, const Ledger &previous);
+
+} // namespace qopt
+
+#endif // QOPT_PASSES_QUANTIZE_SELECTION_H

@@ -1,0 +1,1 @@
+qopt_add_passes(Target LowerKernelVectors.cpp StripParameters.cpp)

@@ -1,0 +1,32 @@
+#include "tools/qopt/Progress.h"
+
+#include <cstdio>
+#include <unistd.h>
+
+using namespace qopt;
+
+static double seconds(std::chrono::steady_clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+Progress::Progress(std::string what, std::string unit, double scale)
+    : what(std::move(what)), unit(std::move(unit)), scale(scale), terminal(::isatty(2) != 0), start(Clock::now()),
+      last(start) {}
+
+Progress::~Progress() {
+  if (terminal && printed)
+    std::fputc('\n', stderr);
+}
+
+void Progress::update(int64_t done, int64_t total) {
+  Clock::time_point now = Clock::now();
+  double elapsed = seconds(now - start), sinceLast = seconds(now - last);
+  if (elapsed < 2 || done <= 0 || sinceLast < (terminal ? 0.1 : 10.0))
+    return;
+  last = now;
+  printed = true;
+  double rate = static_cast<double>(done) / elapsed, left = static_cast<double>(total - done) / rate;
+  std::fprintf(stderr, "%s%s: %.0f of %.0f %s, %.0f/s, %.0f s left%s", terminal ? "\r\033[K" : "", what.c_str(),
+               static_cast<double>(done) * scale, static_cast<double>(total) * scale, unit.c_str(), rate * scale, left,
+               terminal ? "" : "\n");
+}

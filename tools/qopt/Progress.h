@@ -1,0 +1,33 @@
+// Progress of what takes longer than two seconds: a line that is rewritten on a terminal, one line every ten seconds
+// elsewhere. Goes to stderr.
+#ifndef QOPT_TOOLS_QOPT_PROGRESS_H
+#define QOPT_TOOLS_QOPT_PROGRESS_H
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace qopt {
+
+class Progress {
+public:
+  /// `unit` names what `scale` times a count is: Progress("quantize", "M weights", 1e-6).
+  Progress(std::string what, std::string unit, double scale);
+  /// Ends the line on a terminal.
+  ~Progress();
+
+  /// `done` of `total` are done. Cheap: prints at most ten times a second.
+  void update(int64_t done, int64_t total);
+
+private:
+  using Clock = std::chrono::steady_clock;
+
+  std::string what, unit;
+  double scale;
+  bool terminal, printed = false;
+  Clock::time_point start, last;
+};
+
+} // namespace qopt
+
+#endif // QOPT_TOOLS_QOPT_PROGRESS_H

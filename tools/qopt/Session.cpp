@@ -1,0 +1,62 @@
+#include "tools/qopt/Session.h"
+
+#include "lib/Parameters/Diagnostics.h"
+#include "passes/Pipelines/Registration.h"
+
+#include "mlir/IR/DialectRegistry.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/Support/SourceMgr.h"
+
+#include <cstdio>
+#include <optional>
+
+using namespace mlir;
+using namespace qopt;
+
+struct Session::Diagnostics : ScopedDiagnosticHandler {
+  explicit Diagnostics(MLIRContext *context) : ScopedDiagnosticHandler(context) {
+    setHandler([this](Diagnostic &diagnostic) {
+      Error error = toError(diagnostic);
+      if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
+        if (!first)
+          first = error.errorClass;
+        std::fputs(error.format().c_str(), stderr);
+      } else {
+        std::fprintf(stderr, "%s: %s\n", diagnostic.getSeverity() == DiagnosticSeverity::Warning ? "warning" : "note",
+                     error.rule.c_str());
+      }
+      return success();
+    });
+  }
+  std::optional<ErrorClass> first;
+};
+
+Session::Session() {
+  DialectRegistry registry;
+  registerDialects(registry);
+  mlirContext = std::make_unique<MLIRContext>(registry);
+  diagnostics = std::make_unique<Diagnostics>(mlirContext.get());
+}
+
+Session::~Session() = default;
+
+ErrorClass Session::failureClass() const { return diagnostics->first.value_or(ErrorClass::BadInput); }
+
+Result<OwningOpRef<ModuleOp>> Session::readModule(const std::string &path) {
+  auto buffer = llvm::MemoryBuffer::getFileOrSTDIN(path);
+  if (!buffer)
+    return resourceError("cannot read the file: " + buffer.getError().message(), escapeForMessage(path, 1000))
+        .withNext("name an IR file, as 'qopt import' writes it");
+  llvm::SourceMgr sources;
+  sources.AddNewSourceBuffer(std::move(*buffer), llvm::SMLoc());
+  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, ParserConfig(mlirContext.get()));
+  if (!module)
+    return Error{failureClass(), "the file is not IR that can be read", escapeForMessage(path, 1000),
+                 "nothing was written", "see the message above; 'qopt import' makes IR from a checkpoint"};
+  return module;
+}
+
+int qopt::report(const Error &error) {
+  std::fputs(error.format().c_str(), stderr);
+  return static_cast<int>(error.errorClass);
+}

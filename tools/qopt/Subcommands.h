@@ -1,0 +1,15 @@
+// The subcommands of the qopt tool. Each takes argv with its own name as argv[0] and returns the exit code
+// (lib/Support/Error.h).
+#ifndef QOPT_TOOLS_QOPT_SUBCOMMANDS_H
+#define QOPT_TOOLS_QOPT_SUBCOMMANDS_H
+
+namespace qopt {
+
+int exportMain(int argc, char **argv);
+int importMain(int argc, char **argv);
+int compileMain(int argc, char **argv);
+int quantizeMain(int argc, char **argv);
+
+} // namespace qopt
+
+#endif // QOPT_TOOLS_QOPT_SUBCOMMANDS_H
