@@ -77,7 +77,7 @@ def Transformer_ParameterOp : Transformer_Op<"parameter", [Symbol, IsolatedFromA
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<Qopt_StaticTensor>:$type,
                        OptionalAttr<Transformer_EntryAttr>:$source);
   let regions = (region MaxSizedRegion<1>:$initializer);
-  let assemblyFormat = "$sym_name `:` $type (`from` $source^)? ($initializer^)? attr-dict";
+  let assemblyFormat = "$sym_name `:` $type (`from` $source^)? ($initializer^)? attr-dict-with-keyword";
   let hasVerifier = 1;
   let hasRegionVerifier = 1;
 }

@@ -25,8 +25,8 @@ constexpr llvm::StringLiteral kEntry = "qopt_forward";
 
 /// Functions of libc and libm that generated code may call.
 bool isAllowedImport(llvm::StringRef name) {
-  static constexpr llvm::StringLiteral allowed[] = {"cosf",   "sinf",   "sincosf", "floorf", "fmaxf", "fminf",
-                                                    "memcpy", "memset", "memmove"};
+  static constexpr llvm::StringLiteral allowed[] = {"cosf",  "sinf",   "sincosf", "floorf", "fmaxf",
+                                                    "fminf", "memcpy", "memset",  "memmove"};
   return llvm::is_contained(allowed, name);
 }
 
@@ -186,9 +186,20 @@ Result<std::vector<std::byte>> qopt::linkShared(const std::string &object) {
   }
   std::string messages;
   llvm::raw_string_ostream log(messages);
-  std::vector<const char *> arguments{"ld.lld",        "-shared",       "-z",        "now",       "--gc-sections",
-                                      "--build-id=none", "--hash-style=gnu", "--strip-all", "--threads=1", "-soname",
-                                      "qopt-model.so", "-o",            output->path.c_str(), input->path.c_str()};
+  std::vector<const char *> arguments{"ld.lld",
+                                      "-shared",
+                                      "-z",
+                                      "now",
+                                      "--gc-sections",
+                                      "--build-id=none",
+                                      "--hash-style=gnu",
+                                      "--strip-all",
+                                      "--threads=1",
+                                      "-soname",
+                                      "qopt-model.so",
+                                      "-o",
+                                      output->path.c_str(),
+                                      input->path.c_str()};
   lld::Result result = lld::lldMain(arguments, log, log, {{lld::Gnu, &lld::elf::link}});
   if (result.retCode != 0)
     return bug("lld refused generated code: " + messages);

@@ -1,7 +1,7 @@
 // Replaces each rotary embedding by a rotation with a table of cosines and sines, one table for all layers.
 //
-// Every layer rotates by the same angles. Computing them costs a sine and a cosine for each token and frequency; sharing
-// them makes that a cost of the batch, not of the layer. See Passes.td for an example.
+// Every layer rotates by the same angles. Computing them costs a sine and a cosine for each token and frequency;
+// sharing them makes that a cost of the batch, not of the layer. See Passes.td for an example.
 #include "passes/Fuse/Passes.h"
 #include "passes/Support/PassCounts.h"
 

@@ -1,8 +1,9 @@
 // Groups the ops that one kernel computes into dispatches.
 //
 // Three shapes of work exist: matmuls, whose tiles are panels of outputs and which take an elementwise consumer along;
-// ops on one token at a time, of which a run shares a dispatch so that a row stays in cache between them; and attention.
-// The body keeps the graph ops, so that the reference evaluator runs a dispatch as it runs the graph. See Passes.td.
+// ops on one token at a time, of which a run shares a dispatch so that a row stays in cache between them; and
+// attention. The body keeps the graph ops, so that the reference evaluator runs a dispatch as it runs the graph. See
+// Passes.td.
 #include "passes/Lower/Passes.h"
 #include "passes/Support/PassCounts.h"
 
@@ -118,8 +119,7 @@ struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches>, qopt::Re
     }
     SmallVector<Type> types = llvm::map_to_vector(outputs, [](Value value) { return value.getType(); });
     auto dispatch = kernel::DispatchOp::create(builder, FusedLoc::get(&getContext(), locations), types, name,
-                                               gridOf(cluster, rows), bindings.getArrayRef(), rows,
-                                               ArrayAttr());
+                                               gridOf(cluster, rows), bindings.getArrayRef(), rows, ArrayAttr());
     Block *body = builder.createBlock(&dispatch.getBody());
     IRMapping mapping;
     for (Value binding : bindings)

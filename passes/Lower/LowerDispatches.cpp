@@ -1,8 +1,8 @@
 // Lowers the kernel graph to one SPMD function and a private function for each dispatch.
 //
-// Every worker runs @qopt_forward. For each dispatch it claims ranges of the grid from a counter until none is left, and then
-// waits at the barrier that the caller provides. A kernel.repeat becomes a loop over its table of offsets, with the
-// callee's dispatches inside. Which worker computes what changes from run to run; what is computed does not.
+// Every worker runs @qopt_forward. For each dispatch it claims ranges of the grid from a counter until none is left,
+// and then waits at the barrier that the caller provides. A kernel.repeat becomes a loop over its table of offsets,
+// with the callee's dispatches inside. Which worker computes what changes from run to run; what is computed does not.
 #include "passes/Lower/Emit/KernelBuilder.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Support/PassCounts.h"
@@ -22,8 +22,22 @@ namespace {
 
 /// Fields of QoptForwardArgs, lib/Runtime/CompiledAbi.h, in units of 8 bytes.
 enum Field : int32_t {
-  kWeights = 1, kArena, kCache, kTokens, kPositions, kSequences, kBlockTables, kBlocksPerSequence, kRows, kNumTokens,
-  kNumRows, kLogits, kHidden, kCounters, kBarrier, kPool
+  kWeights = 1,
+  kArena,
+  kCache,
+  kTokens,
+  kPositions,
+  kSequences,
+  kBlockTables,
+  kBlocksPerSequence,
+  kRows,
+  kNumTokens,
+  kNumRows,
+  kLogits,
+  kHidden,
+  kCounters,
+  kBarrier,
+  kPool
 };
 
 /// Claims that a worker would make if all were equally fast: more balance better, fewer read longer streams.
@@ -33,11 +47,11 @@ constexpr int64_t kBytesPerClaim = 1 << 20;
 
 /// What stays the same while the function is emitted.
 struct Environment {
-  Value arguments, worker, workers;       // llvm.ptr, i64, i64
-  Value weights, arena, cache, counters;  // memref<?xi8>, …, memref<?xi64>
-  Value numTokens, numRows;               // index
-  Value barrier, pool;                    // llvm.ptr
-  Value stopped;                          // memref<i32>: not 0 once a barrier said stop
+  Value arguments, worker, workers;      // llvm.ptr, i64, i64
+  Value weights, arena, cache, counters; // memref<?xi8>, …, memref<?xi64>
+  Value numTokens, numRows;              // index
+  Value barrier, pool;                   // llvm.ptr
+  Value stopped;                         // memref<i32>: not 0 once a barrier said stop
 };
 
 struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt::ReportsCounts {
@@ -107,8 +121,8 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
              {env.numTokens, b.toIndex(loadField(b, env, kBlocksPerSequence, i64))},
              MemRefType::get({ShapedType::kDynamic, ShapedType::kDynamic}, b.getI32Type()));
     values[forward.getArgument(4)] = vectorAt(kRows, env.numRows);
-    values[forward.getArgument(5)] = view(b, env.cache, b.index(0), {env.numTokens},
-                                          bufferType(forward.getArgument(5).getType()));
+    values[forward.getArgument(5)] =
+        view(b, env.cache, b.index(0), {env.numTokens}, bufferType(forward.getArgument(5).getType()));
     if (failed(lowerBlock(b, env, forward.getBody().front(), values)))
       return failure();
     func::ReturnOp::create(b, ValueRange{memref::LoadOp::create(b, env.stopped, ValueRange{})});
@@ -157,7 +171,8 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
     {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(module.getBody());
-      auto data = DenseElementsAttr::get(RankedTensorType::get({rows, columns}, b.getI64Type()), ArrayRef<int64_t>(offsets));
+      auto data =
+          DenseElementsAttr::get(RankedTensorType::get({rows, columns}, b.getI64Type()), ArrayRef<int64_t>(offsets));
       memref::GlobalOp::create(b, name, b.getStringAttr("private"), type, data, /*constant=*/true, IntegerAttr());
     }
     Value table = memref::GetGlobalOp::create(b, type, name);
@@ -168,7 +183,8 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
       Block &body = callee.getBody().front();
       unsigned argument = 0;
       inner[body.getArgument(argument++)] = b.add(row, static_cast<int64_t>(repeat.getFirst()));
-      for (Value operand : llvm::concat<Value>(llvm::to_vector(repeat.getCarried()), llvm::to_vector(repeat.getInvariant())))
+      for (Value operand :
+           llvm::concat<Value>(llvm::to_vector(repeat.getCarried()), llvm::to_vector(repeat.getInvariant())))
         inner[body.getArgument(argument++)] = values.lookup(operand);
       for (int64_t column = 0; column < columns; ++column) {
         Value offset = b.toIndex(b.loadScalar(table, {row, b.index(column)}));
@@ -319,7 +335,8 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
       func::CallOp::create(b, kernel, arguments);
       scf::YieldOp::create(b);
     }
-    auto type = LLVM::LLVMFunctionType::get(b.getI32Type(), {LLVM::LLVMPointerType::get(&getContext()), b.getI64Type()});
+    auto type =
+        LLVM::LLVMFunctionType::get(b.getI32Type(), {LLVM::LLVMPointerType::get(&getContext()), b.getI64Type()});
     Value answer = LLVM::CallOp::create(b, type, ValueRange{env.barrier, env.pool, env.worker}).getResult();
     memref::StoreOp::create(b, answer, env.stopped, ValueRange{});
   }
@@ -363,12 +380,15 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
   static Value bytesAt(KernelBuilder &b, Value pointer) {
     Type i64 = b.getI64Type();
     auto array = LLVM::LLVMArrayType::get(i64, 1);
-    auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), {pointer.getType(), pointer.getType(), i64, array, array});
+    auto type =
+        LLVM::LLVMStructType::getLiteral(b.getContext(), {pointer.getType(), pointer.getType(), i64, array, array});
     Value descriptor = LLVM::PoisonOp::create(b, type);
     auto insert = [&](Value value, ArrayRef<int64_t> position) {
       descriptor = LLVM::InsertValueOp::create(b, descriptor, value, position);
     };
-    auto constant = [&](int64_t value) -> Value { return LLVM::ConstantOp::create(b, i64, b.getI64IntegerAttr(value)); };
+    auto constant = [&](int64_t value) -> Value {
+      return LLVM::ConstantOp::create(b, i64, b.getI64IntegerAttr(value));
+    };
     insert(pointer, {0});
     insert(pointer, {1});
     insert(constant(0), {2});

@@ -1,10 +1,10 @@
 // Turns runs of isomorphic blocks into one function, called once for each row of a table of parameters.
 //
-// Why here: passes before this one see every layer by name; code generation after it sees each distinct block once, so that
-// compile time does not grow with depth. How: values of parameters and constants are leaves whose place does not matter; the
-// remaining ops are a sequence, and a run is a stretch of it that equals itself shifted by a period. The comparison is
-// exact, op by op, and derives what each block takes: its layer, what the block before it gave (carried), what is the
-// same for all (invariant), and its row of parameters. See Passes.td for an example.
+// Why here: passes before this one see every layer by name; code generation after it sees each distinct block once, so
+// that compile time does not grow with depth. How: values of parameters and constants are leaves whose place does not
+// matter; the remaining ops are a sequence, and a run is a stretch of it that equals itself shifted by a period. The
+// comparison is exact, op by op, and derives what each block takes: its layer, what the block before it gave (carried),
+// what is the same for all (invariant), and its row of parameters. See Passes.td for an example.
 #include "passes/Lower/Passes.h"
 #include "passes/Support/PassCounts.h"
 
@@ -47,7 +47,9 @@ struct Signature {
 };
 
 struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks>, qopt::ReportsCounts {
-  SmallVector<Count> counts() const override { return {{"functions-outlined", outlinedFunctions}, {"blocks-replaced", replacedBlocks}}; }
+  SmallVector<Count> counts() const override {
+    return {{"functions-outlined", outlinedFunctions}, {"blocks-replaced", replacedBlocks}};
+  }
 
   void runOnOperation() override {
     outlinedFunctions = replacedBlocks = 0;
@@ -223,7 +225,8 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks>, qopt::Repor
     return signature;
   }
 
-  void outline(func::FuncOp function, SymbolTable &symbols, ArrayRef<Operation *> sequence, Run run, Signature &signature) {
+  void outline(func::FuncOp function, SymbolTable &symbols, ArrayRef<Operation *> sequence, Run run,
+               Signature &signature) {
     MLIRContext *context = &getContext();
     SmallVector<Type> inputs{IndexType::get(context)};
     for (Value value : signature.initial)

@@ -24,7 +24,9 @@ namespace {
 constexpr int64_t kAlignment = 64;
 
 struct PlaceParameters : qopt::impl::PlaceParametersBase<PlaceParameters>, qopt::ReportsCounts {
-  SmallVector<Count> counts() const override { return {{"parameters-placed", placed}, {"parameters-dropped", dropped}}; }
+  SmallVector<Count> counts() const override {
+    return {{"parameters-placed", placed}, {"parameters-dropped", dropped}};
+  }
 
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
@@ -62,7 +64,8 @@ struct PlaceParameters : qopt::impl::PlaceParametersBase<PlaceParameters>, qopt:
     llvm::SetVector<StringAttr> needed(read);
     for (size_t i = 0; i < needed.size(); ++i)
       if (auto parameter = symbols.lookup<ParameterOp>(needed[i]))
-        parameter.getInitializer().walk([&](transformer::GetOp get) { needed.insert(get.getParameterAttr().getAttr()); });
+        parameter.getInitializer().walk(
+            [&](transformer::GetOp get) { needed.insert(get.getParameterAttr().getAttr()); });
     for (ParameterOp parameter : llvm::make_early_inc_range(getOperation().getOps<ParameterOp>()))
       if (!needed.contains(parameter.getSymNameAttr()))
         ++dropped, symbols.erase(parameter);

@@ -2,8 +2,8 @@
 //
 // Offsets are affine in the batch, so a plan made at compile time holds for any number of tokens: buffers of tokens are
 // stacked by their bytes per token, buffers of rows by their bytes per row behind them. A buffer's place is taken again
-// once its last reader has run. The function called by a kernel.repeat runs while its caller's live values stay where they
-// are, so its buffers lie above them; what it carries goes back to the place that the initial value has.
+// once its last reader has run. The function called by a kernel.repeat runs while its caller's live values stay where
+// they are, so its buffers lie above them; what it carries goes back to the place that the initial value has.
 #include "passes/Lower/Passes.h"
 #include "passes/Support/PassCounts.h"
 
@@ -59,7 +59,9 @@ private:
 };
 
 struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory>, qopt::ReportsCounts {
-  SmallVector<Count> counts() const override { return {{"bytes-per-token", bytesPerToken}, {"bytes-per-wanted-row", bytesPerWantedRow}}; }
+  SmallVector<Count> counts() const override {
+    return {{"bytes-per-token", bytesPerToken}, {"bytes-per-wanted-row", bytesPerWantedRow}};
+  }
 
   void runOnOperation() override {
     auto forward = getOperation().lookupSymbol<func::FuncOp>("forward");
@@ -102,7 +104,8 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory>, qopt::ReportsCounts 
         Operation *producer = result.getDefiningOp();
         // The producer may read the argument only where it overwrites it: element by element, as an epilogue does.
         if (!producer || lastUse(argument) > order.lookup(producer) ||
-            (lastUse(argument) == order.lookup(producer) && !readsInPlace(cast<kernel::DispatchOp>(producer), argument)))
+            (lastUse(argument) == order.lookup(producer) &&
+             !readsInPlace(cast<kernel::DispatchOp>(producer), argument)))
           return terminator->emitOpError() << "carried value " << index << " is read after its successor is written";
         fixed[result] = *slot;
         borrowed.insert(result);
