@@ -110,8 +110,7 @@ static Status quantizeRows(const WeightScheme &scheme, const std::string &name, 
     return status;
   if (Status status = overlay.write(name + ".scales", first * scaleBytes, scales); !status)
     return status;
-  return scheme.symmetric ? Status()
-                          : overlay.write(name + ".zeros", first * groups, std::as_bytes(std::span(zeros)));
+  return scheme.symmetric ? Status() : overlay.write(name + ".zeros", first * groups, std::as_bytes(std::span(zeros)));
 }
 
 /// Rounds one weight, writes it, and completes its row of the ledger.
@@ -123,11 +122,10 @@ static Status quantizeTarget(QuantizationTarget &target, ParameterEvaluator &eva
     return weight.takeError();
   int64_t chunkRows = rowsPerChunk(weight->cols() * 4);
   std::vector<ErrorSums> sums((weight->rows() + chunkRows - 1) / chunkRows);
-  Status status = parallelRows(target.parameter.getContext(), weight->rows(), chunkRows,
-                               [&](int64_t chunk, int64_t first, int64_t end) {
-                                 return quantizeRows(target.scheme.weights, name, first, end - first, *weight, overlay,
-                                                     sums[chunk]);
-                               });
+  Status status = parallelRows(
+      target.parameter.getContext(), weight->rows(), chunkRows, [&](int64_t chunk, int64_t first, int64_t end) {
+        return quantizeRows(target.scheme.weights, name, first, end - first, *weight, overlay, sums[chunk]);
+      });
   evaluator.drop(target.parameter);
   if (!status)
     return status.takeError().in("parameter @" + name);
@@ -200,13 +198,15 @@ static void rewriteTarget(QuantizationTarget &target, RewriterBase &rewriter, St
     Operation *weight;
     if (auto linear = dyn_cast<LinearOp>(user)) {
       weight = linear.getWeight().getDefiningOp();
-      rewriter.replaceOpWithNewOp<lowbit::LinearOp>(linear, linear.getType(), linear.getInput(), codesValue, scalesValue,
-                                                    zerosValue, linear.getBias(), toAttribute(context, target.scheme));
+      rewriter.replaceOpWithNewOp<lowbit::LinearOp>(linear, linear.getType(), linear.getInput(), codesValue,
+                                                    scalesValue, zerosValue, linear.getBias(),
+                                                    toAttribute(context, target.scheme));
     } else {
       auto embedding = cast<EmbeddingOp>(user);
       weight = embedding.getTable().getDefiningOp();
-      rewriter.replaceOpWithNewOp<lowbit::EmbeddingOp>(embedding, embedding.getType(), embedding.getTokens(), codesValue,
-                                                       scalesValue, zerosValue, toAttribute(context, scheme));
+      rewriter.replaceOpWithNewOp<lowbit::EmbeddingOp>(embedding, embedding.getType(), embedding.getTokens(),
+                                                       codesValue, scalesValue, zerosValue,
+                                                       toAttribute(context, scheme));
     }
     if (weight->use_empty())
       rewriter.eraseOp(weight);

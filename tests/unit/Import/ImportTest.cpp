@@ -39,13 +39,14 @@ TEST_P(ImportedModel, HasTheExpectedLogits) {
   ASSERT_TRUE(module) << module.error().format();
   auto evaluator = ParameterEvaluator::open(**module, folder);
   ASSERT_TRUE(evaluator) << evaluator.error().format();
-  reference::Evaluator model(**module, [&](transformer::ParameterOp parameter) -> mlir::FailureOr<reference::TensorRef> {
-    Result<HostTensor> tensor = (*evaluator)->evaluate(parameter);
-    if (!tensor)
-      return parameter.emitOpError(tensor.error().format());
-    FloatView view = viewAsF32(*tensor);
-    return std::make_shared<const Tensor>(Tensor{tensor->type, {view.values.begin(), view.values.end()}, {}});
-  });
+  reference::Evaluator model(
+      **module, [&](transformer::ParameterOp parameter) -> mlir::FailureOr<reference::TensorRef> {
+        Result<HostTensor> tensor = (*evaluator)->evaluate(parameter);
+        if (!tensor)
+          return parameter.emitOpError(tensor.error().format());
+        FloatView view = viewAsF32(*tensor);
+        return std::make_shared<const Tensor>(Tensor{tensor->type, {view.values.begin(), view.values.end()}, {}});
+      });
 
   auto expected = Archive::open(folder + GetParam().expected);
   ASSERT_TRUE(expected) << expected.error().format();
@@ -58,10 +59,10 @@ TEST_P(ImportedModel, HasTheExpectedLogits) {
 
   auto forward = (*module)->lookupSymbol<mlir::func::FuncOp>("forward");
   auto cacheType = mlir::cast<transformer::CacheType>(forward.getArgumentTypes().back());
-  auto results = model.call(forward, {integers(&context, {n}, tokens), integers(&context, {n}, positions),
-                                      integers(&context, {n}, std::vector<int32_t>(n, 0)),
-                                      integers(&context, {1, 1}, {0}), integers(&context, {n}, positions),
-                                      reference::Cache(cacheType)});
+  auto results =
+      model.call(forward, {integers(&context, {n}, tokens), integers(&context, {n}, positions),
+                           integers(&context, {n}, std::vector<int32_t>(n, 0)), integers(&context, {1, 1}, {0}),
+                           integers(&context, {n}, positions), reference::Cache(cacheType)});
   ASSERT_TRUE(mlir::succeeded(results));
   const Tensor &actual = *std::get<reference::TensorRef>((*results)[0]);
   ASSERT_EQ(actual.floats.size(), logits.size());
