@@ -133,8 +133,11 @@ Result<std::string> qopt::generateCode(mlir::ModuleOp module, const Target &targ
   for (llvm::Function &function : *code) {
     if (function.isDeclaration())
       continue;
-    if (function.getName() != kEntry)
+    // Kernels stay functions: each gets registers of its own, and a profile shows them by name.
+    if (function.getName() != kEntry) {
       function.setLinkage(llvm::GlobalValue::InternalLinkage);
+      function.addFnAttr(llvm::Attribute::NoInline);
+    }
     function.addFnAttr("target-cpu", target.cpu);
     function.addFnAttr("target-features", target.llvmFeatures);
     // x86-64-v4 prefers half of its registers' width, which would split every vector of ours.

@@ -92,7 +92,7 @@ Result<std::vector<std::pair<std::string, std::string>>> qopt::tokenizerFilesFro
                           "\"continuing_subword_prefix\":null,\"end_of_word_suffix\":null,\"fuse_unk\":false,"
                           "\"byte_fallback\":false,\"ignore_merges\":" +
                           (preName == "llama-bpe" ? "true" : "false") + ",\"vocab\":" + vocabulary +
-                          ",\"merges\":" + mergeList.dump(-1, ' ', false, Json::error_handler_t::replace) + "}}\n";
+                          "},\"merges\":" + mergeList.dump(-1, ' ', false, Json::error_handler_t::replace) + "}}\n";
 
   Json config{{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
   Json generation = Json::object();

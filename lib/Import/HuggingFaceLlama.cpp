@@ -291,8 +291,11 @@ Result<OwningOpRef<ModuleOp>> qopt::importHuggingFaceLlama(MLIRContext &context,
                                                            const ImportOptions &options) {
   std::string configPath = path + "/config.json", shown = escapeForMessage(configPath, 1000);
   Result<std::string> text = readText(configPath);
-  if (!text)
-    return text.takeError().withNext("name a directory with config.json and model.safetensors, or a .gguf file");
+  if (!text) {
+    Error error = text.takeError();
+    error.next = "name a directory with config.json and model.safetensors, or a .gguf file";
+    return error;
+  }
   Result<Json> json = parseJson(*text, JsonLimits{1 << 20, 32, 1 << 16});
   if (!json)
     return json.takeError().in(shown);

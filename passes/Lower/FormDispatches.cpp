@@ -4,6 +4,7 @@
 // ops on one token at a time, of which a run shares a dispatch so that a row stays in cache between them; and attention.
 // The body keeps the graph ops, so that the reference evaluator runs a dispatch as it runs the graph. See Passes.td.
 #include "passes/Lower/Passes.h"
+#include "passes/Support/PassCounts.h"
 
 #include "mlir/IR/AffineExpr.h"
 #include "mlir/IR/Builders.h"
@@ -32,7 +33,9 @@ bool isEpilogue(Operation *op) {
   return isa<transformer::ResidualOp, transformer::InterleavedGatedProductOp, transformer::ActivationOp>(op);
 }
 
-struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches> {
+struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches>, qopt::ReportsCounts {
+  SmallVector<Count> counts() const override { return {{"dispatches", dispatchCount}}; }
+
   void runOnOperation() override {
     if (getOperation().isExternal())
       return;
@@ -41,6 +44,7 @@ struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches> {
     for (Block &block : getOperation().getBody())
       if (failed(runOnBlock(block)))
         return signalPassFailure();
+    dispatchCount = counter;
   }
 
   LogicalResult runOnBlock(Block &block) {
@@ -160,5 +164,6 @@ struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches> {
 
   llvm::DenseSet<Value> overRows; // values whose first axis is the wanted rows
   unsigned counter = 0;
+  int64_t dispatchCount = 0;
 };
 } // namespace

@@ -5,6 +5,7 @@
 // callee's dispatches inside. Which worker computes what changes from run to run; what is computed does not.
 #include "passes/Lower/Emit/KernelBuilder.h"
 #include "passes/Lower/Passes.h"
+#include "passes/Support/PassCounts.h"
 
 #include "mlir/IR/SymbolTable.h"
 
@@ -39,7 +40,9 @@ struct Environment {
   Value stopped;                          // memref<i32>: not 0 once a barrier said stop
 };
 
-struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches> {
+struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt::ReportsCounts {
+  SmallVector<Count> counts() const override { return {{"kernels", kernelCount}}; }
+
   void runOnOperation() override {
     module = getOperation();
     SymbolTable table(module);
@@ -51,7 +54,7 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches> {
       return signalPassFailure();
     }
     perToken = arenaPlan[1];
-    nextCounter = 0;
+    nextCounter = kernelCount = 0;
     if (failed(lowerForward(forward)))
       return signalPassFailure();
     module->setAttr("kernel.counters", Builder(&getContext()).getI64IntegerAttr(nextCounter));
@@ -210,6 +213,7 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches> {
       values[result] = buffer;
       operands.push_back(buffer);
     }
+    ++kernelCount;
     FailureOr<func::FuncOp> kernel = emitKernel(dispatch);
     if (failed(kernel))
       return failure();
@@ -370,5 +374,6 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches> {
   int64_t perToken = 0, nextCounter = 0;
   Value repeatIndex; // the call of the kernel.repeat being lowered, if any
   llvm::DenseSet<StringAttr> callees;
+  int64_t kernelCount = 0;
 };
 } // namespace

@@ -6,6 +6,7 @@
 // exact, op by op, and derives what each block takes: its layer, what the block before it gave (carried), what is the
 // same for all (invariant), and its row of parameters. See Passes.td for an example.
 #include "passes/Lower/Passes.h"
+#include "passes/Support/PassCounts.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
@@ -45,8 +46,11 @@ struct Signature {
   SmallVector<std::pair<size_t, unsigned>> columnUses; // (op, operand) that reads the column
 };
 
-struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks> {
+struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks>, qopt::ReportsCounts {
+  SmallVector<Count> counts() const override { return {{"functions-outlined", outlinedFunctions}, {"blocks-replaced", replacedBlocks}}; }
+
   void runOnOperation() override {
+    outlinedFunctions = replacedBlocks = 0;
     SymbolTable symbols(getOperation());
     for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
       if (!function.isExternal() && function.getBody().hasOneBlock())
@@ -109,6 +113,7 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks> {
           break;
         if (auto signature = match(sequence, candidate)) {
           outline(function, symbols, sequence, candidate, *signature);
+          ++outlinedFunctions, replacedBlocks += candidate.count;
           return true;
         }
       }
@@ -288,5 +293,6 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks> {
       if (leaf->use_empty())
         leaf->erase();
   }
+  int64_t outlinedFunctions = 0, replacedBlocks = 0;
 };
 } // namespace

@@ -5,6 +5,7 @@
 // once its last reader has run. The function called by a kernel.repeat runs while its caller's live values stay where they
 // are, so its buffers lie above them; what it carries goes back to the place that the initial value has.
 #include "passes/Lower/Passes.h"
+#include "passes/Support/PassCounts.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/SymbolTable.h"
@@ -57,7 +58,9 @@ private:
   SmallVector<Slot> live;
 };
 
-struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory> {
+struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory>, qopt::ReportsCounts {
+  SmallVector<Count> counts() const override { return {{"bytes-per-token", bytesPerToken}, {"bytes-per-wanted-row", bytesPerWantedRow}}; }
+
   void runOnOperation() override {
     auto forward = getOperation().lookupSymbol<func::FuncOp>("forward");
     if (!forward) {
@@ -67,6 +70,7 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory> {
     Arena arena;
     if (failed(planFunction(forward, arena, {})))
       return signalPassFailure();
+    bytesPerToken = arena.highPerToken, bytesPerWantedRow = arena.highPerRow;
     Builder builder(&getContext());
     getOperation()->setAttr("kernel.arena", builder.getDenseI64ArrayAttr({0, arena.highPerToken, arena.highPerRow}));
   }
@@ -175,5 +179,6 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory> {
     auto type = cast<RankedTensorType>(value.getType());
     return llvm::alignTo(type.getDimSize(1) * type.getElementTypeBitWidth() / 8, kAlignment);
   }
+  int64_t bytesPerToken = 0, bytesPerWantedRow = 0;
 };
 } // namespace

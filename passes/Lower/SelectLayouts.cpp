@@ -5,6 +5,7 @@
 // artifact serves several. Sums of activations are wanted where the kernel multiplies unsigned codes and corrects for
 // the zero point afterwards. See Passes.td for an example.
 #include "passes/Lower/Passes.h"
+#include "passes/Support/PassCounts.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/SymbolTable.h"
@@ -50,7 +51,9 @@ FailureOr<PanelAttr> plainLayout(Operation *op, Type element) {
   return PanelAttr::get(context, PanelCode::F32, 1, 0, Type(), false);
 }
 
-struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts> {
+struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts>, qopt::ReportsCounts {
+  SmallVector<Count> counts() const override { return {{"weights-packed", packedWeights}, {"encodings", encodingCount}}; }
+
   void runOnOperation() override {
     symbols = &getAnalysis<SymbolTable>();
     SmallVector<Operation *> linears, embeddings;
@@ -67,6 +70,7 @@ struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts> {
     for (Operation *op : embeddings)
       if (failed(lowerEmbedding(op)))
         return signalPassFailure();
+    packedWeights = packedParameters.size(), encodingCount = encodings.size();
   }
 
   LogicalResult lowerLinear(Operation *op) {
@@ -209,5 +213,6 @@ struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts> {
   llvm::DenseMap<StringAttr, PanelAttr> layouts; // the first layout chosen for a parameter
   llvm::DenseMap<std::pair<StringAttr, Attribute>, StringAttr> packedParameters;
   llvm::DenseMap<std::tuple<Value, Attribute, int64_t>, lowbit::EncodeOp> encodings;
+  int64_t packedWeights = 0, encodingCount = 0;
 };
 } // namespace
