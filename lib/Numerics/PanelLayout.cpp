@@ -108,7 +108,8 @@ Status PanelLayout::validate(int64_t n, int64_t k) const {
                     ", the depth of a block of " + name + ", but got " + std::to_string(group));
   if (!isQuantized() && (group != k || zeroPoints))
     return badInput("expected unquantized panels to have one group and no zero points, but got a group of " +
-                    std::to_string(group) + " in rows of " + std::to_string(k));
+                    std::to_string(group) + " in rows of " + std::to_string(k) +
+                    (zeroPoints ? " with zero points" : ""));
   // No element takes more than 4 bytes of code, 4 of scale and 1 of zero point.
   constexpr int64_t limit = int64_t{1} << 62;
   if (panelCount(n) > limit / (panelRows * 9) / k)

@@ -13,15 +13,14 @@ namespace qopt {
 
 namespace {
 
-constexpr int32_t infinityBits = 0x7F800000;
-
 /// 1.5·2^23: v + roundingBias has an exponent at which the last bit is worth 1, for |v| < 2^22.
 constexpr float roundingBias = 0x1.8p23f;
 constexpr int32_t roundingBiasBits = std::bit_cast<int32_t>(roundingBias);
 
+/// Both 0 or beyond: the range includes 0. A weight that is not finite makes an end of it infinite or NaN, and so the
+/// scale.
 struct Range {
-  float low = 0, high = 0; ///< both 0 or beyond: the range includes 0
-  bool finite = true;
+  float low = 0, high = 0;
 };
 
 /// high = max |w|.
@@ -29,7 +28,7 @@ Range magnitudeOf(std::span<const float> weights) {
   int32_t greatest = 0;
   for (float weight : weights)
     greatest = std::max(greatest, std::bit_cast<int32_t>(weight) & 0x7FFFFFFF);
-  return {0, std::bit_cast<float>(greatest), greatest < infinityBits};
+  return {0, std::bit_cast<float>(greatest)};
 }
 
 /// A bijection of the floats' bits that orders as the floats do (NaNs beyond the infinities); its own inverse.
@@ -43,9 +42,7 @@ Range rangeOf(std::span<const float> weights) {
     least = std::min(least, key);
     greatest = std::max(greatest, key);
   }
-  constexpr int32_t negativeInfinity = static_cast<int32_t>(0xFF800000u ^ 0x7FFFFFFFu);
-  return {std::bit_cast<float>(orderedBits(least)), std::bit_cast<float>(greatest),
-          greatest < infinityBits && least > negativeInfinity};
+  return {std::bit_cast<float>(orderedBits(least)), std::bit_cast<float>(greatest)};
 }
 
 /// rint(value), for |value| < 2^22.
@@ -100,8 +97,6 @@ Result<Counts> countsOf(const WeightScheme &scheme, int64_t rows, int64_t cols) 
 std::optional<GroupGrid> fitGrid(const WeightScheme &scheme, std::span<const float> weights) {
   float codes = static_cast<float>(scheme.maxCode());
   Range range = scheme.symmetric ? magnitudeOf(weights) : rangeOf(weights);
-  if (!range.finite)
-    return std::nullopt;
   float exact = scheme.symmetric ? range.high / (codes / 2) : (range.high - range.low) / codes;
   float scale = roundScale(scheme.scale, exact);
   if (!std::isfinite(scale))
@@ -110,6 +105,7 @@ std::optional<GroupGrid> fitGrid(const WeightScheme &scheme, std::span<const flo
     return GroupGrid{scale, static_cast<uint8_t>(scheme.impliedZero())};
   if (scale == 0)
     return GroupGrid{0, 0};
+  // A subnormal scale may have lost much in rounding: the quotient is not bounded by the range.
   float zero = std::min(-range.low / scale, codes);
   return GroupGrid{scale, static_cast<uint8_t>(roundToInt(zero))};
 }

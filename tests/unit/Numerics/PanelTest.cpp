@@ -321,6 +321,10 @@ TEST(Panel, validateNamesWhatIsWrong) {
   layout = PanelLayout::unquantized(PanelCode::F32, 32);
   EXPECT_EQ(rule(layout, 1, 64),
             "expected unquantized panels to have one group and no zero points, but got a group of 32 in rows of 64");
+  layout.zeroPoints = true;
+  EXPECT_EQ(rule(layout, 1, 32),
+            "expected unquantized panels to have one group and no zero points, but got a group of 32 in rows of 32 "
+            "with zero points");
   EXPECT_EQ(rule(good, INT64_MAX, 64), "expected less than 2^62 bytes, but got weights of 9223372036854775807 by 64");
   EXPECT_EQ(rule(PanelLayout::unquantized(PanelCode::F32, INT64_MAX), 1, INT64_MAX),
             "expected less than 2^62 bytes, but got weights of 1 by 9223372036854775807");
