@@ -1,3 +1,4 @@
+// Opening and looking up; the formats themselves are in SafetensorsReader.cpp and GgufReader.cpp.
 #include "lib/Archive/Archive.h"
 
 #include "lib/Archive/NearestName.h"

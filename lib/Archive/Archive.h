@@ -66,7 +66,8 @@ Result<ArchiveHeader> readArchiveHeader(std::span<const std::byte> file);
 class Archive {
 public:
   /// Maps `path` and reads its header: GGUF if it starts with that magic, else safetensors.
-  /// Errors: the file cannot be read (Resource), breaks a rule of its format or uses what is not read (BadInput).
+  /// Errors: the file cannot be read (as MappedFile::open), breaks a rule of its format or uses what is not read
+  /// (BadInput).
   static Result<std::shared_ptr<const Archive>> open(const std::string &path);
 
   const std::string &path() const { return file.path(); }

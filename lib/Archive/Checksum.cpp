@@ -1,3 +1,4 @@
+// XXH3 is compiled into this file (XXH_INLINE_ALL), so that nothing links xxHash.
 #include "lib/Archive/Checksum.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Conversions from the types of the file to the few that an importer wants, and the messages when they do not fit.
 #include "lib/Archive/GgufMetadata.h"
 
 #include <algorithm>

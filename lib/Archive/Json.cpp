@@ -1,3 +1,5 @@
+// Builds nlohmann's value from nlohmann's parser events, to add what its own builder lacks: limits, byte positions,
+// refusal of duplicate keys, linear time.
 #include "lib/Archive/Json.h"
 
 #include <iterator>

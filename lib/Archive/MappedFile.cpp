@@ -1,3 +1,4 @@
+// Mapping by mmap; only regular files, so that the size is known and nothing waits.
 #include "lib/Archive/MappedFile.h"
 
 #include <cerrno>
@@ -10,9 +11,13 @@
 namespace qopt {
 
 static Error cannotOpen(const std::string &path, int code) {
-  Error error = resourceError(std::string("cannot read the file: ") + std::strerror(code), escapeForMessage(path));
+  Error error =
+      resourceError(std::string("cannot read the file: ") + std::strerror(code), escapeForMessage(path, 1000));
+  if (code == ENOENT || code == ENOTDIR || code == ELOOP)
+    error.errorClass = ErrorClass::BadInput;
   error.outcome = "nothing was read";
-  error.next = code == ENOENT ? "check the path" : "check the file's permissions and the limits of this process";
+  error.next = code == ENOENT || code == ENOTDIR ? "check the path"
+                                                 : "check the file's permissions and the limits of this process";
   return error;
 }
 
@@ -34,8 +39,8 @@ Result<MappedFile> MappedFile::open(const std::string &path) {
   }
   if (!S_ISREG(status.st_mode)) {
     ::close(descriptor);
-    Error error =
-        badInput(std::string("expected a regular file, but got ") + nameOfKind(status.st_mode), escapeForMessage(path));
+    Error error = badInput(std::string("expected a regular file, but got ") + nameOfKind(status.st_mode),
+                           escapeForMessage(path, 1000));
     error.outcome = "nothing was read";
     error.next = S_ISDIR(status.st_mode) ? "name the file inside of it" : "copy its contents to a file first";
     return error;

@@ -16,7 +16,7 @@ namespace qopt {
 
 class MappedFile {
 public:
-  /// Maps `path`. Errors: it does not exist or may not be read (Resource), it is a directory, pipe or device
+  /// Maps `path`. Errors: it may not be read (Resource); it does not exist, or is a directory, pipe or device
   /// (BadInput).
   static Result<MappedFile> open(const std::string &path);
 

@@ -1,3 +1,4 @@
+// Edit distance, bounded so that a message about a missing name stays quick in a file of a million names.
 #include "lib/Archive/NearestName.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Temporary file, fsync, rename, fsync of the directory. The directory stays open from start to end, so that neither a
+// change of the working directory nor a renamed parent separates the temporary file from its place.
 #include "lib/Archive/OutputFile.h"
 
 #include "lib/Archive/TemporaryFiles.h"
@@ -42,6 +44,8 @@ struct OutputFile::State {
     bool started = file >= 0;
     close();
     Error error = resourceError(std::string(action) + ": " + std::strerror(code), escapeForMessage(path, 1000));
+    if (code == ENOENT || code == ENOTDIR || code == EISDIR)
+      error.errorClass = ErrorClass::Usage;
     error.outcome = regular   ? "no output was left behind; a file that had this name before is unchanged"
                     : started ? "the output is incomplete"
                               : "nothing was written";

@@ -27,7 +27,8 @@ void removeTemporaryFiles() noexcept;
 class OutputFile {
 public:
   /// Starts writing `path`. With `size` known, its space is allocated now, so that a full disk is found before the
-  /// work is done; unwritten bytes are then zero. Errors (Resource): the place cannot be written, no space.
+  /// work is done; unwritten bytes are then zero. Errors: there is no such
+  /// directory, or the name is one (Usage); the place cannot be written, no space (Resource).
   static Result<OutputFile> create(const std::string &path, std::optional<uint64_t> size = std::nullopt);
 
   OutputFile(OutputFile &&) noexcept;

@@ -1,3 +1,4 @@
+// Lays out, writes the header once, then puts each piece of data at its place; padding is what nobody wrote.
 #include "lib/Archive/SafetensorsWriter.h"
 
 #include "lib/Archive/Json.h"

@@ -1,3 +1,4 @@
+// The portable implementation and the buffering that both share; the other one is Sha256Ni.cpp.
 #include "lib/Archive/Sha256.h"
 
 #include "lib/Archive/Sha256Blocks.h"

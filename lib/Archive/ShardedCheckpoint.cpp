@@ -1,3 +1,4 @@
+// Opens what a user may name as a model, and holds an index and its shards to each other.
 #include "lib/Archive/ShardedCheckpoint.h"
 
 #include "lib/Archive/Json.h"

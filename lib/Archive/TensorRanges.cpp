@@ -1,3 +1,4 @@
+// Sizes and ranges, computed so that no number in a file can overflow.
 #include "lib/Archive/TensorRanges.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// A table-free check: the second byte of a sequence has a range of its own, all later ones share one.
 #include "lib/Archive/Utf8.h"
 
 #include <cstddef>
