@@ -8,8 +8,8 @@ def ReturnHiddenStates : Pass<"return-hidden-states", "::mlir::ModuleOp"> {
   let description = [{
     The third result of `@forward` becomes the input of the linear that makes the logits: [rows, hidden].
 
-    *Requires:* logits made by a linear. *Guarantees:* `@forward` has three results. *Leaves alone:* a function that has them
-    already, and all computation.
+    *Requires:* nothing. *Guarantees:* where a linear makes the logits, `@forward` has three results. *Leaves alone:* a
+    function that has them already or whose logits are not a linear's, and all computation.
 
     ```mlir
     return %logits, %cache : tensor<?x50xf32>, !transformer.cache<layers = 1, heads = 1, dim = 16, f32>
