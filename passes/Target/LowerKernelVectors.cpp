@@ -241,6 +241,21 @@ struct ExpandTruncF : OpRewritePattern<arith::TruncFOp> {
   }
 };
 
+/// Canonicalization turns a conversion of an integer to f32 and then to f16 or bf16 into one; LLVM would call a library
+/// for that. Codes are small: through f32 they are exact.
+struct ExpandSIToFP : OpRewritePattern<arith::SIToFPOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(arith::SIToFPOp op, PatternRewriter &rewriter) const override {
+    Type to = getElementTypeOrSelf(op.getType());
+    if (!to.isF16() && !to.isBF16())
+      return rewriter.notifyMatchFailure(op, "not to f16 or bf16");
+    Bits bits{rewriter, op.getLoc(), op.getType()};
+    Value wide = arith::SIToFPOp::create(rewriter, op.getLoc(), bits.like(rewriter.getF32Type()), op.getIn());
+    rewriter.replaceOpWithNewOp<arith::TruncFOp>(op, op.getType(), wide);
+    return success();
+  }
+};
+
 struct ExpandFma : OpRewritePattern<math::FmaOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(math::FmaOp op, PatternRewriter &rewriter) const override {
@@ -264,7 +279,7 @@ struct LowerKernelVectors : qopt::impl::LowerKernelVectorsBase<LowerKernelVector
       set.add<DecodeCodesToPermute>(context, 2);
     set.add<DotToArithmetic, DecodeCodesToArithmetic>(context, 1);
     if (expandHalf)
-      set.add<ExpandExtF, ExpandTruncF>(context);
+      set.add<ExpandExtF, ExpandTruncF, ExpandSIToFP>(context);
     if (expandFma)
       set.add<ExpandFma>(context);
     // Sines and cosines stay calls of the C library: angles are large, and there is one for each token, not each layer.

@@ -87,6 +87,9 @@ struct Row {
   }
 };
 
+/// The value that slices were taken from; what they skip of its columns is added to `column`.
+mlir::Value throughSlices(mlir::Value value, int64_t &column);
+
 /// How a graph value looks as a buffer: memref<?xWxT>, the cache as [pages, layer, head, key or value, elements].
 mlir::MemRefType bufferType(mlir::Type type);
 

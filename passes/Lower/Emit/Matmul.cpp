@@ -37,13 +37,16 @@ public:
   MatmulEmitter(KernelBuilder &b, KernelContext &context, lowbit::MatmulOp op, Operation *epilogue)
       : b(b), op(op), epilogue(epilogue), layout(cast<PanelAttr>(op.getLayout())) {
     auto bufferOf = [&](Value value) { return value ? context.buffers.lookup(value) : Value(); };
-    payload = bufferOf(op.getPayload()), scales = bufferOf(op.getScales()), sums = bufferOf(op.getSums());
+    scales = bufferOf(op.getScales()), sums = bufferOf(op.getSums());
     weight = bufferOf(op.getWeight()), bias = bufferOf(op.getBias());
     auto yield = cast<kernel::YieldOp>(context.dispatch.getBody().front().getTerminator());
     output = bufferOf(yield.getValues()[0]);
-    if (auto residual = dyn_cast_or_null<transformer::ResidualOp>(epilogue))
-      residualInput = bufferOf(residual.getInput() == op.getResult() ? residual.getUpdate() : residual.getInput());
-    inputs = cast<MemRefType>(payload.getType()).getDimSize(1);
+    payload = bufferOf(throughSlices(op.getPayload(), payloadColumn));
+    if (auto residual = dyn_cast_or_null<transformer::ResidualOp>(epilogue)) {
+      Value other = residual.getInput() == op.getResult() ? residual.getUpdate() : residual.getInput();
+      residualInput = bufferOf(throughSlices(other, residualColumn));
+    }
+    inputs = cast<RankedTensorType>(op.getPayload().getType()).getDimSize(1);
     outputs = cast<MemRefType>(output.getType()).getDimSize(1);
     Type element = cast<MemRefType>(payload.getType()).getElementType();
     integer = element.isInteger(8), bf16 = element.isBF16();
@@ -172,7 +175,7 @@ private:
           Value input = b.add(firstInput, static_cast<int64_t>(index) * layout.getDot());
           for (int64_t m = 0; m < block; ++m) {
             Value &sum = values[m * parts + step % parts];
-            sum = multiply(sum, weights, b.loadRepeated(payload, {tokens[m], input}, layout.getDot()));
+            sum = multiply(sum, weights, b.loadRepeated(payload, {tokens[m], b.add(input, payloadColumn)}, layout.getDot()));
           }
           ++step;
         }
@@ -309,7 +312,7 @@ private:
                                                         ArrayRef<int64_t>{1});
         SmallVector<Value> position{b.add(token, static_cast<int64_t>(m)), b.add(column, at)};
         if (residualInput)
-          piece = b.add(b.load(residualInput, position, lanes), piece);
+          piece = b.add(b.load(residualInput, {position[0], b.add(position[1], residualColumn)}, lanes), piece);
         if (auto activation = dyn_cast_or_null<transformer::ActivationOp>(epilogue))
           piece = b.activation(activation.getKind(), piece);
         b.store(piece, output, position);
@@ -321,6 +324,7 @@ private:
   Operation *epilogue;
   PanelAttr layout;
   Value payload, scales, sums, weight, bias, output, residualInput;
+  int64_t payloadColumn = 0, residualColumn = 0; // where a slice begins in its buffer
   int64_t inputs, outputs, group, stretch;
   bool integer, bf16, paired;
 };
@@ -335,7 +339,7 @@ LogicalResult qopt::emit::emitMatmul(KernelBuilder &b, KernelContext &context) {
       matmul = found;
     else if (isa<transformer::ResidualOp, transformer::InterleavedGatedProductOp, transformer::ActivationOp>(op))
       epilogue = &op;
-    else
+    else if (!isa<transformer::SliceOp>(op)) // a view
       return op.emitOpError("has no place in the kernel of a matmul");
   }
   if (!isa<PanelAttr>(matmul.getLayout()))
