@@ -3,9 +3,16 @@
 
 #include "lib/Archive/MappedFile.h"
 
+#include "llvm/Support/GlobPattern.h"
+
 using namespace qopt;
 
+/// {a,b}{c,d} is 4 patterns; more of them than this are refused.
+static constexpr size_t maxBracePatterns = 1024;
+
 bool RecipeRule::matches(std::string_view name) const {
+  // Compiled here, because a GlobPattern refers to the text that it was made from.
+  llvm::GlobPattern glob = llvm::cantFail(llvm::GlobPattern::create(match, maxBracePatterns));
   llvm::StringRef text(name);
   if (glob.match(text))
     return true;
@@ -31,13 +38,13 @@ Result<Scheme> qopt::parseSchemeLike(std::string_view text, ActivationKind activ
 
 Result<RecipeRule> qopt::makeRule(std::string match, std::optional<Scheme> scheme, std::string reason,
                                   std::string where) {
-  llvm::Expected<llvm::GlobPattern> glob = llvm::GlobPattern::create(match, /*MaxSubPatterns=*/1024);
+  llvm::Expected<llvm::GlobPattern> glob = llvm::GlobPattern::create(match, maxBracePatterns);
   if (!glob)
     return usageError("expected a glob, but got \"" + escapeForMessage(match) +
                           "\": " + llvm::toString(glob.takeError()),
                       where)
         .withNext("write a pattern such as *.mlp.down_proj.weight, or model.layers.0");
-  return RecipeRule{std::move(match), std::move(*glob), scheme, std::move(reason), std::move(where)};
+  return RecipeRule{std::move(match), scheme, std::move(reason), std::move(where)};
 }
 
 Result<std::optional<Scheme>> qopt::makeHead(const std::string &text, const Scheme &body) {
@@ -57,7 +64,8 @@ Result<std::optional<Scheme>> qopt::makeHead(const std::string &text, const Sche
 
 Result<Recipe> qopt::makeRecipe(const RecipeOptions &options) {
   if (options.scheme.empty())
-    return usageError("expected a scheme or a recipe").withNext("say for example --scheme w4a8:g64, or --recipe R.yaml");
+    return usageError("expected a scheme or a recipe")
+        .withNext("say for example --scheme w4a8:g64, or --recipe R.yaml");
   Result<Scheme> body = parseScheme(options.scheme);
   if (!body)
     return body.takeError().in("scheme");

@@ -19,8 +19,6 @@
 #include "lib/Numerics/Scheme.h"
 #include "lib/Support/Error.h"
 
-#include "llvm/Support/GlobPattern.h"
-
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,8 +27,7 @@
 namespace qopt {
 
 struct RecipeRule {
-  std::string match;            ///< the glob's text
-  llvm::GlobPattern glob;       ///< compiled
+  std::string match;            ///< the glob, which has been checked to be one
   std::optional<Scheme> scheme; ///< nothing: keep
   std::string reason;           ///< may be empty
   std::string where;            ///< "recipe.yaml:7:5" or "--keep", for messages

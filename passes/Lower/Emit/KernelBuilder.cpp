@@ -58,7 +58,9 @@ Value KernelBuilder::load(Value memref, ValueRange indices, int64_t lanes) {
 void KernelBuilder::store(Value value, Value memref, ValueRange indices) {
   vector::StoreOp::create(*this, value, memref, indices);
 }
-Value KernelBuilder::loadScalar(Value memref, ValueRange indices) { return memref::LoadOp::create(*this, memref, indices); }
+Value KernelBuilder::loadScalar(Value memref, ValueRange indices) {
+  return memref::LoadOp::create(*this, memref, indices);
+}
 
 Value KernelBuilder::loadRepeated(Value memref, ValueRange indices, int64_t count) {
   Type element = getElementTypeOrSelf(memref.getType());
@@ -162,8 +164,9 @@ Value qopt::emit::throughSlices(Value value, int64_t &column) {
 
 MemRefType qopt::emit::bufferType(Type type) {
   if (auto cache = dyn_cast<transformer::CacheType>(type))
-    return MemRefType::get({ShapedType::kDynamic, cache.getLayers(), cache.getHeads(), 2, kBlockTokens * cache.getDim()},
-                           cache.getElementType());
+    return MemRefType::get(
+        {ShapedType::kDynamic, cache.getLayers(), cache.getHeads(), 2, kBlockTokens * cache.getDim()},
+        cache.getElementType());
   auto tensor = cast<RankedTensorType>(type);
   return MemRefType::get(tensor.getShape(), tensor.getElementType());
 }

@@ -1,0 +1,63 @@
+#include "lib/Parameters/Ledger.h"
+
+#include <gtest/gtest.h>
+
+using namespace qopt;
+
+static Ledger example() {
+  Ledger ledger;
+  ledger.rows.push_back({"a.weight", LedgerStatus::Quantized, "scheme", "w4a8:g64:sym:f16", "round to nearest", 4096,
+                         2176, 4.25, 1.5e-2, 0.83});
+  ledger.rows.push_back({"b \"quoted\"\n", LedgerStatus::Waived, "b* (reason)", "f32", "", 10, 40, 32, 0, 0});
+  ledger.rows.push_back({"c", LedgerStatus::Kept, "not a weight", "bf16", "", 7, 14, 16, 0, 0});
+  return ledger;
+}
+
+TEST(Ledger, RoundTrip) {
+  Ledger ledger = example();
+  Result<Ledger> read = Ledger::parse(ledger.toJson());
+  ASSERT_TRUE(read) << read.error().format();
+  ASSERT_EQ(read->rows.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) {
+    const LedgerRow &a = ledger.rows[i], &b = read->rows[i];
+    EXPECT_EQ(a.name, b.name);
+    EXPECT_EQ(a.status, b.status);
+    EXPECT_EQ(a.rule, b.rule);
+    EXPECT_EQ(a.scheme, b.scheme);
+    EXPECT_EQ(a.algorithm, b.algorithm);
+    EXPECT_EQ(a.elements, b.elements);
+    EXPECT_EQ(a.bytes, b.bytes);
+    EXPECT_DOUBLE_EQ(a.bitsPerWeight, b.bitsPerWeight);
+    EXPECT_DOUBLE_EQ(a.relativeError, b.relativeError);
+    EXPECT_DOUBLE_EQ(a.worstError, b.worstError);
+  }
+  EXPECT_EQ(read->toJson(), ledger.toJson());
+}
+
+TEST(Ledger, LengthDoesNotDependOnErrors) {
+  Ledger ledger = example();
+  size_t length = ledger.toJson().size();
+  for (double value : {0.0, 1e-300, 1e-98, 3.25e-5, 1.0, 12345.6789, 1e98, 1e300}) {
+    ledger.rows[0].relativeError = value;
+    ledger.rows[0].worstError = value * 2;
+    EXPECT_EQ(ledger.toJson().size(), length) << value;
+  }
+}
+
+TEST(Ledger, Refuses) {
+  std::string good = example().toJson();
+  auto replaced = [&](std::string from, std::string to) {
+    std::string text = good;
+    text.replace(text.find(from), from.size(), to);
+    return text;
+  };
+  ASSERT_TRUE(Ledger::parse(good));
+  EXPECT_FALSE(Ledger::parse(""));
+  EXPECT_FALSE(Ledger::parse("[]"));
+  EXPECT_FALSE(Ledger::parse("{\"version\":1}"));
+  EXPECT_FALSE(Ledger::parse("{\"version\":1,\"rows\":[3]}"));
+  EXPECT_FALSE(Ledger::parse(replaced("\"version\":1", "\"version\":2")));
+  EXPECT_FALSE(Ledger::parse(replaced("\"quantized\"", "\"squeezed\"")));
+  EXPECT_FALSE(Ledger::parse(replaced("\"elements\":4096", "\"elements\":\"4096\"")));
+  EXPECT_FALSE(Ledger::parse(replaced("\"bytes\":2176,", "")));
+}

@@ -1,0 +1,100 @@
+// Recipes: what they say, and where each mistake is reported.
+#include "passes/Quantize/Recipe.h"
+
+#include <gtest/gtest.h>
+
+using namespace qopt;
+
+static std::string failure(std::string_view yaml) {
+  Result<Recipe> recipe = parseRecipe(yaml, "r.yaml");
+  EXPECT_FALSE(recipe) << yaml;
+  return recipe ? "" : recipe.error().format();
+}
+
+#define EXPECT_CONTAINS(text, part) EXPECT_NE(text.find(part), std::string::npos) << text
+
+TEST(Recipe, SaysEverything) {
+  Result<Recipe> recipe = parseRecipe(R"(# a comment
+version: 1
+scheme: w4a8:g64:asym
+head: w8:g32
+rules:
+  - match: model.layers.0
+    scheme: w8a8:g64
+  - {match: "*.mlp.down_proj.weight", keep: true, reason: "too sensitive"}
+)",
+                                      "r.yaml");
+  ASSERT_TRUE(recipe) << recipe.error().format();
+  EXPECT_EQ(printScheme(recipe->body), "w4a8:g64:asym:f16");
+  ASSERT_TRUE(recipe->head);
+  EXPECT_EQ(printScheme(*recipe->head), "w8a8:g32:sym:f16");
+  ASSERT_EQ(recipe->rules.size(), 2u);
+  EXPECT_EQ(printScheme(*recipe->rules[0].scheme), "w8a8:g64:sym:f16");
+  EXPECT_FALSE(recipe->rules[1].scheme);
+  EXPECT_EQ(recipe->rules[1].reason, "too sensitive");
+  EXPECT_TRUE(recipe->rules[1].where.starts_with("r.yaml:8:"));
+}
+
+TEST(Recipe, Head) {
+  EXPECT_EQ(printScheme(*makeRecipe({"w4a16", "", {}})->head), "w8a16:g32:sym:f16");
+  EXPECT_EQ(printScheme(*makeRecipe({"w8a8:g128", "", {}})->head), "w8a8:g128:sym:f16");
+  EXPECT_EQ(printScheme(*makeRecipe({"w4a8", "w4a16:channel", {}})->head), "w4a16:channel:sym:f16");
+  EXPECT_FALSE(makeRecipe({"w4a8", "keep", {}})->head);
+  EXPECT_FALSE(makeRecipe({"w4a8", "w9", {}}));
+  EXPECT_FALSE(makeRecipe({"", "", {}}));
+}
+
+TEST(Recipe, MatchesNamesAndTheirFirstParts) {
+  auto matches = [](const char *glob, const char *name) {
+    Result<Recipe> recipe = makeRecipe({"w4a8", "", {glob}});
+    EXPECT_TRUE(recipe);
+    return recipe && recipe->rules[0].matches(name);
+  };
+  const char *name = "model.layers.1.mlp.up_proj.weight";
+  EXPECT_TRUE(matches(name, name));
+  EXPECT_TRUE(matches("model.layers.1", name));
+  EXPECT_TRUE(matches("model.layers.[0-3]", name));
+  EXPECT_TRUE(matches("*.mlp", name));
+  EXPECT_TRUE(matches("*.{up,down}_proj.weight", name));
+  EXPECT_FALSE(matches("model.layers.1", "model.layers.11.mlp.up_proj.weight"));
+  EXPECT_FALSE(matches("layers.1", name));
+  EXPECT_FALSE(matches("*.down_proj.weight", name));
+}
+
+TEST(Recipe, RefusesWithPlace) {
+  EXPECT_CONTAINS(failure(""), "expected");
+  EXPECT_CONTAINS(failure("scheme: w4a8\n"), "expected a key \"version\"");
+  EXPECT_CONTAINS(failure("version: 1\n"), "expected a key \"scheme\"");
+  EXPECT_CONTAINS(failure("version: 2\nscheme: w4a8\n"), "r.yaml:1:10");
+  std::string unknown = failure("version: 1\nscheme: w4a8\nrulse: []\n");
+  EXPECT_CONTAINS(unknown, "r.yaml:3:1");
+  EXPECT_CONTAINS(unknown, "write \"rules\" if that is meant");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nscheme: w8a8\n"), "r.yaml:3:1");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w3a8\n"), "r.yaml:2:9");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: [w4a8]\n"), "expected scheme to be text");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules: w8a8\n"), "expected rules to be a list");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - scheme: w8a8\n"), "a key \"match\"");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - match: a\n"), "either \"scheme\" or \"keep: true\"");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - {match: a, keep: true, scheme: w8a8}\n"), "either");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - {match: a, keep: no}\n"), "keep to be true");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - {match: \"[\", keep: true}\n"), "expected a glob");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - {match: a, scheme: w8}\n - {mach: b}\n"), "r.yaml:5:5");
+  EXPECT_CONTAINS(failure("version: &a 1\nscheme: *a\n"), "alias");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\n---\nversion: 1\n"), "one document");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: \"w4a8\n"), "expected YAML");
+  EXPECT_CONTAINS(failure("version: 1: 2\n"), "expected");
+}
+
+TEST(Recipe, DeepAndLongTextIsRefusedBeforeItIsParsed) {
+  EXPECT_CONTAINS(failure(std::string(100000, '[')), "nested at most 64 deep");
+  EXPECT_CONTAINS(failure(std::string(100000, '{')), "nested at most 64 deep");
+  std::string dashes;
+  for (int i = 0; i < 100000; ++i)
+    dashes += "- ";
+  EXPECT_CONTAINS(failure(dashes), "nested at most 64 deep");
+  EXPECT_CONTAINS(failure(std::string((1 << 20) + 1, ' ')), "at most 1 MiB");
+  std::string stairs;
+  for (int i = 0; i < 1000; ++i)
+    stairs += std::string(i, ' ') + "a:\n";
+  EXPECT_CONTAINS(failure(stairs), "nested at most 64 deep");
+}
