@@ -37,11 +37,14 @@ public:
     layer = context.buffers.lookup(op.getLayer()), positions = context.buffers.lookup(op.getPositions());
     sequences = context.buffers.lookup(op.getSequences()), tables = context.buffers.lookup(op.getBlockTables());
     output = context.buffers.lookup(op.getResult());
+    // With few registers, fewer heads and channels at a time; the order of sums is the same.
+    if (context.mostTokens < 8)
+      mostHeads = std::max<int64_t>(context.mostTokens / 2, 1), mostValueVectors = context.mostTokens;
     shared = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(1) / (heads * dim);
   }
 
   void emit(Value lower, Value upper) {
-    int64_t together = largestDivisorUpTo(shared, kMostHeads);
+    int64_t together = largestDivisorUpTo(shared, mostHeads);
     probabilities =
         memref::AllocaOp::create(b, MemRefType::get({together, kBlockTokens}, b.getF32Type()), b.getI64IntegerAttr(64));
     totals = memref::AllocaOp::create(b, MemRefType::get({together, dim}, b.getF32Type()), b.getI64IntegerAttr(64));
@@ -172,7 +175,7 @@ private:
   void mergeValues(Value head, int64_t count, Value page, Value begin, Value end, ArrayRef<Value> keep,
                    ArrayRef<Value> take) {
     int64_t channels =
-        largestDivisorUpTo(dim / std::min(dim, kLanes), kMostValueVectors / count) * std::min(dim, kLanes);
+        largestDivisorUpTo(dim / std::min(dim, kLanes), std::max<int64_t>(mostValueVectors / count, 1)) * std::min(dim, kLanes);
     if (dim % kLanes != 0)
       channels = dim; // narrow or odd heads: all pieces at once
     b.loop(b.index(0), b.index(dim), channels, [&](Value first) {
@@ -216,6 +219,7 @@ private:
   KernelBuilder &b;
   transformer::AttentionOp op;
   int64_t heads, dim, shared;
+  int64_t mostHeads = kMostHeads, mostValueVectors = kMostValueVectors;
   int64_t queryColumn = 0; // where a slice begins in its buffer
   Value query, cache, layer, positions, sequences, tables, output;
   Value probabilities, totals; // scratch: [heads of a tile, keys of a chunk], [heads of a tile, dim]
