@@ -115,6 +115,10 @@ def LowerDispatches : Pass<"lower-dispatches", "::mlir::ModuleOp"> {
     func.func private @norm(%0: memref<?x64xf32>, %w: memref<64xf32>, %1: memref<?x64xf32>, %lower: index, %upper: index)
     ```
   }];
+  let options = [
+    Option<"mostTokens", "most-tokens", "int64_t", "12",
+           "tokens whose accumulators, vectors of 16 numbers, the target's registers hold, at most">,
+  ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
                            "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect", "::qopt::kernel::KernelDialect"];
