@@ -20,10 +20,10 @@ using namespace qopt::transformer;
 namespace {
 /// How a "llama." key is treated.
 enum class KeyRule {
-  Read,    ///< its value goes into the configuration
-  Zero,    ///< must be the number 0
-  One,     ///< must be the number 1
-  True,    ///< must be true
+  Read,      ///< its value goes into the configuration
+  Zero,      ///< must be the number 0
+  One,       ///< must be the number 1
+  True,      ///< must be true
   NoScaling, ///< must be "none"
   Refused
 };

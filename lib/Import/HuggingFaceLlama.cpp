@@ -21,24 +21,71 @@ using Json = nlohmann::ordered_json;
 
 /// Keys without influence on the logits of a forward pass: training, bookkeeping, generation, tokens.
 static constexpr llvm::StringRef harmlessKeys[] = {
-    "_attn_implementation_autoset", "_name_or_path", "attention_dropout", "attn_implementation", "bad_words_ids",
-    "begin_suppress_tokens", "bos_token_id", "decoder_start_token_id", "diversity_penalty", "do_sample", "dtype",
-    "early_stopping", "encoder_no_repeat_ngram_size", "eos_token_id", "exponential_decay_length_penalty",
-    "finetuning_task", "forced_bos_token_id", "forced_eos_token_id", "id2label", "initializer_range", "is_decoder",
-    "is_llama_config", "label2id", "length_penalty", "max_length", "min_length", "no_repeat_ngram_size",
-    "num_beam_groups", "num_beams", "num_return_sequences", "output_attentions", "output_hidden_states",
-    "output_scores", "pad_token_id", "prefix", "problem_type", "remove_invalid_values", "repetition_penalty",
-    "return_dict", "return_dict_in_generate", "sep_token_id", "suppress_tokens", "task_specific_params",
-    "temperature", "tf_legacy_loss", "tokenizer_class", "top_k", "top_p", "torch_dtype", "torchscript",
-    "transformers.js_config", "transformers_version", "typical_p", "unsloth_fixed", "unsloth_version", "use_bfloat16",
+    "_attn_implementation_autoset",
+    "_name_or_path",
+    "attention_dropout",
+    "attn_implementation",
+    "bad_words_ids",
+    "begin_suppress_tokens",
+    "bos_token_id",
+    "decoder_start_token_id",
+    "diversity_penalty",
+    "do_sample",
+    "dtype",
+    "early_stopping",
+    "encoder_no_repeat_ngram_size",
+    "eos_token_id",
+    "exponential_decay_length_penalty",
+    "finetuning_task",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "id2label",
+    "initializer_range",
+    "is_decoder",
+    "is_llama_config",
+    "label2id",
+    "length_penalty",
+    "max_length",
+    "min_length",
+    "no_repeat_ngram_size",
+    "num_beam_groups",
+    "num_beams",
+    "num_return_sequences",
+    "output_attentions",
+    "output_hidden_states",
+    "output_scores",
+    "pad_token_id",
+    "prefix",
+    "problem_type",
+    "remove_invalid_values",
+    "repetition_penalty",
+    "return_dict",
+    "return_dict_in_generate",
+    "sep_token_id",
+    "suppress_tokens",
+    "task_specific_params",
+    "temperature",
+    "tf_legacy_loss",
+    "tokenizer_class",
+    "top_k",
+    "top_p",
+    "torch_dtype",
+    "torchscript",
+    "transformers.js_config",
+    "transformers_version",
+    "typical_p",
+    "unsloth_fixed",
+    "unsloth_version",
+    "use_bfloat16",
     "use_cache",
 };
 
 /// Keys that readConfig reads.
 static constexpr llvm::StringRef readKeys[] = {
-    "architectures", "attention_bias", "head_dim", "hidden_size", "intermediate_size", "max_position_embeddings",
-    "mlp_bias", "model_type", "num_attention_heads", "num_hidden_layers", "num_key_value_heads", "rms_norm_eps",
-    "rope_parameters", "rope_scaling", "rope_theta", "tie_word_embeddings", "vocab_size",
+    "architectures",           "attention_bias", "head_dim",        "hidden_size",         "intermediate_size",
+    "max_position_embeddings", "mlp_bias",       "model_type",      "num_attention_heads", "num_hidden_layers",
+    "num_key_value_heads",     "rms_norm_eps",   "rope_parameters", "rope_scaling",        "rope_theta",
+    "tie_word_embeddings",     "vocab_size",
 };
 
 /// Keys that must have one value: with another the mathematics would differ.
@@ -182,8 +229,8 @@ void ConfigReader::readRotary(LlamaConfig &config) {
                          number(*scaling, "high_freq_factor"), 0};
     const Json *context = value(*scaling, "original_max_position_embeddings");
     if (!context || !context->is_number_integer())
-      return fail(badInput("expected an integer \"original_max_position_embeddings\" in \"" + std::string(key) + "\"",
-                           path));
+      return fail(
+          badInput("expected an integer \"original_max_position_embeddings\" in \"" + std::string(key) + "\"", path));
     values.originalContext = context->get<int64_t>();
     config.scaling = values;
   }

@@ -19,8 +19,8 @@ Result<OwningOpRef<ModuleOp>> qopt::importModel(MLIRContext &context, const std:
   context.loadDialect<TransformerDialect, arith::ArithDialect, func::FuncDialect>();
   std::error_code error;
   bool isDirectory = std::filesystem::is_directory(path, error);
-  Result<OwningOpRef<ModuleOp>> module = isDirectory ? importHuggingFaceLlama(context, path, options)
-                                                     : importGgufLlama(context, path, options);
+  Result<OwningOpRef<ModuleOp>> module =
+      isDirectory ? importHuggingFaceLlama(context, path, options) : importGgufLlama(context, path, options);
   if (!module) {
     Error error = module.takeError();
     if (error.outcome.empty())

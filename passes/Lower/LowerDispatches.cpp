@@ -220,11 +220,13 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
         Value bytes = bytesAt(b, loadField(b, env, kLogits, LLVM::LLVMPointerType::get(&getContext())));
         buffer = view(b, bytes, b.index(0), {extent}, bufferType(result.getType()));
       } else {
-        auto offsets = cast<DenseI64ArrayAttr>(placement);
+        auto alternatives = dyn_cast<ArrayAttr>(placement);
+        auto offsets = cast<DenseI64ArrayAttr>(alternatives ? alternatives[1] : placement);
         // Buffers of rows lie behind all buffers of tokens.
         Value offset = dispatch.getOverRows() ? b.add(b.mul(env.numTokens, perToken), b.mul(env.numRows, offsets[2]))
                                               : b.mul(env.numTokens, offsets[1]);
-        buffer = view(b, env.arena, offset, {extent}, bufferType(result.getType()));
+        buffer = alternatives ? callersOrArena(b, env, kHidden, offset, extent, bufferType(result.getType()))
+                              : view(b, env.arena, offset, {extent}, bufferType(result.getType()));
       }
       values[result] = buffer;
       operands.push_back(buffer);
@@ -235,6 +237,17 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
       return failure();
     claimAndCall(b, env, dispatch, *kernel, operands);
     return success();
+  }
+
+  /// The caller's buffer, or the arena's where the caller gave none.
+  Value callersOrArena(KernelBuilder &b, Environment &env, Field field, Value offset, Value extent, MemRefType type) {
+    auto pointer = LLVM::LLVMPointerType::get(&getContext());
+    Value given = loadField(b, env, field, pointer);
+    Value none = LLVM::ICmpOp::create(b, LLVM::ICmpPredicate::eq, given, LLVM::ZeroOp::create(b, pointer));
+    Value offset64 = arith::IndexCastOp::create(b, b.getI64Type(), offset);
+    Value inArena = LLVM::GEPOp::create(b, pointer, b.getI8Type(), loadField(b, env, kArena, pointer), ValueRange{offset64});
+    Value chosen = LLVM::SelectOp::create(b, none, inArena, given);
+    return view(b, bytesAt(b, chosen), b.index(0), {extent}, type);
   }
 
   static unsigned cacheBinding(kernel::DispatchOp dispatch) {

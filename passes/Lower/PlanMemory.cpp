@@ -120,15 +120,18 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory>, qopt::ReportsCounts 
             placement.push_back(builder.getUnitAttr());
             continue;
           }
-          if (wanted.empty() && llvm::is_contained(terminator->getOperands(), result)) {
+          if (wanted.empty() && terminator->getOperand(0) == result) {
             placement.push_back(builder.getStringAttr("logits"));
             continue;
           }
           Slot slot = fixed.contains(result) ? fixed.lookup(result)
                                              : arena.allocate(bytesPerRow(result), dispatch.getOverRows());
           places[result] = slot;
-          placement.push_back(
-              builder.getDenseI64ArrayAttr({0, slot.rows ? 0 : slot.offset, slot.rows ? slot.offset : 0}));
+          Attribute inArena =
+              builder.getDenseI64ArrayAttr({0, slot.rows ? 0 : slot.offset, slot.rows ? slot.offset : 0});
+          // Hidden states go to the caller's buffer if there is one, and have a place in the arena if not.
+          bool hidden = wanted.empty() && llvm::is_contained(terminator->getOperands().drop_front(), result);
+          placement.push_back(hidden ? builder.getArrayAttr({builder.getStringAttr("hidden"), inArena}) : inArena);
         }
         dispatch.setPlacementAttr(builder.getArrayAttr(placement));
       } else if (auto repeat = dyn_cast<kernel::RepeatOp>(op)) {
