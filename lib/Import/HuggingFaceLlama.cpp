@@ -6,7 +6,6 @@
 #include "lib/Import/Sources.h"
 
 #include "lib/Archive/Json.h"
-#include "lib/Archive/Sha256.h"
 #include "lib/Archive/ShardedCheckpoint.h"
 
 #include "llvm/ADT/StringSet.h"
@@ -320,13 +319,11 @@ Result<OwningOpRef<ModuleOp>> qopt::importHuggingFaceLlama(MLIRContext &context,
     addArchive(*module, symbol, *archive, options);
     symbols[archive.get()] = symbol;
   }
-  std::string tokenizer = path + "/tokenizer.json";
-  if (std::filesystem::exists(tokenizer, error)) {
-    Result<MappedFile> file = MappedFile::open(tokenizer);
-    if (!file)
-      return file.takeError();
-    addTokenizer(*module, path, toString(sha256(file->bytes())), options);
-  }
+  Result<std::optional<LoadedTokenizer>> tokenizer = loadTokenizer(path);
+  if (!tokenizer)
+    return tokenizer.takeError();
+  if (Status status = addTokenizer(*module, path, *tokenizer, config->vocabulary, options); !status)
+    return status.takeError();
 
   llvm::StringSet<> bound;
   BindParameter bind = [&](const LlamaParameter &parameter) -> Result<ParameterBinding> {
