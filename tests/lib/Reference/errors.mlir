@@ -139,7 +139,8 @@ func.func @f() -> tensor<2xf32> {
 
 //--- entry.mlir
 transformer.archive @x "nowhere.gguf" size 8 header "sha256:00"
-// CHECK: error: expected a parameter without an archive entry
+// CHECK: error: cannot read the file: No such file or directory
+// CHECK: in: transformer.archive @x: {{.*}}nowhere.gguf
 transformer.parameter @a : tensor<2xf32> from <@x, "t", f32>
 func.func @f() -> tensor<2xf32> {
   %0 = transformer.get @a : tensor<2xf32>

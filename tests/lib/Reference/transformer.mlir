@@ -154,37 +154,42 @@ func.func @no_rows() -> tensor<?x2xf32> {
   return %1 : tensor<?x2xf32>
 }
 
-// CHECK-LABEL: @initializers result 0: tensor<8x1xf32>
-// CHECK-NEXT: 0
-// CHECK-NEXT: 2
-// CHECK-NEXT: 1
-// CHECK-NEXT: 3
-// CHECK-NEXT: 4
-// CHECK-NEXT: 6
-// CHECK-NEXT: 5
-// CHECK-NEXT: 7
+// CHECK-LABEL: @initializers result 0: tensor<12x1xf32>
+// CHECK-NEXT: {{^}}0{{$}}
+// CHECK-NEXT: {{^}}2{{$}}
+// CHECK-NEXT: {{^}}4{{$}}
+// CHECK-NEXT: {{^}}1{{$}}
+// CHECK-NEXT: {{^}}3{{$}}
+// CHECK-NEXT: {{^}}5{{$}}
+// CHECK-NEXT: {{^}}6{{$}}
+// CHECK-NEXT: {{^}}8{{$}}
+// CHECK-NEXT: {{^}}10{{$}}
+// CHECK-NEXT: {{^}}7{{$}}
+// CHECK-NEXT: {{^}}9{{$}}
+// CHECK-NEXT: {{^}}11{{$}}
 // CHECK: @initializers result 1: tensor<6xi4>
 // CHECK-NEXT: 1 2 3 4 5 6
 // CHECK: @initializers result 2: tensor<8xi32>
 // CHECK-NEXT: 1 2 5 6 3 4 7 8
-transformer.parameter @pairs : tensor<8x1xf32> {
-  %0 = arith.constant dense<[[0.0], [1.0], [2.0], [3.0], [4.0], [5.0], [6.0], [7.0]]> : tensor<8x1xf32>
-  transformer.yield %0 : tensor<8x1xf32>
+transformer.parameter @pairs : tensor<12x1xf32> {
+  %0 = arith.constant dense<[[0.0], [1.0], [2.0], [3.0], [4.0], [5.0], [6.0], [7.0], [8.0], [9.0],
+                              [10.0], [11.0]]> : tensor<12x1xf32>
+  transformer.yield %0 : tensor<12x1xf32>
 }
-transformer.parameter @halves : tensor<8x1xf32> {
-  %0 = transformer.get @pairs : tensor<8x1xf32>
-  %1 = transformer.unpermute_rotary %0 heads 2 : tensor<8x1xf32>
-  transformer.yield %1 : tensor<8x1xf32>
+transformer.parameter @halves : tensor<12x1xf32> {
+  %0 = transformer.get @pairs : tensor<12x1xf32>
+  %1 = transformer.unpermute_rotary %0 heads 2 : tensor<12x1xf32>
+  transformer.yield %1 : tensor<12x1xf32>
 }
-func.func @initializers() -> (tensor<8x1xf32>, tensor<6xi4>, tensor<8xi32>) {
-  %0 = transformer.get @halves : tensor<8x1xf32>
+func.func @initializers() -> (tensor<12x1xf32>, tensor<6xi4>, tensor<8xi32>) {
+  %0 = transformer.get @halves : tensor<12x1xf32>
   %a = arith.constant dense<[1, 2]> : tensor<2xi4>
   %b = arith.constant dense<[3, 4, 5, 6]> : tensor<4xi4>
   %1 = transformer.concat %a, %b : (tensor<2xi4>, tensor<4xi4>) -> tensor<6xi4>
   %c = arith.constant dense<[1, 2, 3, 4]> : tensor<4xi32>
   %d = arith.constant dense<[5, 6, 7, 8]> : tensor<4xi32>
   %2 = transformer.concat %c, %d interleave 2 : (tensor<4xi32>, tensor<4xi32>) -> tensor<8xi32>
-  return %0, %1, %2 : tensor<8x1xf32>, tensor<6xi4>, tensor<8xi32>
+  return %0, %1, %2 : tensor<12x1xf32>, tensor<6xi4>, tensor<8xi32>
 }
 
 // With equal keys attention is a mean of values: of positions 0 to 2, of one sequence, and within a window of 2.
