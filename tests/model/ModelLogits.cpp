@@ -6,8 +6,7 @@
 // most likely token must be the same wherever the reference's lead exceeds what that leaves open. Exit code 4
 // otherwise.
 #include "lib/Parameters/ArchivePaths.h"
-#include "lib/Parameters/ParameterEvaluator.h"
-#include "lib/Reference/Evaluator.h"
+#include "lib/Reference/ArchiveParameters.h"
 #include "lib/Runtime/Context.h"
 #include "passes/Pipelines/Registration.h"
 
@@ -28,25 +27,8 @@ static Tensor integers(mlir::MLIRContext *context, std::vector<int64_t> shape, s
   return Tensor{mlir::RankedTensorType::get(shape, mlir::IntegerType::get(context, 32)), {}, std::move(values)};
 }
 
-/// A parameter's numbers, from its archive.
-static mlir::FailureOr<TensorRef> read(ParameterEvaluator &parameters, transformer::ParameterOp op) {
-  Result<HostTensor> stored = parameters.evaluate(op);
-  if (!stored)
-    return op.emitError(stored.error().format());
-  Tensor tensor{stored->type, {}, {}};
-  if (stored->floatFormat()) {
-    FloatView view = viewAsF32(*stored);
-    tensor.floats.assign(view.values.begin(), view.values.end());
-  } else {
-    // Codes and zero points: one unsigned byte each.
-    for (std::byte value : stored->bytes)
-      tensor.integers.push_back(std::to_integer<int32_t>(value));
-  }
-  return std::make_shared<const Tensor>(std::move(tensor));
-}
-
 /// Logits of all positions of one sequence, [tokens, vocabulary], by the reference.
-static mlir::FailureOr<TensorRef> referenceLogits(mlir::ModuleOp module, ParameterEvaluator &parameters,
+static mlir::FailureOr<TensorRef> referenceLogits(mlir::ModuleOp module, ParameterSource parameters,
                                                   const std::vector<int32_t> &ids) {
   auto forward = module.lookupSymbol<FuncOp>("forward");
   if (!forward)
@@ -60,7 +42,7 @@ static mlir::FailureOr<TensorRef> referenceLogits(mlir::ModuleOp module, Paramet
   std::iota(table.begin(), table.end(), 0);
   auto share = [](Tensor tensor) { return std::make_shared<const Tensor>(std::move(tensor)); };
   auto *context = module.getContext();
-  Evaluator evaluator(module, [&](transformer::ParameterOp op) { return read(parameters, op); });
+  Evaluator evaluator(module, std::move(parameters));
   auto results = evaluator.call(
       forward, {share(integers(context, {count}, ids)), share(integers(context, {count}, positions)),
                 share(integers(context, {count}, std::vector<int32_t>(ids.size(), 0))),
@@ -113,10 +95,10 @@ int main(int argc, char **argv) {
   auto module = mlir::parseSourceFile<mlir::ModuleOp>(argv[1], &context);
   if (!module)
     return 2;
-  auto parameters = ParameterEvaluator::open(*module, directoryOf(argv[1]));
+  Result<ParameterSource> parameters = archiveParameters(*module, directoryOf(argv[1]), /*seed=*/0);
   if (!parameters)
     return report(parameters.error());
-  auto expected = referenceLogits(*module, **parameters, ids);
+  auto expected = referenceLogits(*module, std::move(*parameters), ids);
   if (mlir::failed(expected))
     return 2;
   Result<std::vector<float>> got = compiledLogits(argv[2], ids);

@@ -5,13 +5,15 @@ Usage: check_stems.py REPOSITORY
 
 Pass FuseProjections of phase Fuse is passes/Fuse/FuseProjections.cpp, the flag --fuse-projections, the test
 tests/passes/Fuse/fuse-projections.mlir (and fuse-projections-invalid.mlir if it emits errors), and an anchor in
-docs/Passes/Fuse.md. Tests of no pass, and sources that define one that no Passes.td has, are errors too.
+docs/Passes/Fuse.md. Its description says what it requires, guarantees and leaves alone. Tests of no pass, and sources that
+define one that no Passes.td has, are errors too.
 """
 import pathlib
 import re
 import sys
 
 DEFINITION = re.compile(r'^def (\w+) : Pass<"([^"]+)"', re.MULTILINE)
+CLAIMS = ("Requires", "Guarantees", "Leaves alone")
 EMITS_ERRORS = re.compile(r"\bemit(Op|Parameter)?Error\(")
 
 
@@ -24,7 +26,8 @@ def main():
     problems, count = [], 0
     for definitions in sorted((root / "passes").glob("*/Passes.td")):
         phase = definitions.parent.name
-        passes = DEFINITION.findall(definitions.read_text(encoding="utf-8"))
+        declarations = definitions.read_text(encoding="utf-8")
+        passes = DEFINITION.findall(declarations)
         page = root / "docs/Passes" / f"{phase}.md"
         anchors = page.read_text(encoding="utf-8") if page.is_file() else ""
         tests = root / "tests/passes" / phase
@@ -32,6 +35,10 @@ def main():
             count += 1
             if flag != flag_of(name):
                 problems.append(f"{definitions.relative_to(root)}: {name} has the flag --{flag}, not --{flag_of(name)}")
+            declaration = declarations.split(f"def {name} :", 1)[1].split("\ndef ", 1)[0]
+            for claim in CLAIMS:
+                if f"*{claim}" not in declaration:
+                    problems.append(f"{definitions.relative_to(root)}: {name} does not say what it {claim.lower()}")
             source = definitions.parent / f"{name}.cpp"
             if not source.is_file():
                 problems.append(f"{source.relative_to(root)}: there is no such file for pass {name}")
