@@ -232,6 +232,8 @@ demo() {
 
   step "Quantize: round to nearest, three schemes, groups of 64"
   for scheme in "${SCHEMES[@]}"; do
+    # Two files are made: where the archive is gone, the IR beside it is worth nothing.
+    [[ -f $DEMO/$scheme.safetensors ]] || rm -f "$DEMO/.quantize-$scheme.stamp"
     made "quantize-$scheme" "$DEMO/$scheme.mlir" "$DEMO/original.mlir" "$MODEL" -- \
       "$qopt" quantize "$DEMO/original.mlir" --scheme "$scheme:g64" --head "$HEAD_SCHEME" -o "$DEMO/$scheme.mlir"
   done
@@ -240,7 +242,7 @@ demo() {
   for scheme in original "${SCHEMES[@]}"; do
     file=$DEMO/$scheme.safetensors
     [[ $scheme == original ]] && file=$MODEL
-    made "compile-$scheme" "$DEMO/$scheme.qopt" "$DEMO/$scheme.mlir" "$file" -- \
+    made "compile-$scheme" "$DEMO/$scheme.qopt" "$DEMO/$scheme.mlir" "$file" "$MODEL" -- \
       "$qopt" compile "$DEMO/$scheme.mlir" --target native -o "$DEMO/$scheme.qopt"
   done
 
