@@ -19,8 +19,8 @@ void qopt::buildKernelGraphPipeline(OpPassManager &manager) {
   manager.addPass(createFuseProjections());
   // Layouts are chosen before blocks are compared: two layers whose weights lie differently are two blocks.
   manager.addPass(createSelectLayouts());
-  // Before any pass that could hoist constants across layers, and before dispatches, so that a block's first op does not
-  // join the last op of what comes before it.
+  // Before any pass that could hoist constants across layers, and before dispatches, so that a block's first op does
+  // not join the last op of what comes before it.
   manager.addPass(createOutlineBlocks());
   manager.addNestedPass<func::FuncOp>(createFormDispatches());
   // Once it is known what is written and read, and by what.

@@ -22,8 +22,8 @@ struct TargetPipelineOptions : mlir::PassPipelineOptions<TargetPipelineOptions> 
                        clEnumValN(VectorTarget::X86, "x86-64", "SSE2"),
                        clEnumValN(VectorTarget::X86V4, "x86-64-v4", "AVX-512 with VNNI"),
                        clEnumValN(VectorTarget::X86V4Bf16, "x86-64-v4+bf16", "AVX-512 with VNNI and BF16"))};
-  PassOptions::Option<bool> expandHalf{*this, "expand-half", llvm::cl::desc("convert f16 and bf16 with integer arithmetic"),
-                                       llvm::cl::init(false)};
+  PassOptions::Option<bool> expandHalf{
+      *this, "expand-half", llvm::cl::desc("convert f16 and bf16 with integer arithmetic"), llvm::cl::init(false)};
   PassOptions::Option<bool> expandFma{*this, "expand-fma", llvm::cl::desc("multiply and add with two roundings"),
                                       llvm::cl::init(false)};
 };
