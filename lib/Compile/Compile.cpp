@@ -94,9 +94,8 @@ Result<Manifest> describeModel(ModuleOp graph, ModuleOp kernels, const CompileOp
   manifest.model.vocabulary = logits.getDimSize(1);
   manifest.model.layers = cache.getLayers();
   manifest.model.context = number("context");
-  graph.walk([&](transformer::SelectRowsOp select) {
-    manifest.model.hidden = cast<RankedTensorType>(select.getType()).getDimSize(1);
-  });
+  if (forward.getNumResults() == 3)
+    manifest.model.hidden = cast<RankedTensorType>(forward.getResultTypes()[2]).getDimSize(1);
   manifest.cache.blockTokens = kBlockTokens;
   manifest.cache.blockBytes = cache.getLayers() * cache.getHeads() * 2 * kBlockTokens * cache.getDim() *
                               cache.getElementType().getIntOrFloatBitWidth() / 8;
