@@ -24,7 +24,7 @@ USAGE
 BUILD_PACKAGES=(cmake ninja-build ccache clang-22 lld-22 llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools
   libclang-rt-22-dev liblld-22-dev zlib1g-dev libzstd-dev nlohmann-json3-dev libcli11-dev libpcre2-dev libxxhash-dev
   librapidcheck-dev libgtest-dev python3 python3-venv git ca-certificates)
-TEST_PACKAGES=(clang-format-22 shellcheck qemu-user libc6-dev-arm64-cross libstdc++-12-dev-arm64-cross
+TEST_PACKAGES=(clang-format-22 clang-tidy-22 shellcheck qemu-user libc6-dev-arm64-cross libstdc++-12-dev-arm64-cross
   libgcc-12-dev-arm64-cross)
 # The texts of the comparison (docs/GettingStarted.md says how they are used).
 DEMO_PACKAGES=(developers-reference fortunes)
@@ -232,6 +232,8 @@ demo() {
 
   step "Quantize: round to nearest, three schemes, groups of 64"
   for scheme in "${SCHEMES[@]}"; do
+    # Two files are made: where the archive is gone, the IR beside it is worth nothing.
+    [[ -f $DEMO/$scheme.safetensors ]] || rm -f "$DEMO/.quantize-$scheme.stamp"
     made "quantize-$scheme" "$DEMO/$scheme.mlir" "$DEMO/original.mlir" "$MODEL" -- \
       "$qopt" quantize "$DEMO/original.mlir" --scheme "$scheme:g64" --head "$HEAD_SCHEME" -o "$DEMO/$scheme.mlir"
   done
@@ -240,7 +242,7 @@ demo() {
   for scheme in original "${SCHEMES[@]}"; do
     file=$DEMO/$scheme.safetensors
     [[ $scheme == original ]] && file=$MODEL
-    made "compile-$scheme" "$DEMO/$scheme.qopt" "$DEMO/$scheme.mlir" "$file" -- \
+    made "compile-$scheme" "$DEMO/$scheme.qopt" "$DEMO/$scheme.mlir" "$file" "$MODEL" -- \
       "$qopt" compile "$DEMO/$scheme.mlir" --target native -o "$DEMO/$scheme.qopt"
   done
 

@@ -18,6 +18,7 @@ function(qopt_add_library name)
   add_library(${name} STATIC ${arg_UNPARSED_ARGUMENTS})
   qopt_target_defaults(${name})
   target_link_libraries(${name} PUBLIC ${arg_DEPENDS})
+  set_property(GLOBAL APPEND PROPERTY QOPT_INSTALLED_LIBRARIES ${name})
 endfunction()
 
 # qopt_add_unit_test(NAME sources... DEPENDS targets...): a GoogleTest program, its cases known to ctest.

@@ -40,6 +40,9 @@ set_tests_properties(lit.unsupported PROPERTIES DEPENDS "${litTests}" SKIP_REGUL
 add_test(NAME lit.complete COMMAND ${Python3_EXECUTABLE} ${dev}/check_lit_complete.py
   --lit ${QOPT_LIT} --suite ${CMAKE_CURRENT_BINARY_DIR}/lit --tests ${CMAKE_CURRENT_SOURCE_DIR} --entries ${litTests})
 
+# One name for a pass in its four places.
+add_test(NAME passes.stems COMMAND ${Python3_EXECUTABLE} ${dev}/check_stems.py ${PROJECT_SOURCE_DIR})
+
 # Labels of constraints, and the generated pages.
 add_test(NAME dialects.labels COMMAND ${Python3_EXECUTABLE} ${dev}/check_labels.py ${PROJECT_SOURCE_DIR})
 find_program(QOPT_MLIR_TBLGEN NAMES mlir-tblgen HINTS ${LLVM_TOOLS_BINARY_DIR} NO_DEFAULT_PATH REQUIRED)

@@ -17,11 +17,19 @@
 void qopt::registerDialects(mlir::DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
+  registerOwnDialects(registry);
+}
+
+void qopt::registerOwnDialects(mlir::DialectRegistry &registry) {
   registry.insert<transformer::TransformerDialect, lowbit::LowBitDialect, kernel::KernelDialect>();
 }
 
 void qopt::registerPasses() {
   mlir::registerAllPasses();
+  registerOwnPasses();
+}
+
+void qopt::registerOwnPasses() {
   registerFusePasses();
   registerLowerPasses();
   registerTargetPasses();

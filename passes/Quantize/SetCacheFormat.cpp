@@ -1,7 +1,8 @@
 // Changes the type in which keys and values are kept.
 //
-// The cache is a value of the graph and its element type a part of that value's type: this pass rewrites the type wherever it
-// stands. Rounding happens where keys and values are written; attention reads them back as f32. See Passes.td.
+// The cache is a value of the graph and its element type a part of that value's type: this pass rewrites the type
+// wherever it stands. Rounding happens where keys and values are written; attention reads them back as f32. See
+// Passes.td.
 #include "passes/Quantize/Passes.h"
 #include "passes/Support/PassCounts.h"
 

@@ -3,7 +3,8 @@
 
 Usage: make_docs.py --tblgen MLIR_TBLGEN --include DIR... --source REPOSITORY [--check]
 
-Writes docs/Dialects/<Dialect>.md (dialects/<Dialect>/Ops.td) and docs/Passes/<Phase>.md (passes/<Phase>/Passes.td).
+Writes docs/Dialects/<Dialect>.md (dialects/<Dialect>/Ops.td), docs/Passes/<Phase>.md (passes/<Phase>/Passes.td) and
+docs/Pipeline.md (passes/Pipelines/Pipelines.cpp, with what each Passes.td requires and guarantees).
 With --check nothing is written: a page that differs from what would be, or that no .td has, is an error. The CMake
 target `qopt-docs` runs the first, the test `docs.current` the second.
 """
@@ -45,7 +46,72 @@ def pages(arguments, root):
         text = tblgen(arguments, ["-gen-pass-doc"], source)
         head = HEAD.format(source=source.relative_to(root)) + f"\n# Passes: {phase}\n\n"
         result[pathlib.Path("docs/Passes") / f"{phase}.md"] = head + tidy(text)
+    result[pathlib.Path("docs/Pipeline.md")] = pipeline_page(root)
     return result
+
+
+PASS = re.compile(r'^def (\w+) : Pass<"([^"]+)".*?let summary = "([^"]+)";.*?let description = \[\{(.*?)\}\];',
+                  re.MULTILINE | re.DOTALL)
+CLAIM = re.compile(r"\*(Requires|Guarantees|Leaves alone|Refuses)(?::\*|\*:)\s+(.*?)(?=\*(?:Requires|Guarantees|Leaves alone|"
+                   r"Refuses)(?::\*|\*:)|\n\s*\n|\n\s*```|\Z)", re.DOTALL)
+PIPELINE_HEAD = """# Pipeline
+
+The passes in their order, as `passes/Pipelines/Pipelines.cpp` has them: its comments are the reasons. Each pass runs by its
+own name too, each pipeline by the name in its title, and `--mlir-print-ir-after-all` shows every step. What a pass requires
+is guaranteed by those before it.
+"""
+QUANTIZE_HEAD = """
+## Before compiling
+
+`qopt quantize` and options of `qopt import` run these on the graph; a model compiles without them.
+"""
+
+
+def pass_entries(root):
+    """{C++ name: (flag, summary, [(claim, text)], phase)} of all passes of ours."""
+    entries = {}
+    for source in sorted((root / "passes").glob("*/Passes.td")):
+        for name, flag, summary, description in PASS.findall(source.read_text(encoding="utf-8")):
+            claims = [(claim, " ".join(text.split())) for claim, text in CLAIM.findall(description)]
+            entries[name] = (flag, summary, claims, source.parent.name)
+    return entries
+
+
+def pass_section(entry):
+    flag, summary, claims, phase = entry
+    lines = [f"### [`--{flag}`](Passes/{phase}.md#-{flag})", "", f"{summary}.", ""]
+    lines += [f"- *{claim}:* {text}" for claim, text in claims]
+    return "\n".join(lines) + "\n"
+
+
+def pipeline_page(root):
+    """The pipelines' passes in order, each with its reasons and claims."""
+    source = pathlib.Path("passes/Pipelines/Pipelines.cpp")
+    code = (root / source).read_text(encoding="utf-8")
+    entries = pass_entries(root)
+    titles = dict((builder, (name, text)) for name, text, builder in
+                  re.findall(r'PassPipelineRegistration<\w*>\(\s*"([^"]+)",\s*"([^"]+)",\s*(\w+)\)', code))
+    page, placed = HEAD.format(source=source) + "\n" + PIPELINE_HEAD, set()
+    body = ""
+    for builder, lines in re.findall(r"^void qopt::(build\w+)\(.*?\{\n(.*?)^\}", code, re.MULTILINE | re.DOTALL):
+        name, title = titles[builder]
+        body += f"\n## `--{name}`: {title[0].lower() + title[1:]}\n"
+        reason = []
+        for line in lines.splitlines():
+            if comment := re.match(r"\s*// (.*)", line):
+                reason.append(comment.group(1))
+            elif created := re.search(r"\bcreate(\w+?)(Pass)?\(", line):
+                if reason:
+                    body += "\n" + " ".join(reason) + "\n"
+                reason = []
+                entry = entries.get(created.group(1))
+                placed.add(created.group(1))
+                body += "\n" + (pass_section(entry) if entry else f"### MLIR's `{created.group(1)}`\n")
+    page += QUANTIZE_HEAD
+    for name, entry in entries.items():
+        if name not in placed:
+            page += "\n" + pass_section(entry)
+    return page + body
 
 
 def main():
@@ -61,7 +127,7 @@ def main():
     generated = "<!-- Generated from "
     present = {
         path.relative_to(root)
-        for folder in ("docs/Dialects", "docs/Passes")
+        for folder in ("docs", "docs/Dialects", "docs/Passes")
         for path in (root / folder).glob("*.md")
         if path.read_text(encoding="utf-8").startswith(generated)
     }

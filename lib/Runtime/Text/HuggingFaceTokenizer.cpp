@@ -7,7 +7,7 @@ namespace qopt {
 
 using nlohmann::json;
 
-static const std::string modelPlace = "tokenizer.json: model";
+static constexpr const char *modelPlace = "tokenizer.json: model";
 
 bool HuggingFaceLoader::readModel(const json &model) {
   if (!model.is_object())
@@ -38,12 +38,12 @@ bool HuggingFaceLoader::readModel(const json &model) {
       return fail("expected ids 0 to " + std::to_string(vocab.size() - 1) + ", each once, but token '" +
                       escapeForMessage(item.key()) + "' has " +
                       escapeForMessage(item->dump(-1, ' ', false, json::error_handler_t::replace)),
-                  modelPlace + ": vocab");
+                  std::string(modelPlace) + ": vocab");
     const auto id = item->get<int32_t>();
     if (seen[id])
       return fail("id " + std::to_string(id) + " belongs to two tokens, one of them '" + escapeForMessage(item.key()) +
                       "'",
-                  modelPlace + ": vocab");
+                  std::string(modelPlace) + ": vocab");
     seen[id] = true;
     spec.tokens[id] = item.key();
     ids.emplace(item.key(), id);
@@ -68,7 +68,7 @@ bool HuggingFaceLoader::readMerges(const json &merges) {
     return fail("expected 'merges' to be an array", modelPlace);
   spec.merges.reserve(merges.size());
   for (size_t i = 0; i < merges.size(); ++i) {
-    const std::string where = modelPlace + ": merge " + std::to_string(i);
+    const std::string where = std::string(modelPlace) + ": merge " + std::to_string(i);
     std::string parts[2];
     const json &merge = merges[i];
     if (merge.is_string()) {

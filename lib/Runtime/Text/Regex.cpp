@@ -59,7 +59,7 @@ static Result<std::string> translate(std::string_view pattern) {
 }
 
 Result<Regex> Regex::compile(std::string_view pattern) {
-  auto refuse = [&](std::string rule) {
+  auto refuse = [&](const std::string &rule) {
     return badInput("unsupported regular expression: " + rule, "pattern '" + escapeForMessage(pattern, 200) + "'");
   };
   if (pattern.size() > maxPatternBytes)

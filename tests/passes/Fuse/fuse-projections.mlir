@@ -18,8 +18,15 @@ transformer.parameter @codes0 : tensor<32x64xi4>
 transformer.parameter @codes1 : tensor<16x64xi4>
 transformer.parameter @scales0 : tensor<32x1xf16>
 transformer.parameter @scales1 : tensor<16x1xf16>
-transformer.parameter @odd : tensor<24x32xf32>
+transformer.parameter @odd0 : tensor<24x32xf32>
+transformer.parameter @odd1 : tensor<24x32xf32>
+transformer.parameter @single : tensor<16x32xf32>
 transformer.parameter @half : tensor<16x32xf16>
+transformer.parameter @biased : tensor<16x32xf32>
+transformer.parameter @unbiased : tensor<16x32xf32>
+transformer.parameter @own : tensor<16x32xf32>
+transformer.parameter @twice : tensor<16x32xf32>
+transformer.parameter @once : tensor<16x32xf32>
 transformer.parameter @bias : tensor<16xf32>
 
 // CHECK-LABEL: func.func @attention_inputs
@@ -77,9 +84,10 @@ func.func @quantized(%x: tensor<?x64xf32>) -> (tensor<?x32xf32>, tensor<?x16xf32
 // CHECK-LABEL: func.func @odd_outputs
 // CHECK-COUNT-2: transformer.linear
 func.func @odd_outputs(%x: tensor<?x32xf32>) -> (tensor<?x24xf32>, tensor<?x24xf32>) {
-  %w = transformer.get @odd : tensor<24x32xf32>
+  %w = transformer.get @odd0 : tensor<24x32xf32>
+  %v = transformer.get @odd1 : tensor<24x32xf32>
   %a = transformer.linear %x, %w : (tensor<?x32xf32>, tensor<24x32xf32>) -> tensor<?x24xf32>
-  %b = transformer.linear %x, %w : (tensor<?x32xf32>, tensor<24x32xf32>) -> tensor<?x24xf32>
+  %b = transformer.linear %x, %v : (tensor<?x32xf32>, tensor<24x32xf32>) -> tensor<?x24xf32>
   return %a, %b : tensor<?x24xf32>, tensor<?x24xf32>
 }
 
@@ -87,7 +95,7 @@ func.func @odd_outputs(%x: tensor<?x32xf32>) -> (tensor<?x24xf32>, tensor<?x24xf
 // CHECK-LABEL: func.func @other_types
 // CHECK-COUNT-2: transformer.linear
 func.func @other_types(%x: tensor<?x32xf32>) -> (tensor<?x16xf32>, tensor<?x16xf32>) {
-  %w = transformer.get @k : tensor<16x32xf32>
+  %w = transformer.get @single : tensor<16x32xf32>
   %h = transformer.get @half : tensor<16x32xf16>
   %a = transformer.linear %x, %w : (tensor<?x32xf32>, tensor<16x32xf32>) -> tensor<?x16xf32>
   %b = transformer.linear %x, %h : (tensor<?x32xf32>, tensor<16x32xf16>) -> tensor<?x16xf32>
@@ -98,8 +106,8 @@ func.func @other_types(%x: tensor<?x32xf32>) -> (tensor<?x16xf32>, tensor<?x16xf
 // CHECK-LABEL: func.func @one_bias
 // CHECK-COUNT-2: transformer.linear
 func.func @one_bias(%x: tensor<?x32xf32>) -> (tensor<?x16xf32>, tensor<?x16xf32>) {
-  %k = transformer.get @k : tensor<16x32xf32>
-  %v = transformer.get @v : tensor<16x32xf32>
+  %k = transformer.get @biased : tensor<16x32xf32>
+  %v = transformer.get @unbiased : tensor<16x32xf32>
   %b = transformer.get @bias : tensor<16xf32>
   %0 = transformer.linear %x, %k bias %b : (tensor<?x32xf32>, tensor<16x32xf32>, tensor<16xf32>) -> tensor<?x16xf32>
   %1 = transformer.linear %x, %v : (tensor<?x32xf32>, tensor<16x32xf32>) -> tensor<?x16xf32>
@@ -110,8 +118,22 @@ func.func @one_bias(%x: tensor<?x32xf32>) -> (tensor<?x16xf32>, tensor<?x16xf32>
 // CHECK-LABEL: func.func @foreign_weight
 // CHECK-COUNT-2: transformer.linear
 func.func @foreign_weight(%x: tensor<?x32xf32>, %w: tensor<16x32xf32>) -> (tensor<?x16xf32>, tensor<?x16xf32>) {
-  %k = transformer.get @k : tensor<16x32xf32>
+  %k = transformer.get @own : tensor<16x32xf32>
   %0 = transformer.linear %x, %k : (tensor<?x32xf32>, tensor<16x32xf32>) -> tensor<?x16xf32>
   %1 = transformer.linear %x, %w : (tensor<?x32xf32>, tensor<16x32xf32>) -> tensor<?x16xf32>
   return %0, %1 : tensor<?x16xf32>, tensor<?x16xf32>
+}
+
+// It declines: another linear reads the weight as well, which would be stored twice.
+// CHECK-LABEL: func.func @shared_weight
+// CHECK-COUNT-3: transformer.linear
+func.func @shared_weight(%x: tensor<?x32xf32>, %y: tensor<?x32xf32>)
+    -> (tensor<?x16xf32>, tensor<?x16xf32>, tensor<?x16xf32>) {
+  %k = transformer.get @twice : tensor<16x32xf32>
+  %v = transformer.get @once : tensor<16x32xf32>
+  %other = transformer.get @twice : tensor<16x32xf32>
+  %0 = transformer.linear %x, %k : (tensor<?x32xf32>, tensor<16x32xf32>) -> tensor<?x16xf32>
+  %1 = transformer.linear %x, %v : (tensor<?x32xf32>, tensor<16x32xf32>) -> tensor<?x16xf32>
+  %2 = transformer.linear %y, %other : (tensor<?x32xf32>, tensor<16x32xf32>) -> tensor<?x16xf32>
+  return %0, %1, %2 : tensor<?x16xf32>, tensor<?x16xf32>, tensor<?x16xf32>
 }

@@ -13,8 +13,7 @@ module {
   transformer.parameter @a : tensor<3xf32>
   // CHECK: transformer.parameter @source : tensor<5xf32>
   transformer.parameter @source : tensor<5xf32>
-  // CHECK: transformer.parameter @first : tensor<10xf32> {
-  // CHECK: } attributes {kernel.offset = 0 : i64}
+  // CHECK: transformer.parameter @first : tensor<10xf32> attributes {kernel.offset = 0 : i64} {
   transformer.parameter @first : tensor<10xf32> {
     %0 = transformer.get @source : tensor<5xf32>
     %1 = transformer.concat %0, %0 : (tensor<5xf32>, tensor<5xf32>) -> tensor<10xf32>

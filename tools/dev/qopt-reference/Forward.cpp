@@ -25,7 +25,7 @@ static int64_t vocabularyOf(ModuleOp module) {
 
 bool reference::isForward(func::FuncOp function) {
   ArrayRef<Type> types = function.getArgumentTypes();
-  if (types.size() != 6 || !isa<transformer::CacheType>(types[5]) || function.getNumResults() != 2)
+  if (types.size() != 6 || !isa<transformer::CacheType>(types[5]) || function.getNumResults() < 2)
     return false;
   return llvm::all_of(llvm::zip(types.take_front(5), ArrayRef<int64_t>{1, 1, 1, 2, 1}), [](auto pair) {
     auto tensor = dyn_cast<RankedTensorType>(std::get<0>(pair));

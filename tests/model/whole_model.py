@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""One part of the test of a whole model; see CMakeLists.txt. Exit code 77: there is no model to test.
+
+Usage: whole_model.py --qopt Q --qopt-run R --logits L --gguf MODEL --work DIR PART
+
+  make            import SmolLM2, quantize it by three schemes, compile the four
+  logits-SCHEME   the artifact's logits against the reference evaluator on the IR
+  answers         fixed prompts: expected words; the same tokens at 1, 2, 4 and 8 threads
+  size            the IR holds no weights and is short; artifacts have the size that their bits say
+"""
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+
+SCHEMES = ["w8a8", "w4a8", "w4a16"]
+# "The capital of France is Paris. The capital of Italy is"
+PROMPT = [504, 3575, 282, 4649, 314, 7042, 30, 378, 3575, 282, 7158, 314]
+# Largest difference of logits, relative to the largest logit. f32: errors of 2^-24 in each sum, through 30 layers. bf16
+# and i8 activations: a difference of one ulp in f32 can move an activation to its neighbour, 2^-8 of itself or 1/127 of
+# the token's largest, and later layers carry that on.
+TOLERANCE = {"original": 1e-4, "w8a8": 8e-2, "w4a8": 8e-2, "w4a16": 4e-2}
+# Prompts and a word that every model above must answer with, greedily.
+ANSWERS = [("The capital of France is", "Paris"), ("Two plus two equals", "four"),
+           ("The opposite of hot is", "cold")]
+
+
+def run(*command):
+    """What the command printed; the test fails if the command does."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"exit code {done.returncode} from: {' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def make(arguments, work):
+    work.mkdir(parents=True, exist_ok=True)
+    run(arguments.qopt, "import", arguments.gguf, "-o", work / "original.mlir")
+    for scheme in SCHEMES:
+        run(arguments.qopt, "quantize", work / "original.mlir", "--scheme", f"{scheme}:g64", "-o", work / f"{scheme}.mlir")
+    for name in ["original", *SCHEMES]:
+        run(arguments.qopt, "compile", work / f"{name}.mlir", "--target", "native", "-o", work / f"{name}.qopt")
+        print(f"{name}.qopt: {(work / f'{name}.qopt').stat().st_size / 1e6:.1f} MB")
+
+
+def logits(arguments, work, name):
+    print(run(arguments.logits, work / f"{name}.mlir", work / f"{name}.qopt", TOLERANCE[name], *PROMPT), end="")
+
+
+def answers(arguments, work):
+    problems = []
+    for name in ["original", *SCHEMES]:
+        for prompt, word in ANSWERS:
+            tokens = {}
+            for threads in (1, 2, 4, 8):
+                answer = json.loads(run(arguments.qopt_run, work / f"{name}.qopt", "--prompt", prompt, "--max-tokens",
+                                        12, "--temperature", 0, "--threads", threads, "--json"))
+                tokens[threads] = answer["tokens"]
+            print(f"{name}: {prompt}{answer['text']!r}")
+            if len({tuple(value) for value in tokens.values()}) != 1:
+                problems.append(f"{name}: '{prompt}': tokens depend on the number of threads: {tokens}")
+            if name in ("original", "w8a8") and word not in answer["text"].lower().replace("paris", "Paris"):
+                problems.append(f"{name}: '{prompt}': expected '{word}' in the answer, but got {answer['text']!r}")
+    if problems:
+        sys.exit("\n".join(problems))
+
+
+def size(arguments, work):
+    lines = (work / "original.mlir").read_text(encoding="utf-8").splitlines()
+    layers = 30
+    print(f"{len(lines)} lines of IR, {len(lines) / layers:.1f} a layer")
+    if len(lines) > 60 * layers:
+        sys.exit(f"expected at most 60 lines a layer, but got {len(lines) / layers:.1f}")
+    sizes = {name: (work / f"{name}.qopt").stat().st_size for name in ["original", *SCHEMES]}
+    # 106 M weights in linears, 28 M in the tied embedding; SmolLM2 has 134.5 M in all.
+    if not sizes["w4a8"] < 0.75 * sizes["w8a8"] < 0.75 * 0.4 * sizes["original"]:
+        sys.exit(f"expected 4 bits to take less than 8, and 8 less than 32, but got {sizes}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for option in ("--qopt", "--qopt-run", "--logits", "--gguf", "--work"):
+        parser.add_argument(option, required=True)
+    parser.add_argument("part")
+    arguments = parser.parse_args()
+    if not arguments.gguf or not pathlib.Path(arguments.gguf).is_file():
+        print("SKIP: no model; ./setup.sh model fetches it, and -DQOPT_TEST_GGUF=PATH names it")
+        return 77
+    work = pathlib.Path(arguments.work)
+    if arguments.part.startswith("logits-"):
+        logits(arguments, work, arguments.part.removeprefix("logits-"))
+    else:
+        {"make": make, "answers": answers, "size": size}[arguments.part](arguments, work)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
