@@ -27,7 +27,7 @@ void Progress::update(int64_t done, int64_t total) {
   last = now;
   printed = true;
   double rate = static_cast<double>(done) / elapsed, left = static_cast<double>(total - done) / rate;
-  std::fprintf(stderr, "%s%s: %.0f of %.0f %s, %.0f/s, %.0f s left%s", terminal ? "\r\033[K" : "", what.c_str(),
+  std::fprintf(stderr, "%s%s: %.0f of %.0f %s, %.3g/s, %.0f s left%s", terminal ? "\r\033[K" : "", what.c_str(),
                static_cast<double>(done) * scale, static_cast<double>(total) * scale, unit.c_str(), rate * scale, left,
                terminal ? "" : "\n");
 }
