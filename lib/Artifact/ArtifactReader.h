@@ -21,7 +21,8 @@ namespace qopt {
 /// digests themselves.
 class ArtifactReader {
 public:
-  /// Bad input names the part that is damaged or breaks the format; resource error where the file cannot be read.
+  /// Bad input: no such file, or the part of it that is damaged or breaks the format; resource error: it may not be
+  /// read.
   static Result<std::shared_ptr<const ArtifactReader>> open(const std::string &path);
 
   const std::string &path() const { return archive->path(); }

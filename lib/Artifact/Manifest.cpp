@@ -178,7 +178,7 @@ Result<Manifest> Manifest::fromJson(const ordered_json &json) {
   manifest.model.name = model.text("name", 4096);
   manifest.model.architecture = model.text("architecture");
   manifest.model.vocabulary = model.integer("vocabulary", 1, kMaxCount);
-  manifest.model.hidden = model.integer("hidden", 1, kMaxPerToken);
+  manifest.model.hidden = model.integer("hidden", 0, kMaxPerToken);
   manifest.model.layers = model.integer("layers", 0, 1 << 20);
   manifest.model.context = model.integer("context", 1, kMaxCount);
   model.finish();

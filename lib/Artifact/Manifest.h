@@ -27,7 +27,7 @@ struct Manifest {
     std::string name;         ///< for people
     std::string architecture; ///< "llama"
     int64_t vocabulary = 0;   ///< logits per row
-    int64_t hidden = 0;       ///< width of a hidden state
+    int64_t hidden = 0;       ///< width of a hidden state; 0: the code hands none out
     int64_t layers = 0;
     int64_t context = 0; ///< most positions of one sequence
   };

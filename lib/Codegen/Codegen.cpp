@@ -141,7 +141,7 @@ Result<std::string> qopt::generateCode(mlir::ModuleOp module, const Target &targ
     function.addFnAttr("target-cpu", target.cpu);
     function.addFnAttr("target-features", target.llvmFeatures);
     // x86-64-v4 prefers half of its registers' width, which would split every vector of ours.
-    if (target.vectors != VectorTarget::Generic) {
+    if (target.vectors == VectorTarget::X86V4 || target.vectors == VectorTarget::X86V4Bf16) {
       function.addFnAttr("prefer-vector-width", "512");
       function.addFnAttr("min-legal-vector-width", "512");
       function.addFnAttr("tune-cpu", "znver4");

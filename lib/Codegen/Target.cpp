@@ -21,7 +21,7 @@ const std::vector<Target> &qopt::knownTargets() {
        VectorTarget::X86V4Bf16, false, false},
       {"x86-64-v4+vnni", "x86-64", "x86_64-unknown-linux-gnu", "x86-64-v4", "+avx512vnni", v4, VectorTarget::X86V4,
        true, false},
-      {"generic-x86-64", "x86-64", "x86_64-unknown-linux-gnu", "x86-64", "", {}, VectorTarget::Generic, true, true},
+      {"generic-x86-64", "x86-64", "x86_64-unknown-linux-gnu", "x86-64", "", {}, VectorTarget::X86, true, true, 2},
       {"generic-aarch64",
        "aarch64",
        "aarch64-unknown-linux-gnu",
@@ -30,7 +30,8 @@ const std::vector<Target> &qopt::knownTargets() {
        {"neon"},
        VectorTarget::Generic,
        true,
-       false},
+       false,
+       2},
   };
   return targets;
 }
@@ -40,7 +41,7 @@ Result<Target> qopt::findTarget(std::string_view name) {
     CpuFeatures host = hostCpu();
     for (const Target &target : knownTargets())
       if (target.architecture == host.architecture && host.missing(target.features).empty() &&
-          (name == "native" || target.vectors == VectorTarget::Generic))
+          (name == "native" || target.name.starts_with("generic")))
         return target;
     return resourceError("there is no target for this machine's architecture, " + host.architecture);
   }

@@ -21,6 +21,7 @@ struct Target {
   VectorTarget vectors = VectorTarget::Generic;
   bool expandHalf = false; ///< no instructions for f16 and bf16
   bool expandFma = false;  ///< no fused multiply-add
+  int64_t mostTokens = 12; ///< vectors of 16 accumulators that its registers hold; see lower-dispatches
 };
 
 /// The targets that exist, best first within an architecture.

@@ -34,18 +34,22 @@ Status runPipeline(ModuleOp module, const CompileOptions &options, StringRef sta
   return {};
 }
 
-/// The model in the LLVM dialect of a target; `kernels` stays as it is.
-Result<OwningOpRef<ModuleOp>> lowerToMachine(ModuleOp kernels, const CompileOptions &options, const Target &target) {
-  OwningOpRef<ModuleOp> machine = kernels.clone();
+/// The kernel graph as loops over vectors for a target.
+Status lowerToKernels(ModuleOp module, const CompileOptions &options, const Target &target) {
+  KernelsPipelineOptions pipeline;
+  pipeline.mostTokens = target.mostTokens;
+  return runPipeline(module, options, "kernels",
+                     [&](OpPassManager &manager) { buildKernelsPipeline(manager, pipeline); });
+}
+
+/// The loops over vectors in the LLVM dialect of a target.
+Status lowerToMachine(ModuleOp module, const CompileOptions &options, const Target &target) {
   TargetPipelineOptions pipeline;
   pipeline.vectors = target.vectors;
   pipeline.expandHalf = target.expandHalf;
   pipeline.expandFma = target.expandFma;
-  if (Status status = runPipeline(*machine, options, "machine",
-                                  [&](OpPassManager &manager) { buildMachinePipeline(manager, pipeline); });
-      !status)
-    return status.takeError();
-  return machine;
+  return runPipeline(module, options, "machine",
+                     [&](OpPassManager &manager) { buildMachinePipeline(manager, pipeline); });
 }
 
 /// Parameters that code reads, in the order of their offsets.
@@ -90,9 +94,8 @@ Result<Manifest> describeModel(ModuleOp graph, ModuleOp kernels, const CompileOp
   manifest.model.vocabulary = logits.getDimSize(1);
   manifest.model.layers = cache.getLayers();
   manifest.model.context = number("context");
-  graph.walk([&](transformer::SelectRowsOp select) {
-    manifest.model.hidden = cast<RankedTensorType>(select.getType()).getDimSize(1);
-  });
+  if (forward.getNumResults() == 3)
+    manifest.model.hidden = cast<RankedTensorType>(forward.getResultTypes()[2]).getDimSize(1);
   manifest.cache.blockTokens = kBlockTokens;
   manifest.cache.blockBytes = cache.getLayers() * cache.getHeads() * 2 * kBlockTokens * cache.getDim() *
                               cache.getElementType().getIntOrFloatBitWidth() / 8;
@@ -135,11 +138,24 @@ Status qopt::compileModel(ModuleOp module, const std::string &directory, const C
                           const std::string &output) {
   if (Status status = runPipeline(module, options, "kernel graph", buildKernelGraphPipeline); !status)
     return status;
-  OwningOpRef<ModuleOp> kernels = module.clone();
-  if (Status status = runPipeline(*kernels, options, "kernels", buildKernelsPipeline); !status)
-    return status;
-
   ArtifactDescription description;
+  OwningOpRef<ModuleOp> kernels;
+  for (const Target &target : options.targets) {
+    kernels = module.clone();
+    if (Status status = lowerToKernels(*kernels, options, target); !status)
+      return status;
+    OwningOpRef<ModuleOp> machine = kernels->clone();
+    if (Status status = lowerToMachine(*machine, options, target); !status)
+      return status;
+    Result<std::string> object = generateCode(*machine, target, CodeForm::Object);
+    if (!object)
+      return object.takeError();
+    Result<std::vector<std::byte>> shared = linkShared(*object);
+    if (!shared)
+      return shared.takeError();
+    description.code.push_back(std::move(*shared));
+  }
+
   Result<Manifest> manifest = describeModel(module, *kernels, options);
   if (!manifest)
     return manifest.takeError();
@@ -160,19 +176,6 @@ Status qopt::compileModel(ModuleOp module, const std::string &directory, const C
                    {},
                    {}};
 
-  for (const Target &target : options.targets) {
-    Result<OwningOpRef<ModuleOp>> machine = lowerToMachine(*kernels, options, target);
-    if (!machine)
-      return machine.takeError();
-    Result<std::string> object = generateCode(**machine, target, CodeForm::Object);
-    if (!object)
-      return object.takeError();
-    Result<std::vector<std::byte>> shared = linkShared(*object);
-    if (!shared)
-      return shared.takeError();
-    description.code.push_back(std::move(*shared));
-  }
-
   Result<std::unique_ptr<ArtifactWriter>> writer = ArtifactWriter::create(output, description);
   if (!writer)
     return writer.takeError();
@@ -184,7 +187,8 @@ Status qopt::compileModel(ModuleOp module, const std::string &directory, const C
 Result<std::string> qopt::compileToStage(ModuleOp module, const CompileOptions &options, Emit stage) {
   if (Status status = runPipeline(module, options, "kernel graph", buildKernelGraphPipeline); !status)
     return status.takeError();
-  if (Status status = runPipeline(module, options, "kernels", buildKernelsPipeline); !status)
+  const Target &target = options.targets.front();
+  if (Status status = lowerToKernels(module, options, target); !status)
     return status.takeError();
   if (stage == Emit::Mlir) {
     std::string text;
@@ -192,15 +196,13 @@ Result<std::string> qopt::compileToStage(ModuleOp module, const CompileOptions &
     module->print(stream);
     return text;
   }
-  const Target &target = options.targets.front();
-  Result<OwningOpRef<ModuleOp>> machine = lowerToMachine(module, options, target);
-  if (!machine)
-    return machine.takeError();
+  if (Status status = lowerToMachine(module, options, target); !status)
+    return status.takeError();
   if (stage == Emit::Llvm)
-    return generateCode(**machine, target, CodeForm::LlvmIr);
+    return generateCode(module, target, CodeForm::LlvmIr);
   if (stage == Emit::Assembly)
-    return generateCode(**machine, target, CodeForm::Assembly);
-  Result<std::string> object = generateCode(**machine, target, CodeForm::Object);
+    return generateCode(module, target, CodeForm::Assembly);
+  Result<std::string> object = generateCode(module, target, CodeForm::Object);
   if (!object || stage == Emit::Object)
     return object;
   Result<std::vector<std::byte>> shared = linkShared(*object);

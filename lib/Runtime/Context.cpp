@@ -92,6 +92,8 @@ Status Context::check(const Batch &batch) const {
     return usageError("expected room for " + std::to_string(batch.rows.size()) + " rows of " +
                       std::to_string(manifest.model.vocabulary) + " logits, but got " +
                       std::to_string(batch.logits.size()) + " values");
+  if (!batch.hidden.empty() && manifest.model.hidden == 0)
+    return usageError("hidden states are wanted, but this model's code hands none out");
   if (!batch.hidden.empty() && !holds(batch.hidden, manifest.model.hidden))
     return usageError("expected room for " + std::to_string(batch.rows.size()) + " hidden states of " +
                       std::to_string(manifest.model.hidden) + ", but got " + std::to_string(batch.hidden.size()) +

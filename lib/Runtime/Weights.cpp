@@ -6,7 +6,7 @@
 //
 // - A mapped file whose pages the kernel holds in 2 MiB folios: it starts fastest and runs as fast as anything. The
 // kernel
-//   (6.1 on XFS, 6.16 on ext4) makes such folios when a file is read for the first time through a mapping that asks for
+//   (seen: ext4 on Linux 6.18) makes such folios when a file is read for the first time through a mapping that asks for
 //   them.
 // - A mapped file in small folios, as a fresh copy or an old kernel has it: fast to start, a quarter slower to run.
 // - A copy in anonymous 2 MiB pages: as fast as the first, some 0.1 ms per MiB later, and private to the process.

@@ -48,7 +48,7 @@ QOPT_API uint32_t qopt_api_version(void);
 typedef enum qopt_code {
   QOPT_OK = 0,
   QOPT_USAGE = 1,     /* an argument */
-  QOPT_BAD_INPUT = 2, /* a file or a prompt that breaks a rule */
+  QOPT_BAD_INPUT = 2, /* a file that is missing or breaks a rule, a prompt too long */
   QOPT_RESOURCE = 3,  /* memory, threads, disk, a permission, a missing CPU feature */
   QOPT_GATE = 4,      /* a numerical guard */
   QOPT_BUG = 5,       /* qopt's own */

@@ -55,6 +55,7 @@ struct Environment {
 };
 
 struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt::ReportsCounts {
+  using LowerDispatchesBase::LowerDispatchesBase;
   SmallVector<Count> counts() const override { return {{"kernels", kernelCount}}; }
 
   void runOnOperation() override {
@@ -276,6 +277,7 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
     b.setInsertionPointToStart(entry);
     KernelContext context;
     context.dispatch = dispatch;
+    context.mostTokens = mostTokens;
     context.lower = entry->getArgument(types.size() - 2), context.upper = entry->getArgument(types.size() - 1);
     unsigned index = 0;
     for (BlockArgument argument : body.getArguments())

@@ -8,8 +8,8 @@ def ReturnHiddenStates : Pass<"return-hidden-states", "::mlir::ModuleOp"> {
   let description = [{
     The third result of `@forward` becomes the input of the linear that makes the logits: [rows, hidden].
 
-    *Requires:* logits made by a linear. *Guarantees:* `@forward` has three results. *Leaves alone:* a function that has them
-    already, and all computation.
+    *Requires:* nothing. *Guarantees:* where a linear makes the logits, `@forward` has three results. *Leaves alone:* a
+    function that has them already or whose logits are not a linear's, and all computation.
 
     ```mlir
     return %logits, %cache : tensor<?x50xf32>, !transformer.cache<layers = 1, heads = 1, dim = 16, f32>
@@ -115,6 +115,10 @@ def LowerDispatches : Pass<"lower-dispatches", "::mlir::ModuleOp"> {
     func.func private @norm(%0: memref<?x64xf32>, %w: memref<64xf32>, %1: memref<?x64xf32>, %lower: index, %upper: index)
     ```
   }];
+  let options = [
+    Option<"mostTokens", "most-tokens", "int64_t", "12",
+           "tokens whose accumulators, vectors of 16 numbers, the target's registers hold, at most">,
+  ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
                            "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect", "::qopt::kernel::KernelDialect"];

@@ -28,8 +28,10 @@ void qopt::buildKernelGraphPipeline(OpPassManager &manager) {
   manager.addPass(createPlaceParameters());
 }
 
-void qopt::buildKernelsPipeline(OpPassManager &manager) {
-  manager.addPass(createLowerDispatches());
+void qopt::buildKernelsPipeline(OpPassManager &manager, const KernelsPipelineOptions &options) {
+  LowerDispatchesOptions lowering;
+  lowering.mostTokens = options.mostTokens;
+  manager.addPass(createLowerDispatches(lowering));
   // Emitted code repeats constants and index arithmetic freely.
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
@@ -51,7 +53,7 @@ void qopt::buildMachinePipeline(OpPassManager &manager, const TargetPipelineOpti
 
 void qopt::registerPipelines() {
   PassPipelineRegistration<>("qopt-kernel-graph", "From the graph to planned dispatches", buildKernelGraphPipeline);
-  PassPipelineRegistration<>("qopt-kernels", "From dispatches to loops over vectors", buildKernelsPipeline);
+  PassPipelineRegistration<KernelsPipelineOptions>("qopt-kernels", "From dispatches to loops over vectors", buildKernelsPipeline);
   PassPipelineRegistration<TargetPipelineOptions>("qopt-machine", "From loops over vectors to the LLVM dialect",
                                                   buildMachinePipeline);
 }

@@ -9,10 +9,17 @@
 namespace qopt {
 
 /// What differs between targets once kernels are loops over vectors. The machine itself (triple, CPU) is lib/Codegen's.
+struct KernelsPipelineOptions : mlir::PassPipelineOptions<KernelsPipelineOptions> {
+  PassOptions::Option<int64_t> mostTokens{
+      *this, "most-tokens", llvm::cl::desc("tokens whose accumulators the target's registers hold, at most"),
+      llvm::cl::init(12)};
+};
+
 struct TargetPipelineOptions : mlir::PassPipelineOptions<TargetPipelineOptions> {
   PassOptions::Option<VectorTarget> vectors{
       *this, "vectors", llvm::cl::desc("whose instructions to use"), llvm::cl::init(VectorTarget::Generic),
       llvm::cl::values(clEnumValN(VectorTarget::Generic, "generic", "plain vector arithmetic"),
+                       clEnumValN(VectorTarget::X86, "x86-64", "SSE2"),
                        clEnumValN(VectorTarget::X86V4, "x86-64-v4", "AVX-512 with VNNI"),
                        clEnumValN(VectorTarget::X86V4Bf16, "x86-64-v4+bf16", "AVX-512 with VNNI and BF16"))};
   PassOptions::Option<bool> expandHalf{
@@ -25,7 +32,7 @@ struct TargetPipelineOptions : mlir::PassPipelineOptions<TargetPipelineOptions> 
 void buildKernelGraphPipeline(mlir::OpPassManager &manager);
 
 /// From the kernel graph to loops over vectors: `qopt-kernels`.
-void buildKernelsPipeline(mlir::OpPassManager &manager);
+void buildKernelsPipeline(mlir::OpPassManager &manager, const KernelsPipelineOptions &options);
 
 /// From loops over vectors to the LLVM dialect: `qopt-machine`.
 void buildMachinePipeline(mlir::OpPassManager &manager, const TargetPipelineOptions &options);

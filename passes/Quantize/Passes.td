@@ -30,13 +30,16 @@ def QuantizeRtn : Pass<"quantize-rtn", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [
-    Option<"scheme", "scheme", "std::string", "\"\"", "scheme of all linears, such as w4a8:g64:asym (lib/Numerics/Scheme.h)">,
+    Option<"scheme", "scheme", "std::string", "\"\"",
+           "scheme of all linears, such as w4a8:g64:asym (lib/Numerics/Scheme.h)">,
     Option<"head", "head", "std::string", "\"\"",
-           "scheme of the embedding and the output head, or keep; default w8:g32 if the body has 4 bits, else the body's">,
+           "scheme of the embedding and the output head, or keep; default w8:g32 if the body has 4 bits, "
+           "else the body's">,
     ListOption<"keep", "keep", "std::string", "globs of weights to keep as they are">,
     Option<"recipe", "recipe", "std::string", "\"\"", "a recipe in YAML, in place of scheme, head and keep">,
     Option<"overlay", "overlay", "std::string", "\"overlay.safetensors\"", "the archive to write">,
-    Option<"directory", "directory", "std::string", "\".\"", "the directory that the IR's archive paths are relative to">,
+    Option<"directory", "directory", "std::string", "\".\"",
+           "the directory that the IR's archive paths are relative to">,
   ];
   let dependentDialects = ["::qopt::lowbit::LowBitDialect", "::qopt::transformer::TransformerDialect"];
 }

@@ -15,11 +15,13 @@
 #include "lib/Numerics/RoundToNearest.h"
 #include "lib/Parameters/ArchivePaths.h"
 #include "lib/Parameters/Diagnostics.h"
+#include "lib/Parameters/ModelLedger.h"
 #include "lib/Parameters/OverlayWriter.h"
 #include "lib/Parameters/ParallelRows.h"
 #include "lib/Parameters/ParameterEvaluator.h"
 #include "lib/Parameters/SchemeAttributes.h"
 #include "passes/Quantize/Selection.h"
+#include "passes/Support/PassCounts.h"
 
 #include "mlir/IR/PatternMatch.h"
 #include "llvm/ADT/DenseSet.h"
@@ -142,21 +144,6 @@ static Status quantizeTarget(QuantizationTarget &target, ParameterEvaluator &eva
   return {};
 }
 
-/// The ledger of the archive that was added last, if one has a ledger.
-static Result<Ledger> previousLedger(ModuleOp module, ParameterEvaluator &evaluator) {
-  Ledger ledger;
-  for (ArchiveOp op : module.getOps<ArchiveOp>()) {
-    std::optional<std::string_view> json = evaluator.archive(op.getSymName())->metadata(ledgerKey);
-    if (!json)
-      continue;
-    Result<Ledger> parsed = Ledger::parse(*json);
-    if (!parsed)
-      return parsed.takeError().in("transformer.archive @" + op.getSymName().str());
-    ledger = std::move(*parsed);
-  }
-  return ledger;
-}
-
 /// Declares the overlay after the other archives. Returns its symbol.
 static StringAttr declareOverlay(ModuleOp module, RewriterBase &rewriter, const OverlayWriter::Written &written,
                                  const std::string &path) {
@@ -238,13 +225,18 @@ static int64_t eraseUnusedParameters(ModuleOp module, RewriterBase &rewriter) {
 }
 
 namespace {
-struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn> {
+struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCounts {
   QuantizeRtn() = default;
   explicit QuantizeRtn(QuantizeRtnOptions options) : QuantizeRtnBase(std::move(options)) {}
   QuantizeRtn(QuantizeRtnOptions options, QuantizeProgress progress)
       : QuantizeRtnBase(std::move(options)), progress(std::move(progress)) {}
 
+  SmallVector<Count> counts() const override {
+    return {{"weights-quantized", quantized}, {"ops-rewritten", rewritten}, {"parameters-erased", erased}};
+  }
+
   void runOnOperation() override {
+    quantized = rewritten = erased = 0;
     Status status = run();
     if (status)
       return;
@@ -272,10 +264,10 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn> {
     auto evaluator = ParameterEvaluator::open(module, directory);
     if (!evaluator)
       return evaluator.takeError();
-    Result<Ledger> previous = previousLedger(module, **evaluator);
+    Result<std::optional<Ledger>> previous = findLedger(module, **evaluator);
     if (!previous)
       return previous.takeError();
-    Result<Selection> selection = selectTargets(module, *wanted, *previous);
+    Result<Selection> selection = selectTargets(module, *wanted, previous->value_or(Ledger()));
     if (!selection)
       return selection.takeError();
     std::string overlayPath = pathInIR(overlay, directory);
@@ -304,13 +296,17 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn> {
 
     IRRewriter rewriter(module.getContext());
     StringAttr symbol = declareOverlay(module, rewriter, *written, overlayPath);
-    for (QuantizationTarget &target : selection->targets)
+    for (QuantizationTarget &target : selection->targets) {
       rewriteTarget(target, rewriter, symbol);
-    eraseUnusedParameters(module, rewriter);
+      ++quantized;
+      rewritten += static_cast<int64_t>(target.users.size());
+    }
+    erased = eraseUnusedParameters(module, rewriter);
     return {};
   }
 
   QuantizeProgress progress;
+  int64_t quantized = 0, rewritten = 0, erased = 0;
 };
 } // namespace
 

@@ -1,6 +1,7 @@
 #include "passes/Quantize/Selection.h"
 
 #include "dialects/LowBit/Dialect.h"
+#include "lib/Parameters/ModelLedger.h"
 
 #include "llvm/ADT/MapVector.h"
 
@@ -39,7 +40,7 @@ static void noteUse(OpOperand &use, LinearOp head, Uses &uses) {
 }
 
 /// "transformer.linear at "blk.0.ffn_up.weight"".
-static std::string describe(Operation *op) {
+static std::string describeOp(Operation *op) {
   std::string text;
   llvm::raw_string_ostream stream(text);
   stream << op->getName();
@@ -63,7 +64,7 @@ static std::string groupsThatDivide(int64_t inputs) {
 static Status checkFit(QuantizationTarget &target) {
   int64_t inputs = target.type().getDimSize(1);
   const WeightScheme &weights = target.scheme.weights;
-  std::string where = describe(target.users.front()) + ": parameter @" + target.parameter.getSymName().str();
+  std::string where = describeOp(target.users.front()) + ": parameter @" + target.parameter.getSymName().str();
   std::string groups = groupsThatDivide(inputs);
   std::string next = groups.empty() ? "use a scheme with one group per channel (:channel)"
                                     : "use a group that divides it (" + groups + ") or :channel";
@@ -84,20 +85,6 @@ static Status checkFit(QuantizationTarget &target) {
   if (Status status = weights.validate(inputs); !status)
     return status.takeError().in(where).withNext(next);
   return {};
-}
-
-/// The row of what is not quantized.
-static LedgerRow keptRow(ParameterOp parameter, LedgerStatus status, std::string rule) {
-  auto type = cast<RankedTensorType>(parameter.getType());
-  LedgerRow row;
-  row.name = parameter.getSymName().str();
-  row.status = status;
-  row.rule = std::move(rule);
-  llvm::raw_string_ostream(row.scheme) << type.getElementType();
-  row.elements = type.getNumElements();
-  row.bitsPerWeight = type.getElementTypeBitWidth();
-  row.bytes = row.elements * type.getElementTypeBitWidth() / 8;
-  return row;
 }
 
 static LedgerRow quantizedRow(QuantizationTarget &target, std::string rule) {
@@ -128,7 +115,7 @@ static std::optional<LedgerRow> previousRow(ParameterOp parameter, const Ledger 
 }
 
 /// A name for a rule in the ledger: its glob, and the reason if there is one.
-static std::string describe(const RecipeRule &rule) {
+static std::string describeRule(const RecipeRule &rule) {
   return rule.match + (rule.reason.empty() ? "" : " (" + rule.reason + ")");
 }
 
@@ -157,7 +144,7 @@ static Result<llvm::MapVector<Operation *, Uses>> collectUses(ModuleOp module, f
     else if (auto embedding = dyn_cast<EmbeddingOp>(op))
       weight = embedding.getTable();
     if (weight && !weight.getDefiningOp<GetOp>() && !failure)
-      failure = badInput("expected a weight that transformer.get reads", describe(op))
+      failure = badInput("expected a weight that transformer.get reads", describeOp(op))
                     .withNext("run the quantization before passes that outline or compute weights");
   });
   if (failure)
@@ -193,13 +180,13 @@ Result<Selection> qopt::selectTargets(ModuleOp module, const Recipe &recipe, con
         rule = &recipe.rules[i], decided[i] = true;
     }
     std::optional<Scheme> scheme = rule ? rule->scheme : use.isHeadOrEmbedding ? recipe.head : recipe.body;
-    std::string reason = rule ? describe(*rule) : use.isHeadOrEmbedding ? "head" : "scheme";
+    std::string reason = rule ? describeRule(*rule) : use.isHeadOrEmbedding ? "head" : "scheme";
     if (!scheme) {
       rows.push_back(keptRow(parameter, rule ? LedgerStatus::Waived : LedgerStatus::Kept, reason));
       continue;
     }
     if (use.other)
-      return badInput("expected a weight that only linears and embeddings use, but " + describe(use.other) +
+      return badInput("expected a weight that only linears and embeddings use, but " + describeOp(use.other) +
                           " uses it too",
                       "parameter @" + parameter.getSymName().str())
           .withNext("keep this weight by a rule of the recipe");

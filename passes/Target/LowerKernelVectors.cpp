@@ -81,40 +81,104 @@ struct DecodeCodesToPermute : OpRewritePattern<DecodeCodesOp> {
 };
 
 //===----------------------------------------------------------------------===//
+// x86-64
+//===----------------------------------------------------------------------===//
+
+/// The bytes of a vector as i16: those at even places, those at odd places.
+std::pair<Value, Value> alternateBytes(PatternRewriter &rewriter, Location loc, Value bytes, bool isSigned) {
+  auto words = VectorType::get({lanesOf(bytes) / 2}, rewriter.getI16Type());
+  Value both = vector::BitCastOp::create(rewriter, loc, words, bytes);
+  Value eight = intSplat(rewriter, loc, words, 8);
+  if (!isSigned)
+    return {arith::AndIOp::create(rewriter, loc, both, intSplat(rewriter, loc, words, 0xFF)),
+            arith::ShRUIOp::create(rewriter, loc, both, eight)};
+  Value even = arith::ShLIOp::create(rewriter, loc, both, eight);
+  return {arith::ShRSIOp::create(rewriter, loc, even, eight), arith::ShRSIOp::create(rewriter, loc, both, eight)};
+}
+
+/// SSE2 multiplies i16 and adds neighbours to i32: bytes at even places of a lane are such a pair, those at odd places
+/// another, so that nothing is shuffled.
+struct DotToMultiplyAdd : OpRewritePattern<DotOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(DotOp op, PatternRewriter &rewriter) const override {
+    constexpr int64_t kRegister = 4; // lanes of i32
+    if (!isInteger(op) || lanesOf(op.getAccumulator()) % kRegister != 0)
+      return rewriter.notifyMatchFailure(op, "not whole registers of i32");
+    Location loc = op.getLoc();
+    auto words = VectorType::get({2 * kRegister}, rewriter.getI16Type());
+    auto sums = VectorType::get({kRegister}, rewriter.getI32Type());
+    auto [aEven, aOdd] = alternateBytes(rewriter, loc, op.getLhs(), /*isSigned=*/false);
+    auto [bEven, bOdd] = alternateBytes(rewriter, loc, op.getRhs(), /*isSigned=*/true);
+    auto part = [&](Value whole, int64_t first, int64_t lanes) -> Value {
+      return vector::ExtractStridedSliceOp::create(rewriter, loc, whole, ArrayRef<int64_t>{first},
+                                                   ArrayRef<int64_t>{lanes}, ArrayRef<int64_t>{1});
+    };
+    Value result = op.getAccumulator();
+    for (int64_t lane = 0; lane < lanesOf(op.getAccumulator()); lane += kRegister) {
+      Value sum = part(op.getAccumulator(), lane, kRegister);
+      for (auto [a, b] : {std::pair{aEven, bEven}, std::pair{aOdd, bOdd}}) {
+        Value products =
+            intrinsic(rewriter, loc, "llvm.x86.sse2.pmadd.wd", sums,
+                      {part(a, 2 * lane, words.getNumElements()), part(b, 2 * lane, words.getNumElements())});
+        sum = arith::AddIOp::create(rewriter, loc, sum, products);
+      }
+      result = vector::InsertStridedSliceOp::create(rewriter, loc, sum, result, ArrayRef<int64_t>{lane},
+                                                    ArrayRef<int64_t>{1});
+    }
+    rewriter.replaceOp(op, result);
+    return success();
+  }
+};
+
+/// SSE2 has no rounding: towards zero and one less where that was up. For what fits an i32, as arguments of
+/// exponentials do.
+struct ExpandFloor : OpRewritePattern<math::FloorOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(math::FloorOp op, PatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Type type = op.getType(), integers = rewriter.getI32Type();
+    if (!getElementTypeOrSelf(type).isF32())
+      return rewriter.notifyMatchFailure(op, "not f32");
+    if (auto vector = dyn_cast<VectorType>(type))
+      integers = vector.clone(integers);
+    Value whole = arith::FPToSIOp::create(rewriter, loc, integers, op.getOperand());
+    Value rounded = arith::SIToFPOp::create(rewriter, loc, type, whole);
+    TypedAttr oneAttr = rewriter.getF32FloatAttr(1.0f);
+    if (auto vector = dyn_cast<VectorType>(type))
+      oneAttr = DenseElementsAttr::get(vector, 1.0f);
+    Value less = arith::SubFOp::create(rewriter, loc, rounded, arith::ConstantOp::create(rewriter, loc, oneAttr));
+    Value up = arith::CmpFOp::create(rewriter, loc, arith::CmpFPredicate::OGT, rounded, op.getOperand());
+    rewriter.replaceOpWithNewOp<arith::SelectOp>(op, up, less, rounded);
+    return success();
+  }
+};
+
+//===----------------------------------------------------------------------===//
 // Any target
 //===----------------------------------------------------------------------===//
 
-/// Sums adjacent elements of a vector, in pairs, until `lanes` are left.
-Value addNeighbours(PatternRewriter &rewriter, Location loc, Value products, int64_t lanes) {
-  while (lanesOf(products) != lanes) {
-    SmallVector<int64_t> even, odd;
-    for (int64_t i = 0; i < lanesOf(products); i += 2) {
-      even.push_back(i);
-      odd.push_back(i + 1);
-    }
-    Value a = vector::ShuffleOp::create(rewriter, loc, products, products, even);
-    Value b = vector::ShuffleOp::create(rewriter, loc, products, products, odd);
-    products = arith::AddIOp::create(rewriter, loc, a, b);
-  }
-  return products;
-}
-
 struct DotToArithmetic : OpRewritePattern<DotOp> {
-  using OpRewritePattern::OpRewritePattern;
+  /// `decodesToBf16`: codes become bf16 in one instruction, so that it pays to go through them.
+  DotToArithmetic(MLIRContext *context, bool decodesToBf16) : OpRewritePattern(context), decodesToBf16(decodesToBf16) {}
   LogicalResult matchAndRewrite(DotOp op, PatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
     int64_t lanes = lanesOf(op.getAccumulator());
+    auto words = VectorType::get({lanes}, rewriter.getI32Type());
     if (isInteger(op)) {
-      auto wide = VectorType::get({lanesOf(op.getLhs())}, rewriter.getI32Type());
-      Value a = arith::ExtUIOp::create(rewriter, loc, wide, op.getLhs());
-      Value b = arith::ExtSIOp::create(rewriter, loc, wide, op.getRhs());
-      Value products = arith::MulIOp::create(rewriter, loc, a, b);
-      Value sums = addNeighbours(rewriter, loc, products, lanes);
-      rewriter.replaceOpWithNewOp<arith::AddIOp>(op, op.getAccumulator(), sums);
+      // Byte i of every lane, widened in place: multiply-adds of whole lanes, and no shuffles.
+      Value a = vector::BitCastOp::create(rewriter, loc, words, op.getLhs());
+      Value b = vector::BitCastOp::create(rewriter, loc, words, op.getRhs()), sum = op.getAccumulator();
+      for (uint64_t byte = 0; byte < 4; ++byte) {
+        Value code = arith::ShRUIOp::create(rewriter, loc, a, intSplat(rewriter, loc, words, 8 * byte));
+        code = arith::AndIOp::create(rewriter, loc, code, intSplat(rewriter, loc, words, 0xFF));
+        Value activation = arith::ShLIOp::create(rewriter, loc, b, intSplat(rewriter, loc, words, 24 - 8 * byte));
+        activation = arith::ShRSIOp::create(rewriter, loc, activation, intSplat(rewriter, loc, words, 24));
+        sum = arith::AddIOp::create(rewriter, loc, sum, arith::MulIOp::create(rewriter, loc, code, activation));
+      }
+      rewriter.replaceOp(op, sum);
       return success();
     }
     // A bf16 is the upper half of an f32: the two of each lane are a shift and a mask away.
-    auto words = VectorType::get({lanes}, rewriter.getI32Type());
     auto floats = VectorType::get({lanes}, rewriter.getF32Type());
     auto halves = [&](Value pair) {
       Value bits = vector::BitCastOp::create(rewriter, loc, words, pair);
@@ -123,12 +187,26 @@ struct DotToArithmetic : OpRewritePattern<DotOp> {
       return std::pair<Value, Value>{vector::BitCastOp::create(rewriter, loc, floats, low),
                                      vector::BitCastOp::create(rewriter, loc, floats, high)};
     };
-    auto [aLow, aHigh] = halves(op.getLhs());
+    // Codes become the f32 that they would be rounded from: small integers are exact.
+    auto codes = [&](DecodeCodesOp decode) {
+      Value bits = vector::BitCastOp::create(rewriter, loc, words, decode.getWords());
+      auto number = [&](uint64_t shift) -> Value {
+        Value code = arith::ShRUIOp::create(rewriter, loc, bits, intSplat(rewriter, loc, words, shift));
+        code = arith::AndIOp::create(rewriter, loc, code, intSplat(rewriter, loc, words, 15));
+        code = arith::SubIOp::create(rewriter, loc, code, intSplat(rewriter, loc, words, decode.getZero()));
+        return arith::SIToFPOp::create(rewriter, loc, floats, code);
+      };
+      return std::pair<Value, Value>{number(0), number(16)};
+    };
+    auto decode = decodesToBf16 ? DecodeCodesOp() : op.getLhs().getDefiningOp<DecodeCodesOp>();
+    auto [aLow, aHigh] = decode ? codes(decode) : halves(op.getLhs());
     auto [bLow, bHigh] = halves(op.getRhs());
     Value first = math::FmaOp::create(rewriter, loc, aLow, bLow, op.getAccumulator());
     rewriter.replaceOpWithNewOp<math::FmaOp>(op, aHigh, bHigh, first);
     return success();
   }
+
+  bool decodesToBf16;
 };
 
 struct DecodeCodesToArithmetic : OpRewritePattern<DecodeCodesOp> {
@@ -243,6 +321,21 @@ struct ExpandTruncF : OpRewritePattern<arith::TruncFOp> {
   }
 };
 
+/// Canonicalization turns a conversion of an integer to f32 and then to f16 or bf16 into one; LLVM would call a library
+/// for that. Codes are small: through f32 they are exact.
+struct ExpandSIToFP : OpRewritePattern<arith::SIToFPOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(arith::SIToFPOp op, PatternRewriter &rewriter) const override {
+    Type to = getElementTypeOrSelf(op.getType());
+    if (!to.isF16() && !to.isBF16())
+      return rewriter.notifyMatchFailure(op, "not to f16 or bf16");
+    Bits bits{rewriter, op.getLoc(), op.getType()};
+    Value wide = arith::SIToFPOp::create(rewriter, op.getLoc(), bits.like(rewriter.getF32Type()), op.getIn());
+    rewriter.replaceOpWithNewOp<arith::TruncFOp>(op, op.getType(), wide);
+    return success();
+  }
+};
+
 struct ExpandFma : OpRewritePattern<math::FmaOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(math::FmaOp op, PatternRewriter &rewriter) const override {
@@ -258,15 +351,17 @@ struct LowerKernelVectors : qopt::impl::LowerKernelVectorsBase<LowerKernelVector
   LogicalResult initialize(MLIRContext *context) override {
     RewritePatternSet set(context);
     // The benefit decides: an instruction where the target has one, arithmetic elsewhere.
-    if (vectors != VectorTarget::Generic)
-      set.add<DotToVnni>(context, 2);
+    bool v4 = vectors == VectorTarget::X86V4 || vectors == VectorTarget::X86V4Bf16;
+    if (v4)
+      set.add<DotToVnni, DecodeCodesToPermute>(context, 2);
     if (vectors == VectorTarget::X86V4Bf16)
       set.add<DotToBf16>(context, 2);
-    if (vectors != VectorTarget::Generic)
-      set.add<DecodeCodesToPermute>(context, 2);
-    set.add<DotToArithmetic, DecodeCodesToArithmetic>(context, 1);
+    if (vectors == VectorTarget::X86)
+      set.add<DotToMultiplyAdd, ExpandFloor>(context, 2);
+    set.add<DotToArithmetic>(context, /*decodesToBf16=*/v4);
+    set.add<DecodeCodesToArithmetic>(context);
     if (expandHalf)
-      set.add<ExpandExtF, ExpandTruncF>(context);
+      set.add<ExpandExtF, ExpandTruncF, ExpandSIToFP>(context);
     if (expandFma)
       set.add<ExpandFma>(context);
     // Sines and cosines stay calls of the C library: angles are large, and there is one for each token, not each layer.

@@ -13,7 +13,7 @@
 namespace qopt {
 
 /// The instruction set that vector ops are spelled in.
-enum class VectorTarget { Generic, X86V4, X86V4Bf16 };
+enum class VectorTarget { Generic, X86, X86V4, X86V4Bf16 };
 
 #define GEN_PASS_DECL
 #include "passes/Target/Passes.h.inc"

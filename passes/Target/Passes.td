@@ -24,6 +24,7 @@ def LowerKernelVectors : Pass<"lower-kernel-vectors"> {
            "whose instructions to use",
            [{::llvm::cl::values(
              clEnumValN(::qopt::VectorTarget::Generic, "generic", "plain vector arithmetic"),
+             clEnumValN(::qopt::VectorTarget::X86, "x86-64", "SSE2"),
              clEnumValN(::qopt::VectorTarget::X86V4, "x86-64-v4", "AVX-512 with VNNI"),
              clEnumValN(::qopt::VectorTarget::X86V4Bf16, "x86-64-v4+bf16", "AVX-512 with VNNI and BF16"))}]>,
     Option<"expandHalf", "expand-half", "bool", "false", "convert f16 and bf16 with integer arithmetic">,

@@ -33,15 +33,18 @@ public:
   AttentionEmitter(KernelBuilder &b, KernelContext &context, transformer::AttentionOp op) : b(b), op(op) {
     transformer::CacheType type = op.getCache().getType();
     heads = type.getHeads(), dim = type.getDim();
-    query = context.buffers.lookup(op.getQuery()), cache = context.buffers.lookup(op.getCache());
+    query = context.buffers.lookup(throughSlices(op.getQuery(), queryColumn)), cache = context.buffers.lookup(op.getCache());
     layer = context.buffers.lookup(op.getLayer()), positions = context.buffers.lookup(op.getPositions());
     sequences = context.buffers.lookup(op.getSequences()), tables = context.buffers.lookup(op.getBlockTables());
     output = context.buffers.lookup(op.getResult());
-    shared = cast<MemRefType>(query.getType()).getDimSize(1) / (heads * dim);
+    // With few registers, fewer heads and channels at a time; the order of sums is the same.
+    if (context.mostTokens < 8)
+      mostHeads = std::max<int64_t>(context.mostTokens / 2, 1), mostValueVectors = context.mostTokens;
+    shared = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(1) / (heads * dim);
   }
 
   void emit(Value lower, Value upper) {
-    int64_t together = largestDivisorUpTo(shared, kMostHeads);
+    int64_t together = largestDivisorUpTo(shared, mostHeads);
     probabilities =
         memref::AllocaOp::create(b, MemRefType::get({together, kBlockTokens}, b.getF32Type()), b.getI64IntegerAttr(64));
     totals = memref::AllocaOp::create(b, MemRefType::get({together, dim}, b.getF32Type()), b.getI64IntegerAttr(64));
@@ -105,7 +108,7 @@ private:
           keys.push_back(b.extendToF32(
               b.load(cache, {page, layer, head, b.index(0), b.add(b.mul(at, kBlockTokens), v * kLanes)}, kLanes)));
         for (int64_t g = 0; g < count; ++g) {
-          Value q = b.broadcast(kLanes, b.loadScalar(query, {token, b.add(b.add(channel, g * dim), at)}));
+          Value q = b.broadcast(kLanes, b.loadScalar(query, {token, b.add(b.add(channel, queryColumn + g * dim), at)}));
           for (int64_t v = 0; v < kVectors; ++v)
             sums[g * kVectors + v] = b.fma(keys[v], q, sums[g * kVectors + v]);
         }
@@ -172,7 +175,7 @@ private:
   void mergeValues(Value head, int64_t count, Value page, Value begin, Value end, ArrayRef<Value> keep,
                    ArrayRef<Value> take) {
     int64_t channels =
-        largestDivisorUpTo(dim / std::min(dim, kLanes), kMostValueVectors / count) * std::min(dim, kLanes);
+        largestDivisorUpTo(dim / std::min(dim, kLanes), std::max<int64_t>(mostValueVectors / count, 1)) * std::min(dim, kLanes);
     if (dim % kLanes != 0)
       channels = dim; // narrow or odd heads: all pieces at once
     b.loop(b.index(0), b.index(dim), channels, [&](Value first) {
@@ -216,6 +219,8 @@ private:
   KernelBuilder &b;
   transformer::AttentionOp op;
   int64_t heads, dim, shared;
+  int64_t mostHeads = kMostHeads, mostValueVectors = kMostValueVectors;
+  int64_t queryColumn = 0; // where a slice begins in its buffer
   Value query, cache, layer, positions, sequences, tables, output;
   Value probabilities, totals; // scratch: [heads of a tile, keys of a chunk], [heads of a tile, dim]
 };
@@ -224,6 +229,8 @@ private:
 
 LogicalResult qopt::emit::emitAttention(KernelBuilder &b, KernelContext &context) {
   for (Operation &op : context.dispatch.getBody().front().without_terminator()) {
+    if (isa<transformer::SliceOp>(op)) // a view
+      continue;
     auto attention = dyn_cast<transformer::AttentionOp>(op);
     if (!attention)
       return op.emitOpError("has no place in the kernel of attention");

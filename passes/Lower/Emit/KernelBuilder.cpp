@@ -154,6 +154,14 @@ Value KernelBuilder::activation(transformer::ActivationKind kind, Value x) {
   llvm_unreachable("an activation without code");
 }
 
+Value qopt::emit::throughSlices(Value value, int64_t &column) {
+  while (auto slice = value.getDefiningOp<transformer::SliceOp>()) {
+    column += slice.getOffset();
+    value = slice.getInput();
+  }
+  return value;
+}
+
 MemRefType qopt::emit::bufferType(Type type) {
   if (auto cache = dyn_cast<transformer::CacheType>(type))
     return MemRefType::get(

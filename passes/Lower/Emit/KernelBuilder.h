@@ -88,6 +88,9 @@ struct Row {
   }
 };
 
+/// The value that slices were taken from; what they skip of its columns is added to `column`.
+mlir::Value throughSlices(mlir::Value value, int64_t &column);
+
 /// How a graph value looks as a buffer: memref<?xWxT>, the cache as [pages, layer, head, key or value, elements].
 mlir::MemRefType bufferType(mlir::Type type);
 
@@ -96,6 +99,7 @@ struct KernelContext {
   kernel::DispatchOp dispatch;
   llvm::DenseMap<mlir::Value, mlir::Value> buffers; // body argument or yielded value → memref (or index)
   mlir::Value lower, upper;                         // the range of the grid
+  int64_t mostTokens = 12; // vectors of kLanes accumulators that the target's registers hold, at most
 };
 
 /// Emit the body of a kernel at the builder's insertion point; an error is emitted at the op that has no kernel.

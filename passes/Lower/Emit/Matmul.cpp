@@ -23,8 +23,11 @@ constexpr int64_t kTokenBlocksInteger[] = {12, 4, 1};
 constexpr int64_t kTokenBlocksBf16[] = {8, 4, 1};
 constexpr int64_t kTokenBlocksF32[] = {12, 4, 1};
 
-/// bf16 products of even and odd steps go to accumulators of their own, for every number of tokens alike.
+/// bf16 products of even and odd steps go to accumulators of their own, for every number of tokens alike. A target with
+/// few registers has one: the order of sums is promised per target.
 constexpr int64_t kBf16Accumulators = 2;
+/// Below so many tokens at a time a target has no registers to spare for several accumulators of one element.
+constexpr int64_t kFewTokens = 8;
 
 int64_t largestDivisorUpTo(int64_t value, int64_t limit) {
   for (int64_t divisor = std::min(value, limit); divisor > 1; --divisor)
@@ -38,17 +41,20 @@ public:
   MatmulEmitter(KernelBuilder &b, KernelContext &context, lowbit::MatmulOp op, Operation *epilogue)
       : b(b), op(op), epilogue(epilogue), layout(cast<PanelAttr>(op.getLayout())) {
     auto bufferOf = [&](Value value) { return value ? context.buffers.lookup(value) : Value(); };
-    payload = bufferOf(op.getPayload()), scales = bufferOf(op.getScales()), sums = bufferOf(op.getSums());
+    scales = bufferOf(op.getScales()), sums = bufferOf(op.getSums());
     weight = bufferOf(op.getWeight()), bias = bufferOf(op.getBias());
     auto yield = cast<kernel::YieldOp>(context.dispatch.getBody().front().getTerminator());
     output = bufferOf(yield.getValues()[0]);
-    if (auto residual = dyn_cast_or_null<transformer::ResidualOp>(epilogue))
-      residualInput = bufferOf(residual.getInput() == op.getResult() ? residual.getUpdate() : residual.getInput());
-    inputs = cast<MemRefType>(payload.getType()).getDimSize(1);
+    payload = bufferOf(throughSlices(op.getPayload(), payloadColumn));
+    if (auto residual = dyn_cast_or_null<transformer::ResidualOp>(epilogue)) {
+      Value other = residual.getInput() == op.getResult() ? residual.getUpdate() : residual.getInput();
+      residualInput = bufferOf(throughSlices(other, residualColumn));
+    }
+    inputs = cast<RankedTensorType>(op.getPayload().getType()).getDimSize(1);
     outputs = cast<MemRefType>(output.getType()).getDimSize(1);
     Type element = cast<MemRefType>(payload.getType()).getElementType();
     integer = element.isInteger(8), bf16 = element.isBF16();
-    group = layout.getGroupSize(inputs);
+    group = layout.getGroupSize(inputs), mostTokens = context.mostTokens;
     // What is summed before a scale changes.
     stretch = integer ? inputs / cast<MemRefType>(sums.getType()).getDimSize(1) : group;
     paired = isa_and_nonnull<transformer::InterleavedGatedProductOp>(epilogue);
@@ -56,9 +62,15 @@ public:
 
   void emit(Value lower, Value upper) {
     Value tokens = memref::DimOp::create(b, payload, 0);
-    ArrayRef<int64_t> blocks = integer ? ArrayRef<int64_t>(kTokenBlocksInteger)
+    ArrayRef<int64_t> known = integer ? ArrayRef<int64_t>(kTokenBlocksInteger)
                                : bf16  ? ArrayRef<int64_t>(kTokenBlocksBf16)
                                        : ArrayRef<int64_t>(kTokenBlocksF32);
+    SmallVector<int64_t> blocks;
+    for (int64_t block : known)
+      if (block < mostTokens)
+        blocks.push_back(block);
+    if (mostTokens <= known.front())
+      blocks.insert(blocks.begin(), mostTokens);
     b.loop(lower, upper, 1, [&](Value tile) {
       Value start = b.index(0);
       for (int64_t block : blocks) {
@@ -150,7 +162,7 @@ private:
   SmallVector<Value> emitStretch(Value panel, ArrayRef<Value> tokens, Value byteOffset, Value k, Value sumIndex,
                                  Value weightScales, Value zeros, SmallVector<Value> totals) {
     int64_t block = tokens.size();
-    int64_t parts = integer ? (block == 1 ? 4 : 1) : bf16 ? kBf16Accumulators : 1;
+    int64_t parts = mostTokens < kFewTokens ? 1 : integer ? (block == 1 ? 4 : 1) : bf16 ? kBf16Accumulators : 1;
     Type accumulatorType = b.vector(kLanes, integer ? Type(b.getI32Type()) : b.getF32Type());
     Value zero = arith::ConstantOp::create(b, b.getZeroAttr(accumulatorType));
     // An unquantized f32 or f16 weight has one group without scales: its products go straight into the totals.
@@ -175,7 +187,7 @@ private:
           Value input = b.add(firstInput, static_cast<int64_t>(index) * layout.getDot());
           for (int64_t m = 0; m < block; ++m) {
             Value &sum = values[m * parts + step % parts];
-            sum = multiply(sum, weights, b.loadRepeated(payload, {tokens[m], input}, layout.getDot()));
+            sum = multiply(sum, weights, b.loadRepeated(payload, {tokens[m], b.add(input, payloadColumn)}, layout.getDot()));
           }
           ++step;
         }
@@ -312,7 +324,7 @@ private:
                                                         ArrayRef<int64_t>{1});
         SmallVector<Value> position{b.add(token, static_cast<int64_t>(m)), b.add(column, at)};
         if (residualInput)
-          piece = b.add(b.load(residualInput, position, lanes), piece);
+          piece = b.add(b.load(residualInput, {position[0], b.add(position[1], residualColumn)}, lanes), piece);
         if (auto activation = dyn_cast_or_null<transformer::ActivationOp>(epilogue))
           piece = b.activation(activation.getKind(), piece);
         b.store(piece, output, position);
@@ -324,7 +336,8 @@ private:
   Operation *epilogue;
   PanelAttr layout;
   Value payload, scales, sums, weight, bias, output, residualInput;
-  int64_t inputs, outputs, group, stretch;
+  int64_t payloadColumn = 0, residualColumn = 0; // where a slice begins in its buffer
+  int64_t inputs, outputs, group, stretch, mostTokens;
   bool integer, bf16, paired;
 };
 
@@ -338,7 +351,7 @@ LogicalResult qopt::emit::emitMatmul(KernelBuilder &b, KernelContext &context) {
       matmul = found;
     else if (isa<transformer::ResidualOp, transformer::InterleavedGatedProductOp, transformer::ActivationOp>(op))
       epilogue = &op;
-    else
+    else if (!isa<transformer::SliceOp>(op)) // a view
       return op.emitOpError("has no place in the kernel of a matmul");
   }
   if (!isa<PanelAttr>(matmul.getLayout()))

@@ -7,6 +7,8 @@
 // The same by a recipe, and the same bytes with one thread.
 // RUN: qopt %s --quantize-rtn="recipe=%S/Inputs/keep.yaml directory=%qopt_src/tests/fixtures overlay=%t.one.safetensors" --mlir-disable-threading | FileCheck %s --check-prefix=KEEP
 // RUN: %python -c "import sys; a, b = (open(f, 'rb').read() for f in sys.argv[1:]); n = 8 + int.from_bytes(a[:8], 'little'); m = 8 + int.from_bytes(b[:8], 'little'); assert len(a) > n and a[n:] == b[m:]" %t.safetensors %t.one.safetensors
+// What it did, in numbers: three linears, the embedding that is also the head, and @q's two and @up.half go.
+// RUN: qopt %s --quantize-rtn="scheme=w4a8:g32 directory=%qopt_src/tests/fixtures overlay=%t.safetensors" --pass-counts -o %t.counted.mlir 2>&1 | FileCheck %s --check-prefix=COUNTS
 // A second time there is nothing to do, which is an error: the recipe would have no effect.
 // RUN: qopt %s --quantize-rtn="scheme=w4a8:g32 directory=%qopt_src/tests/fixtures overlay=%t.safetensors" -o %t.once.mlir
 // RUN: not qopt %t.once.mlir --quantize-rtn="scheme=w4a8:g32 directory=%qopt_src/tests/fixtures overlay=%t.two.safetensors" 2>&1 | FileCheck %s --check-prefix=AGAIN
@@ -55,6 +57,8 @@
 // KEEP:     %[[D:.*]] = transformer.get @down :
 // KEEP:     transformer.linear %{{.*}}, %[[D]] bias
 // KEEP:     transformer.linear
+
+// COUNTS: 4 weights-quantized, 5 ops-rewritten, 6 parameters-erased
 
 // AGAIN: error: expected weights to quantize, but found none
 transformer.archive @checkpoint "llama-tied/model.safetensors" size 322824 header "sha256:20545943b583b7e9c826d4e997b1f898e90151baa051ab01462008248515592d"

@@ -89,6 +89,7 @@ TEST(KvCache, RefusesIdsThatAreNotAlive) {
   auto cache = makeCache(2);
   SequenceId first = *cache->createSequence();
   ASSERT_TRUE(cache->freeSequence(first));
+  EXPECT_FALSE(cache->length((SequenceId(2) << 32) | KvCache::slotOf(first))) << "a free slot's count is no id";
   SequenceId second = *cache->createSequence();
   EXPECT_EQ(KvCache::slotOf(first), KvCache::slotOf(second)) << "the slot is used again";
   for (SequenceId wrong : {first, SequenceId(-1), second + 1, SequenceId(0), SequenceId(2) << 32}) {

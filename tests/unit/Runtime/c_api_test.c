@@ -47,9 +47,9 @@ int qopt_c_api_check(const char *path, const float *expected /* [kTokens, kVocab
 
   /* Errors have a class and a message. */
   qopt_model *model = NULL;
-  CHECK(qopt_model_open("/nonexistent/model.qopt", NULL, &model, &error) == QOPT_RESOURCE && model == NULL);
-  CHECK(error.code == QOPT_RESOURCE && strstr(error.message, "/nonexistent/model.qopt") != NULL);
-  CHECK(qopt_model_open("/nonexistent/model.qopt", NULL, &model, NULL) == QOPT_RESOURCE);
+  CHECK(qopt_model_open("/nonexistent/model.qopt", NULL, &model, &error) == QOPT_BAD_INPUT && model == NULL);
+  CHECK(error.code == QOPT_BAD_INPUT && strstr(error.message, "/nonexistent/model.qopt") != NULL);
+  CHECK(qopt_model_open("/nonexistent/model.qopt", NULL, &model, NULL) == QOPT_BAD_INPUT);
   struct {
     uint64_t size;
     int32_t code;

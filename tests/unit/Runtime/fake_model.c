@@ -90,12 +90,15 @@ __attribute__((visibility("default"))) int32_t qopt_forward(const QoptForwardArg
   return 0;
 }
 
-/* For other targets of an artifact: tells itself apart by its first logit. */
+/* A second entry, whose logits are all the last byte of this number, negated: a test changes that byte in the image,
+ * and so has two shared objects that answer differently. */
+const volatile uint64_t qopt_fake_marker = 0x51F0A7C3D2E41B01u;
+
 __attribute__((visibility("default"))) int32_t qopt_forward_constant(const QoptForwardArgs *args, int64_t worker,
                                                                      int64_t workers) {
   (void)workers;
   if (worker == 0)
     for (int64_t i = 0; i < args->num_rows * kVocabulary; ++i)
-      args->logits[i] = -1;
+      args->logits[i] = -(float)(qopt_fake_marker & 0xFF);
   return 0;
 }

@@ -1,0 +1,144 @@
+// What the hot loops of emitted code consist of, read off the assembly: no processor is needed that runs it.
+#include "lib/Compile/Compile.h"
+#include "passes/Pipelines/Registration.h"
+#include "tests/unit/Kernels/Graph.h"
+
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <map>
+#include <sstream>
+
+using namespace qopt;
+using namespace qopt::kerneltest;
+
+namespace {
+
+std::string assemblyOf(const Graph &graph, const std::string &target) {
+  mlir::DialectRegistry registry;
+  registerDialects(registry);
+  mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
+  std::string text =
+      "module {\n  transformer.archive @archive \"none.safetensors\" size 1024 header \"sha256:00\"\n" + graph.text() + "}";
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
+  CompileOptions options;
+  options.targets = {*findTarget(target)};
+  Result<std::string> assembly = compileToStage(*module, options, Emit::Assembly);
+  EXPECT_TRUE(assembly) << assembly.error().format();
+  return assembly ? *assembly : std::string();
+}
+
+/// A straight run of instructions between labels and jumps.
+using Body = std::vector<std::string>;
+
+/// The bodies of the function whose name ends in `suffix`.
+std::vector<Body> bodiesOf(const std::string &assembly, const std::string &suffix) {
+  std::vector<Body> bodies;
+  std::istringstream lines(assembly);
+  bool inside = false;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty() || line[0] == '#')
+      continue;
+    if (line[0] != '\t' && line[0] != ' ') { // a label
+      std::string label = line.substr(0, line.find(':'));
+      std::erase(label, '"');
+      if (label.starts_with("forward") || label.starts_with("qopt_"))
+        inside = label.ends_with(suffix);
+      bodies.emplace_back();
+      continue;
+    }
+    if (!inside || line.starts_with("\t."))
+      continue;
+    if (bodies.empty())
+      bodies.emplace_back();
+    bodies.back().push_back(line);
+    bool jump = line.starts_with("\tj") || line.starts_with("\tb.") || line.starts_with("\tcb") || line.starts_with("\tb\t");
+    if (jump)
+      bodies.emplace_back();
+  }
+  std::erase_if(bodies, [](const Body &body) { return body.empty(); });
+  return bodies;
+}
+
+int64_t count(const Body &body, const std::string &what) {
+  return std::ranges::count_if(body, [&](const std::string &line) { return line.find(what) != std::string::npos; });
+}
+
+/// The loop over inputs for one token: of the bodies that multiply, the one that does so least.
+Body oneToken(const std::string &assembly, const std::string &suffix, const std::string &instruction) {
+  Body best;
+  for (const Body &body : bodiesOf(assembly, suffix))
+    if (int64_t here = count(body, instruction); here != 0)
+      if (best.empty() || here < count(best, instruction))
+        best = body;
+  return best;
+}
+
+Graph linear(const char *kind) {
+  Graph graph;
+  graph.returns(graph.linear(graph.selectRows(graph.embedding(97, 512)), "w", 64, LinearKind::parse(kind)));
+  return graph;
+}
+
+int64_t calls(const std::string &assembly, const std::string &name) {
+  int64_t found = 0;
+  for (size_t at = assembly.find(name); at != std::string::npos; at = assembly.find(name, at + 1))
+    ++found;
+  return found;
+}
+
+TEST(Assembly, W4A8MultipliesWithVnniAndKeepsItsSumsInRegisters) {
+  for (const char *target : {"x86-64-v4+vnni", "x86-64-v4+vnni+bf16"}) {
+    Body body = oneToken(assemblyOf(linear("w4a8:g64"), target), "matmul", "vpdpbusd");
+    ASSERT_FALSE(body.empty()) << target;
+    int64_t dots = count(body, "vpdpbusd");
+    // Half a load, half a shift, a mask and a dot for each four inputs: the rest must stay small.
+    std::printf("%s: %zu instructions for %lld dots\n", target, body.size(), static_cast<long long>(dots));
+    EXPECT_GE(dots, 16);
+    EXPECT_LE(static_cast<int64_t>(body.size()), 4 * dots + 30);
+    EXPECT_EQ(count(body, "(%rsp"), 0) << "a spill in the loop for one token";
+    EXPECT_EQ(count(body, "call"), 0);
+  }
+}
+
+TEST(Assembly, W4A16MultipliesPairsOfBf16) {
+  Body body = oneToken(assemblyOf(linear("w4a16:g64"), "x86-64-v4+vnni+bf16"), "matmul", "vdpbf16ps");
+  ASSERT_FALSE(body.empty());
+  EXPECT_EQ(count(body, "(%rsp"), 0);
+}
+
+/// SSE2 and NEON: multiply-adds of whole registers, no scalar arithmetic on codes.
+TEST(Assembly, GenericTargetsWorkOnVectors) {
+  Body x86 = oneToken(assemblyOf(linear("w4a8:g64"), "generic-x86-64"), "matmul", "pmaddwd");
+  ASSERT_FALSE(x86.empty());
+  EXPECT_EQ(count(x86, "imul"), 0);
+  EXPECT_EQ(count(x86, "movzbl"), 0);
+  EXPECT_EQ(count(x86, "call"), 0);
+
+  Body arm = oneToken(assemblyOf(linear("w4a8:g64"), "generic-aarch64"), "matmul", "\tmla\tv");
+  ASSERT_FALSE(arm.empty());
+  EXPECT_EQ(count(arm, "\tldrb\t"), 0);
+  EXPECT_EQ(count(arm, "\tmadd\t"), 0);
+  EXPECT_EQ(count(arm, "\tbl\t"), 0);
+
+  Body floats = oneToken(assemblyOf(linear("f32"), "generic-aarch64"), "matmul", "\tfmla\tv");
+  EXPECT_FALSE(floats.empty());
+}
+
+/// Exponentials, roundings and conversions are inline; angles' sines and cosines are the C library's, per token.
+TEST(Assembly, WholeModelsCallTheLibraryForAnglesOnly) {
+  for (const char *target : {"generic-x86-64", "x86-64-v4+vnni", "generic-aarch64"})
+    for (const char *scheme : {"w4a8:g32:asym", "w8a16:g32"}) {
+      ModelKind kind;
+      kind.linears = kind.head = LinearKind::parse(scheme);
+      kind.activation = "gelu_tanh";
+      std::string assembly = assemblyOf(makeModel(kind), target);
+      for (const char *name : {"floorf", "roundevenf", "rintf", "fmaf", "expf", "tanhf", "erff", "fmaxf", "fminf",
+                               "__extendhfsf2", "__truncsfhf2", "__truncsfbf2", "__gnu_"})
+        EXPECT_EQ(calls(assembly, name), 0) << name << " for " << target << " and " << scheme;
+    }
+}
+
+} // namespace
