@@ -25,9 +25,11 @@ PROMPT = [504, 3575, 282, 4649, 314, 7042, 30, 378, 3575, 282, 7158, 314]
 TOLERANCE = {"original": 1e-4, "w8a8": 0.3, "w4a8": 0.3, "w4a16": 4e-2}
 SINGLE_TOKENS = [504, 3575, 7042, 1]
 SINGLE_TOLERANCE = {"original": 1e-4, "w8a8": 1e-3, "w4a8": 1e-3, "w4a16": 1e-2}
-# Prompts, and a word that the greedy answer of every one of the models above contains.
-ANSWERS = [("The capital of France is", "Paris"), ("The opposite of hot is", "cold"),
-           ("The days of the week are Monday,", "Tuesday")]
+# Prompts, a word that the greedy answer contains, and of which models it is asked: rounding this one to the nearest of 4
+# bits costs it some of what it knows.
+EIGHT_BITS, ALL = ["original", "w8a8"], ["original", *SCHEMES]
+ANSWERS = [("The capital of France is", "Paris", ALL), ("The opposite of hot is", "cold", ALL),
+           ("A baby cat is called a", "kitten", EIGHT_BITS)]
 
 
 def run(*command):
@@ -58,7 +60,7 @@ def logits(arguments, work, name):
 def answers(arguments, work):
     problems = []
     for name in ["original", *SCHEMES]:
-        for prompt, word in ANSWERS:
+        for prompt, word, expected in ANSWERS:
             tokens = {}
             for threads in (1, 2, 4, 8):
                 answer = json.loads(run(arguments.qopt_run, work / f"{name}.qopt", "--prompt", prompt, "--max-tokens",
@@ -67,7 +69,7 @@ def answers(arguments, work):
             print(f"{name}: {prompt}{answer['text']!r}")
             if len({tuple(value) for value in tokens.values()}) != 1:
                 problems.append(f"{name}: '{prompt}': tokens depend on the number of threads: {tokens}")
-            if word not in answer["text"]:
+            if name in expected and word not in answer["text"]:
                 problems.append(f"{name}: '{prompt}': expected '{word}' in the answer, but got {answer['text']!r}")
     if problems:
         sys.exit("\n".join(problems))
