@@ -53,10 +53,11 @@ Status qopt::describeSources(ModuleOp module, const std::string &directory, Comp
     Result<std::shared_ptr<const Archive>> archive = Archive::open(path);
     if (!archive)
       return archive.takeError();
-    archives.push_back({{"name", std::filesystem::path(path).filename().string()},
+    std::optional<std::string_view> ledger = (*archive)->metadata(ledgerKey);
+    // An overlay's name is an accident of how it was made; `qopt build` gives it a random one.
+    archives.push_back({{"name", ledger ? "overlay" : std::filesystem::path(path).filename().string()},
                         {"bytes", (*archive)->fileSize()},
                         {"header", op.getHeaderDigest().str()}});
-    std::optional<std::string_view> ledger = (*archive)->metadata(ledgerKey);
     if (!ledger)
       continue;
     Result<Ledger> parsed = Ledger::parse(*ledger);

@@ -1,56 +1,51 @@
 // qopt compile: from an IR file to an artifact, or to any stage on the way.
-#include "lib/Compile/Compile.h"
-#include "lib/Compile/Sources.h"
+#include "lib/Archive/OutputFile.h"
 #include "lib/Parameters/ArchivePaths.h"
-#include "tools/qopt/Session.h"
+#include "lib/Runtime/App/CommandLine.h"
+#include "lib/Runtime/App/ModelFile.h"
+#include "tools/qopt/Steps.h"
 #include "tools/qopt/Subcommands.h"
 
-#include <CLI/CLI.hpp>
-
-#include <cstdio>
-#include <exception>
 #include <map>
 
 using namespace qopt;
 
 /// Writes a stage's text or bytes; "-" is the standard output.
 static Status writeStage(const std::string &path, const std::string &bytes) {
-  std::FILE *file = path == "-" ? stdout : std::fopen(path.c_str(), "wb");
+  if (path == "-")
+    return writeStandardOutput(bytes);
+  Result<OutputFile> file = OutputFile::create(path, bytes.size());
   if (!file)
-    return resourceError("cannot open the output for writing", path);
-  bool good = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
-  good &= (path == "-" ? std::fflush(file) : std::fclose(file)) == 0;
-  if (!good)
-    return resourceError("cannot write the output", path);
-  return {};
+    return file.takeError();
+  if (Status status = file->append(std::string_view(bytes)); !status)
+    return status;
+  return file->commit();
 }
 
-static int compileFile(const std::string &input, const std::string &output, const std::string &targets, Emit emit) {
-  Session session;
+static Status compileFile(const CompilerArguments &compiler, const std::string &input, const std::string &output,
+                          const std::string &targets, Emit emit) {
+  Session session(compiler);
   CompileOptions options;
   Result<std::vector<Target>> chosen = findTargets(targets);
   if (!chosen)
-    return report(chosen.error());
-  options.targets = std::move(*chosen);
-  auto module = session.readModule(input);
+    return chosen.takeError();
+  auto module = readModule(session, input);
   if (!module)
-    return report(module.error());
-  if (emit != Emit::Artifact) {
-    Result<std::string> stage = compileToStage(**module, options, emit);
-    if (!stage)
-      return report(stage.error());
-    Status status = writeStage(output, *stage);
-    return status ? 0 : report(status.error());
-  }
-  Status status = describeSources(**module, directoryOf(input), options);
-  if (status)
-    status = compileModel(**module, directoryOf(input), options, output);
-  return status ? 0 : report(status.error());
+    return module.takeError();
+  if (emit == Emit::Artifact)
+    return compileArtifact(session, **module, directoryOf(input), targets, output);
+  options.targets = std::move(*chosen);
+  options.configure = [&](mlir::PassManager &manager) { return compiler.configure(manager); };
+  Result<std::string> stage = compileToStage(**module, options, emit);
+  return stage ? writeStage(output, *stage) : Status(stage.takeError());
 }
 
 int qopt::compileMain(int argc, char **argv) {
+  CompilerArguments compiler;
+  if (Status status = compiler.take(argc, argv); !status)
+    return reportError(status.error());
   CLI::App app("Compiles a model to native code and writes one file that the runtime loads.", "qopt compile");
-  app.footer("Example:\n  qopt compile q.mlir --target native,generic -o model.qopt");
+  app.footer(std::string(compiler.help()) + "\nExample:\n  qopt compile q.mlir --target native,generic -o model.qopt");
   std::string input, output, targets = "native";
   Emit emit = Emit::Artifact;
   static const std::map<std::string, Emit> stages{{"mlir", Emit::Mlir},     {"llvm", Emit::Llvm},
@@ -61,14 +56,6 @@ int qopt::compileMain(int argc, char **argv) {
   app.add_option("--target", targets, "machines to generate code for, separated by commas")->capture_default_str();
   app.add_option("--emit", emit, "the stage to write: mlir, llvm, asm, obj, shared or artifact")
       ->transform(CLI::CheckedTransformer(stages));
-  try {
-    app.parse(argc, argv);
-    return compileFile(input, output, targets, emit);
-  } catch (const CLI::ParseError &error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorClass::Usage);
-  } catch (const std::bad_alloc &) {
-    return report(resourceError("out of memory"));
-  } catch (const std::exception &error) {
-    return report(Error{ErrorClass::Bug, error.what(), "qopt compile", "nothing was written", "report this"});
-  }
+  return runCommand(app, argc, argv, "qopt compile",
+                    [&] { return compileFile(compiler, input, output, targets, emit); });
 }

@@ -31,7 +31,7 @@ struct Session::Diagnostics : ScopedDiagnosticHandler {
   std::optional<ErrorClass> first;
 };
 
-Session::Session() {
+Session::Session(const CompilerArguments &arguments) : arguments(arguments) {
   DialectRegistry registry;
   registerDialects(registry);
   mlirContext = std::make_unique<MLIRContext>(registry);
@@ -58,9 +58,4 @@ Result<OwningOpRef<ModuleOp>> Session::readModule(const std::string &path) {
     return Error{failureClass(), "the file is not IR that can be read", escapeForMessage(path, 1000),
                  "nothing was written", "see the message above; 'qopt import' makes IR from a checkpoint"};
   return module;
-}
-
-int qopt::report(const Error &error) {
-  std::fputs(error.format().c_str(), stderr);
-  return static_cast<int>(error.errorClass);
 }

@@ -3,6 +3,7 @@
 #define QOPT_TOOLS_QOPT_SESSION_H
 
 #include "lib/Support/Error.h"
+#include "tools/qopt/CompilerArguments.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
@@ -17,8 +18,10 @@ namespace qopt {
 /// One run of a subcommand. Diagnostics that MLIR emits while it lives go to stderr in five parts.
 class Session {
 public:
-  Session();
+  explicit Session(const CompilerArguments &arguments);
   ~Session();
+
+  const CompilerArguments &compiler() const { return arguments; }
 
   mlir::MLIRContext &context() { return *mlirContext; }
 
@@ -30,12 +33,10 @@ public:
 
 private:
   struct Diagnostics;
+  CompilerArguments arguments;
   std::unique_ptr<mlir::MLIRContext> mlirContext;
   std::unique_ptr<Diagnostics> diagnostics;
 };
-
-/// Prints the error to stderr and returns its exit code.
-int report(const Error &error);
 
 } // namespace qopt
 

@@ -5,10 +5,16 @@
 
 namespace qopt {
 
+int benchMain(int argc, char **argv);
+int buildMain(int argc, char **argv);
+int compileMain(int argc, char **argv);
+int evalMain(int argc, char **argv);
 int exportMain(int argc, char **argv);
 int importMain(int argc, char **argv);
-int compileMain(int argc, char **argv);
+int inspectMain(int argc, char **argv);
 int quantizeMain(int argc, char **argv);
+int runSubcommand(int argc, char **argv);
+int tokenizeMain(int argc, char **argv);
 
 /// Everything else: the mlir-opt driver over our dialects and passes.
 int optMain(int argc, char **argv);

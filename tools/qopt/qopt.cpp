@@ -13,10 +13,10 @@ struct Subcommand {
 } // namespace
 
 static constexpr Subcommand subcommands[] = {
-    {"export", qopt::exportMain},
-    {"import", qopt::importMain},
-    {"compile", qopt::compileMain},
-    {"quantize", qopt::quantizeMain},
+    {"bench", qopt::benchMain},       {"build", qopt::buildMain},       {"compile", qopt::compileMain},
+    {"eval", qopt::evalMain},         {"export", qopt::exportMain},     {"import", qopt::importMain},
+    {"inspect", qopt::inspectMain},   {"quantize", qopt::quantizeMain}, {"run", qopt::runSubcommand},
+    {"tokenize", qopt::tokenizeMain},
 };
 
 int main(int argc, char **argv) {

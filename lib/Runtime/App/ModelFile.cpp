@@ -66,7 +66,8 @@ int64_t peakResidentBytes() {
 }
 
 int reportError(const Error &error) {
-  std::fputs(error.format().c_str(), stderr);
+  if (!error.rule.empty())
+    std::fputs(error.format().c_str(), stderr);
   return static_cast<int>(error.errorClass);
 }
 

@@ -37,7 +37,7 @@ Error missingTokenizer(const std::string &file);
 /// Most bytes of memory that this process has occupied so far.
 int64_t peakResidentBytes();
 
-/// Prints the error to stderr and returns its exit code.
+/// Prints the error to stderr and returns its exit code. One without a rule was printed before, where it was found.
 int reportError(const Error &error);
 
 } // namespace qopt

@@ -1,4 +1,4 @@
-#include "tools/qopt/Progress.h"
+#include "lib/Runtime/App/Progress.h"
 
 #include <cstdio>
 #include <unistd.h>
@@ -13,9 +13,10 @@ Progress::Progress(std::string what, std::string unit, double scale)
     : what(std::move(what)), unit(std::move(unit)), scale(scale), terminal(::isatty(2) != 0), start(Clock::now()),
       last(start) {}
 
-Progress::~Progress() {
+void Progress::finish() {
   if (terminal && printed)
     std::fputc('\n', stderr);
+  printed = false;
 }
 
 void Progress::update(int64_t done, int64_t total) {

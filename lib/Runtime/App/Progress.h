@@ -1,7 +1,7 @@
 // Progress of what takes longer than two seconds: a line that is rewritten on a terminal, one line every ten seconds
 // elsewhere. Goes to stderr.
-#ifndef QOPT_TOOLS_QOPT_PROGRESS_H
-#define QOPT_TOOLS_QOPT_PROGRESS_H
+#ifndef QOPT_LIB_RUNTIME_APP_PROGRESS_H
+#define QOPT_LIB_RUNTIME_APP_PROGRESS_H
 
 #include <chrono>
 #include <cstdint>
@@ -13,8 +13,9 @@ class Progress {
 public:
   /// `unit` names what `scale` times a count is: Progress("quantize", "M weights", 1e-6).
   Progress(std::string what, std::string unit, double scale);
-  /// Ends the line on a terminal.
-  ~Progress();
+  ~Progress() { finish(); }
+  /// Ends the line on a terminal, before anything else is printed.
+  void finish();
 
   /// `done` of `total` are done. Cheap: prints at most ten times a second.
   void update(int64_t done, int64_t total);
@@ -30,4 +31,4 @@ private:
 
 } // namespace qopt
 
-#endif // QOPT_TOOLS_QOPT_PROGRESS_H
+#endif // QOPT_LIB_RUNTIME_APP_PROGRESS_H

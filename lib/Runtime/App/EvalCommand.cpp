@@ -1,0 +1,185 @@
+// qopt eval: how far a model is from a text and from a reference.
+#include "lib/Archive/Json.h"
+#include "lib/Archive/MappedFile.h"
+#include "lib/Runtime/App/CommandLine.h"
+#include "lib/Runtime/App/Commands.h"
+#include "lib/Runtime/App/Evaluation.h"
+#include "lib/Runtime/App/Progress.h"
+
+#include <chrono>
+#include <cstdio>
+
+namespace qopt {
+
+using Clock = std::chrono::steady_clock;
+using Json = nlohmann::ordered_json;
+
+namespace {
+struct EvalArguments {
+  std::string file, reference;
+  std::vector<std::string> texts;
+  EvaluationOptions evaluation;
+  int64_t resamples = 10000;
+  uint64_t seed = 0;
+  std::optional<double> maxDivergence;
+  bool json = false;
+  ModelArguments model;
+};
+} // namespace
+
+/// The files' bytes, one after another.
+static Result<std::string> readTexts(const std::vector<std::string> &paths) {
+  std::string text;
+  for (const std::string &path : paths) {
+    Result<MappedFile> file = MappedFile::open(path);
+    if (!file)
+      return file.takeError().withNext("name a file of plain text");
+    std::string_view bytes(reinterpret_cast<const char *>(file->bytes().data()), file->size());
+    if (bytes.starts_with("\x1f\x8b"))
+      return badInput("expected plain text, but got a gzip file", escapeForMessage(path, 1000))
+          .withNext("unpack it with gunzip");
+    text += bytes;
+  }
+  return text;
+}
+
+static Json toJson(const Estimate &estimate) {
+  return {{"value", estimate.value}, {"low", estimate.low}, {"high", estimate.high}};
+}
+
+static Json describeModel(const std::string &file, const Model &model) {
+  return {{"file", file},
+          {"name", model.manifest().model.name},
+          {"target", model.target().name},
+          {"weight_bytes", model.manifest().weightBytes}};
+}
+
+static std::string line(const char *name, const Estimate &estimate, const char *format) {
+  char number[3][40], text[200];
+  for (int i = 0; i < 3; ++i)
+    std::snprintf(number[i], sizeof number[i], format, (&estimate.value)[i == 0 ? 0 : i]);
+  std::snprintf(text, sizeof text, "%-22s %12s  [%s, %s]\n", name, number[0], number[1], number[2]);
+  return text;
+}
+
+static std::string toText(const EvalArguments &arguments, const Evaluation &result, double seconds) {
+  std::string text = std::to_string(result.windows) + " windows of " + std::to_string(arguments.evaluation.window) +
+                     " tokens, " + std::to_string(result.predictions) + " predictions; 95% intervals by bootstrap\n";
+  text += line("perplexity", result.perplexity, "%.4f");
+  if (!arguments.reference.empty()) {
+    text += line("reference perplexity", result.referencePerplexity, "%.4f");
+    text += line("perplexity ratio", result.perplexityRatio, "%.5f");
+    text += line("KL divergence, nats", result.divergence, "%.6f");
+    text += line("top-1 agreement", result.agreement, "%.5f");
+  }
+  char tail[80];
+  std::snprintf(tail, sizeof tail, "%.1f s, peak memory %.0f MB\n", seconds,
+                static_cast<double>(peakResidentBytes()) * 1e-6);
+  return text + tail;
+}
+
+static Status evaluate(EvalArguments &arguments, const CompileFile &compile) {
+  Clock::time_point start = Clock::now();
+  Result<ModelFile> file = openModelFile(arguments.file, modelOptions(arguments.model), compile);
+  if (!file)
+    return file.takeError();
+  if (!file->tokenizer)
+    return missingTokenizer(arguments.file);
+  Result<std::string> text = readTexts(arguments.texts);
+  if (!text)
+    return text.takeError();
+  // The text is data: tokens that would steer the model are not looked for in it.
+  Result<Encoding> tokens = file->tokenizer->encode(*text, {.recognizeSpecial = false, .addSpecial = false});
+  if (!tokens)
+    return tokens.takeError();
+  std::shared_ptr<const Model> reference;
+  if (!arguments.reference.empty()) {
+    Result<ModelFile> opened = openModelFile(arguments.reference, modelOptions(arguments.model), compile);
+    if (!opened)
+      return opened.takeError();
+    if (opened->tokenizerFile && opened->tokenizerFile->spec.tokens != file->tokenizerFile->spec.tokens)
+      return badInput("expected a reference with the model's vocabulary, but its tokens differ",
+                      escapeForMessage(arguments.reference, 1000))
+          .withNext("compare with the model that this one was made from");
+    reference = std::move(opened->model);
+  }
+  arguments.evaluation.threads = arguments.model.threads;
+  Progress progress("eval", "windows", 1);
+  Result<std::vector<WindowScores>> windows =
+      evaluateText(file->model, reference, tokens->ids, arguments.evaluation,
+                   [&](int64_t done, int64_t total) { progress.update(done, total); });
+  if (!windows)
+    return windows.takeError();
+  progress.finish();
+  if (static_cast<int64_t>(windows->size()) < arguments.evaluation.windows)
+    std::fprintf(stderr, "note: the text has %zu windows, %lld were asked for\n", windows->size(),
+                 static_cast<long long>(arguments.evaluation.windows));
+  Evaluation result = summarize(*windows, arguments.resamples, arguments.seed);
+  double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  std::string output;
+  if (arguments.json) {
+    Json json;
+    json["model"] = describeModel(arguments.file, *file->model);
+    json["reference"] = reference ? describeModel(arguments.reference, *reference) : Json(nullptr);
+    json["protocol"] = {{"window", arguments.evaluation.window},
+                        {"windows", result.windows},
+                        {"predictions", result.predictions},
+                        {"text_tokens", tokens->ids.size()},
+                        {"dropped_bytes", tokens->droppedBytes},
+                        {"resamples", arguments.resamples},
+                        {"seed", arguments.seed}};
+    json["perplexity"] = toJson(result.perplexity);
+    auto paired = [&](const Estimate &estimate) { return reference ? toJson(estimate) : Json(nullptr); };
+    json["reference_perplexity"] = paired(result.referencePerplexity);
+    json["perplexity_ratio"] = paired(result.perplexityRatio);
+    json["kl_divergence"] = paired(result.divergence);
+    json["top1_agreement"] = paired(result.agreement);
+    json["threads"] = threadsOf(arguments.model);
+    json["seconds"] = seconds;
+    json["peak_resident_bytes"] = peakResidentBytes();
+    output = json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  } else {
+    output = toText(arguments, result, seconds);
+  }
+  if (Status status = writeStandardOutput(output); !status)
+    return status;
+  if (arguments.maxDivergence && !(result.divergence.value <= *arguments.maxDivergence)) {
+    char rule[120];
+    std::snprintf(rule, sizeof rule, "expected a KL divergence of at most %g nats, but got %g",
+                  *arguments.maxDivergence, result.divergence.value);
+    return Error{ErrorClass::Gate, rule, escapeForMessage(arguments.file, 1000), "the figures above stand",
+                 "take more bits or smaller groups"};
+  }
+  return {};
+}
+
+int evalCommand(int argc, char **argv, const CompileFile &compile) {
+  EvalArguments arguments;
+  CLI::App app(
+      "Measures a model on a text: perplexity, and against a reference the KL divergence and how often both find\n"
+      "the same token most likely. Windows do not overlap, nothing is put before them, softmax is taken in f64.",
+      "qopt eval");
+  app.footer("Besides both models, memory holds at most 16 MiB of logits and one window of cache for each.\n"
+             "Example:\n  qopt eval q.qopt --against original.qopt --text manual.txt --windows 64 --json");
+  app.add_option("FILE", arguments.file, "an artifact, or an IR file, which is compiled first")->required();
+  app.add_option("--text", arguments.texts, "files of plain text; several are joined")->required();
+  app.add_option("--against", arguments.reference, "the reference: an artifact or an IR file");
+  app.add_option("--window", arguments.evaluation.window, "tokens per window")
+      ->check(CLI::Range(int64_t(2), int64_t(1) << 24))
+      ->capture_default_str();
+  app.add_option("--windows", arguments.evaluation.windows, "how many, from the start of the text")
+      ->check(CLI::Range(int64_t(1), int64_t(1) << 31))
+      ->capture_default_str();
+  app.add_option("--resamples", arguments.resamples, "draws of the bootstrap")
+      ->check(CLI::Range(int64_t(0), int64_t(10000000)))
+      ->capture_default_str();
+  app.add_option("--seed", arguments.seed, "of the bootstrap")->capture_default_str();
+  app.add_option("--max-kl", arguments.maxDivergence, "a gate: exit with 4 if the KL divergence is above this")
+      ->check(CLI::NonNegativeNumber)
+      ->needs("--against");
+  addModelOptions(app, arguments.model);
+  app.add_flag("--json", arguments.json, "print JSON (docs/schemas/eval.json)");
+  return runCommand(app, argc, argv, "qopt eval", [&] { return evaluate(arguments, compile); });
+}
+
+} // namespace qopt

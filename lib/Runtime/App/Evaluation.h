@@ -1,0 +1,71 @@
+// How far a model is from a text, and from a reference model: the protocol of our accuracy tables. Windows of tokens
+// that do not overlap, no token before them, the loss over the predictions inside of each window; the mean KL
+// divergence (reference ‖ model) per prediction in nats; how often both find the same token most likely. Intervals come
+// from a paired bootstrap over windows.
+#ifndef QOPT_LIB_RUNTIME_APP_EVALUATION_H
+#define QOPT_LIB_RUNTIME_APP_EVALUATION_H
+
+#include "lib/Runtime/Context.h"
+#include "lib/Support/Error.h"
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace qopt {
+
+/// Sums over the predictions of one window, in nats.
+struct WindowScores {
+  int64_t predictions = 0;
+  double loss = 0;          ///< −log p(next token) of the model
+  double referenceLoss = 0; ///< and of the reference; these three are 0 without one
+  double divergence = 0;    ///< KL(reference ‖ model)
+  int64_t agreements = 0;   ///< predictions whose most likely token is the same
+};
+
+/// What one row of logits says. Softmax in f64.
+struct RowScores {
+  double loss = 0, referenceLoss = 0, divergence = 0;
+  bool agrees = false;
+  bool finite = true; ///< false: a logit is NaN or infinite, and nothing else is meant
+};
+/// logits, reference : [vocabulary]; `reference` may be empty. `target` is the token that follows in the text.
+RowScores scoreRow(std::span<const float> logits, std::span<const float> reference, int32_t target);
+
+struct EvaluationOptions {
+  int64_t window = 512; ///< tokens per window, at least 2
+  int64_t windows = 64; ///< the first so many; fewer where the text has fewer
+  int threads = 0;      ///< 0: as many as usableCpus()
+};
+
+/// Most bytes of logits that are held at a time, for each of the two models: rows are asked for in slices.
+inline constexpr int64_t kLogitsBytes = 16 << 20;
+
+/// Scores each window of `tokens`. `reference` may be null. Errors: a vocabulary that differs, a text shorter than a
+/// window, a window longer than a model's context (BadInput); logits that are not finite (Gate).
+Result<std::vector<WindowScores>> evaluateText(std::shared_ptr<const Model> model,
+                                               std::shared_ptr<const Model> reference, std::span<const int32_t> tokens,
+                                               const EvaluationOptions &options,
+                                               const std::function<void(int64_t, int64_t)> &progress);
+
+/// A figure with its interval.
+struct Estimate {
+  double value = 0, low = 0, high = 0;
+};
+
+struct Evaluation {
+  int64_t windows = 0, predictions = 0;
+  Estimate perplexity, referencePerplexity;
+  Estimate perplexityRatio; ///< model over reference, paired
+  Estimate divergence;      ///< nats per prediction
+  Estimate agreement;       ///< fraction of predictions
+};
+
+/// Means over all predictions, and 95% intervals from `resamples` draws of windows with replacement (percentiles). The
+/// same seed gives the same intervals. All windows have the same number of predictions.
+Evaluation summarize(std::span<const WindowScores> windows, int64_t resamples, uint64_t seed);
+
+} // namespace qopt
+
+#endif // QOPT_LIB_RUNTIME_APP_EVALUATION_H

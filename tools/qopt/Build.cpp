@@ -1,0 +1,60 @@
+// qopt build: from a checkpoint to an artifact. What lies between, IR and overlay, is gone when it ends.
+#include "lib/Archive/TemporaryPath.h"
+#include "lib/Import/Import.h"
+#include "lib/Runtime/App/CommandLine.h"
+#include "tools/qopt/Options.h"
+#include "tools/qopt/Subcommands.h"
+
+using namespace qopt;
+
+static Status build(const CompilerArguments &compiler, QuantizeArguments arguments, const std::string &source,
+                    const std::string &output, const std::string &targets, bool halfCache) {
+  if (arguments.scheme == "none") {
+    arguments.scheme.clear();
+    if (!arguments.empty())
+      return usageError("expected --scheme none alone, but got --head, --keep or --recipe beside it")
+          .withNext("leave one of them out");
+  }
+  if (Status status = checkArguments(arguments); !status)
+    return status;
+  Session session(compiler);
+  ImportOptions options;
+  options.halfCache = halfCache;
+  auto module = importModel(session.context(), source, options);
+  if (!module)
+    return module.takeError();
+  if (Status status = compiler.runExtraPasses(**module); !status)
+    return status;
+  std::optional<TemporaryPath> overlay;
+  if (!arguments.empty()) {
+    Result<TemporaryPath> path = TemporaryPath::create(".safetensors");
+    if (!path)
+      return path.takeError();
+    overlay.emplace(std::move(*path));
+    if (Status status = quantizeModule(session, **module, arguments, ".", overlay->path()); !status)
+      return status;
+  }
+  return compileArtifact(session, **module, ".", targets, output);
+}
+
+int qopt::buildMain(int argc, char **argv) {
+  CompilerArguments compiler;
+  if (Status status = compiler.take(argc, argv); !status)
+    return reportError(status.error());
+  CLI::App app("Imports a checkpoint, quantizes it and compiles it: one file that the runtime loads.", "qopt build");
+  app.footer(std::string(schemeHelp()) + compiler.help() +
+             "\nExample:\n  qopt build SmolLM2-135M-Instruct.Q4_1.gguf --scheme w4a8:g64 -o model.qopt");
+  QuantizeArguments arguments;
+  std::string source, output, targets = "native", cache = "f32";
+  app.add_option("SOURCE", source, "a .gguf file, or a directory that Hugging Face transformers saved")->required();
+  app.add_option("-o,--output", output, "the artifact to write")->required();
+  addQuantizeOptions(app, arguments);
+  app.get_option("--scheme")
+      ->description("scheme of all linears, such as w4a8:g64:asym; none (the default) keeps them");
+  app.add_option("--target", targets, "machines to generate code for, separated by commas")->capture_default_str();
+  app.add_option("--cache", cache, "the type of cached keys and values")
+      ->check(CLI::IsMember({"f32", "f16"}))
+      ->capture_default_str();
+  return runCommand(app, argc, argv, "qopt build",
+                    [&] { return build(compiler, arguments, source, output, targets, cache == "f16"); });
+}

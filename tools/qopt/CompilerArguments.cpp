@@ -1,0 +1,116 @@
+#include "tools/qopt/CompilerArguments.h"
+
+#include "passes/Pipelines/Registration.h"
+#include "passes/Support/PassCounts.h"
+
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Support/Timing.h"
+#include "mlir/Tools/Plugins/PassPlugin.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <vector>
+
+using namespace mlir;
+using namespace qopt;
+
+static Status parseMlirOptions(const std::vector<const char *> &options) {
+  registerAsmPrinterCLOptions();
+  registerMLIRContextCLOptions();
+  registerPassManagerCLOptions();
+  registerDefaultTimingManagerCLOptions();
+  std::string message;
+  llvm::raw_string_ostream stream(message);
+  if (llvm::cl::ParseCommandLineOptions(static_cast<int>(options.size()), options.data(), "", &stream))
+    return {};
+  return usageError(escapeForMessage(StringRef(message).trim(), 400))
+      .withNext("qopt --help-hidden lists MLIR's options; values follow an equals sign");
+}
+
+static Status loadPlugin(const std::string &path) {
+  llvm::Expected<PassPlugin> plugin = PassPlugin::load(path);
+  if (!plugin)
+    return badInput("cannot load the plugin: " + escapeForMessage(llvm::toString(plugin.takeError()), 400), path)
+        .withNext("build it against this version of LLVM and qopt");
+  plugin->registerPassRegistryCallbacks();
+  return {};
+}
+
+Status CompilerArguments::take(int &argc, char **argv) {
+  std::vector<const char *> options{argv[0]};
+  std::vector<std::string> plugins;
+  int kept = 1;
+  for (int i = 1; i < argc; ++i) {
+    StringRef argument = argv[i];
+    // "--name=value", or "--name value".
+    auto value = [&](StringRef name, std::string &out) {
+      StringRef rest = argument;
+      if (!rest.consume_front(name))
+        return false;
+      if (rest.consume_front("="))
+        out = rest.str();
+      else if (rest.empty() && i + 1 < argc)
+        out = argv[++i];
+      else
+        return false;
+      return true;
+    };
+    std::string plugin;
+    if (argument == "--") {
+      while (i < argc)
+        argv[kept++] = argv[i++];
+    } else if (argument.starts_with("--mlir-")) {
+      options.push_back(argv[i]);
+    } else if (value("--load-pass-plugin", plugin)) {
+      plugins.push_back(plugin);
+    } else if (argument == "--pass-counts") {
+      counts = true;
+    } else if (!value("--pass-pipeline", pipeline)) {
+      argv[kept++] = argv[i];
+    }
+  }
+  argc = kept;
+  mlirOptions = options.size() > 1;
+  if (!pipeline.empty() || mlirOptions)
+    registerPasses(); // --mlir-print-ir-after=PASS names passes as well
+  for (const std::string &plugin : plugins)
+    if (Status status = loadPlugin(plugin); !status)
+      return status;
+  return mlirOptions ? parseMlirOptions(options) : Status();
+}
+
+LogicalResult CompilerArguments::configure(PassManager &manager) const {
+  if (counts)
+    manager.addInstrumentation(createPassCountsPrinter(llvm::errs()));
+  if (!mlirOptions)
+    return success();
+  applyDefaultTimingPassManagerCLOptions(manager);
+  return applyPassManagerCLOptions(manager);
+}
+
+Status CompilerArguments::runExtraPasses(ModuleOp module) const {
+  if (pipeline.empty())
+    return {};
+  std::string message;
+  llvm::raw_string_ostream stream(message);
+  FailureOr<OpPassManager> parsed = parsePassPipeline(pipeline, stream);
+  if (failed(parsed))
+    return usageError("expected a pass pipeline: " + escapeForMessage(StringRef(message).trim(), 400),
+                      "--pass-pipeline")
+        .withNext("qopt --help lists the passes: --pass-pipeline=\"builtin.module(…)\"");
+  PassManager manager(module.getContext(), parsed->getOpAnchorName());
+  if (failed(configure(manager)))
+    return usageError("the pass manager's options do not fit together");
+  static_cast<OpPassManager &>(manager) = std::move(*parsed);
+  if (failed(manager.run(module)))
+    return Error{ErrorClass::BadInput, {}, {}, {}, {}};
+  return {};
+}
+
+const char *CompilerArguments::help() {
+  return "For compiler engineers: --load-pass-plugin=FILE, --pass-pipeline=\"builtin.module(…)\" (run first), "
+         "--pass-counts\n"
+         "and the --mlir-* options of 'qopt --help', such as --mlir-print-ir-after-all and --mlir-timing.";
+}

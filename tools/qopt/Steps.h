@@ -1,0 +1,40 @@
+// The steps from a checkpoint to an artifact, each the body of a subcommand; `qopt build` runs them one after another.
+// An Error without a rule was printed where it was found, as MLIR's diagnostics are.
+#ifndef QOPT_TOOLS_QOPT_STEPS_H
+#define QOPT_TOOLS_QOPT_STEPS_H
+
+#include "lib/Compile/Compile.h"
+#include "tools/qopt/CompilerArguments.h"
+#include "tools/qopt/Session.h"
+
+#include <string>
+#include <vector>
+
+namespace qopt {
+
+struct QuantizeArguments {
+  std::string scheme, head, recipe;
+  std::vector<std::string> keep;
+  bool empty() const { return scheme.empty() && head.empty() && recipe.empty() && keep.empty(); }
+};
+/// Refuses a recipe beside the other three.
+Status checkArguments(const QuantizeArguments &arguments);
+
+/// Quantizes `module`, whose archives are named relative to `directory`, and writes the overlay.
+Status quantizeModule(Session &session, mlir::ModuleOp module, const QuantizeArguments &arguments,
+                      const std::string &directory, const std::string &overlay);
+
+/// Compiles `module`, whose archives are named relative to `directory`, to an artifact.
+Status compileArtifact(Session &session, mlir::ModuleOp module, const std::string &directory,
+                       const std::string &targets, const std::string &output);
+
+/// Reads an IR file and runs --pass-pipeline on it.
+Result<mlir::OwningOpRef<mlir::ModuleOp>> readModule(Session &session, const std::string &path);
+
+/// Compiles an IR file for this machine: what `run`, `eval` and `bench` do with a FILE that is no artifact. Errors: a
+/// file of another kind, by its name.
+Status compileForRunning(const CompilerArguments &compiler, const std::string &file, const std::string &output);
+
+} // namespace qopt
+
+#endif // QOPT_TOOLS_QOPT_STEPS_H
