@@ -113,8 +113,8 @@ Graph::Value Graph::linear(Value x, const std::string &name, int64_t outputs, co
     const char *activationText[] = {"kind = f32", "kind = bf16", "kind = i8", "kind = i8, group = 32"};
     bool integer = kind.scheme->activations >= ActivationKind::I8PerToken;
     op += " <weights = " + weightsAttribute(kind.scheme->weights) + ", activations = <" +
-          activationText[static_cast<int>(kind.scheme->activations)] + ">, accumulation = " + (integer ? "i32" : "f32") +
-          ">";
+          activationText[static_cast<int>(kind.scheme->activations)] +
+          ">, accumulation = " + (integer ? "i32" : "f32") + ">";
   }
   return append(op, "(" + activations(x.width) + ", " + types + ") -> " + activations(outputs), outputs);
 }
@@ -151,7 +151,8 @@ Graph::Value Graph::activation(const std::string &kind, Value x) {
 }
 
 Graph::Value Graph::gatedProduct(const std::string &kind, Value gate, Value up) {
-  return append("transformer.gated_product " + kind + " " + gate.name + ", " + up.name, activations(up.width), up.width);
+  return append("transformer.gated_product " + kind + " " + gate.name + ", " + up.name, activations(up.width),
+                up.width);
 }
 
 Graph::Value Graph::residual(Value x, Value update) {
@@ -178,8 +179,8 @@ void Graph::cacheUpdate(int64_t layer, Value key, Value value) {
 
 Graph::Value Graph::attention(int64_t layer, Value query, int64_t window) {
   Value index = append("arith.constant " + number(layer), "index", 0);
-  std::string text = "transformer.attention " + query.name + ", " + cacheValue + "[" + index.name + "] at " + kPlaces +
-                     " scale 0.25";
+  std::string text =
+      "transformer.attention " + query.name + ", " + cacheValue + "[" + index.name + "] at " + kPlaces + " scale 0.25";
   if (window != 0)
     text += " window " + number(window);
   return append(text, activations(query.width) + ", " + cacheType() + ", " + kPlaceTypes, query.width);

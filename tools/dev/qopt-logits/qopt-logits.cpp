@@ -28,7 +28,8 @@ int main(int argc, char **argv) {
   Result<std::shared_ptr<const Model>> model = Model::open(argv[1], options);
   if (!model)
     return fail(model.error());
-  Result<std::unique_ptr<Context>> context = Context::create(*model, {.threads = options.threads, .contextTokens = 512});
+  Result<std::unique_ptr<Context>> context =
+      Context::create(*model, {.threads = options.threads, .contextTokens = 512});
   if (!context)
     return fail(context.error());
   Result<SequenceId> sequence = (*context)->cache().createSequence();
