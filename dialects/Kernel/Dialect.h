@@ -12,7 +12,6 @@
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
-
 #include "dialects/Kernel/Dialect.h.inc"
 #include "dialects/Kernel/Enums.h.inc"
 #include "dialects/Kernel/Interfaces.h.inc"

@@ -1,6 +1,8 @@
 #ifndef QOPT_DIALECTS_LOWBIT_DIALECT_H
 #define QOPT_DIALECTS_LOWBIT_DIALECT_H
 
+#include "dialects/Kernel/Dialect.h"
+#include "dialects/Transformer/Dialect.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"
@@ -11,8 +13,6 @@
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
-#include "dialects/Kernel/Dialect.h"
-#include "dialects/Transformer/Dialect.h"
 
 #include "dialects/LowBit/Dialect.h.inc"
 #include "dialects/LowBit/Enums.h.inc"

@@ -12,7 +12,6 @@
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
-
 #include "dialects/Transformer/Dialect.h.inc"
 #include "dialects/Transformer/Enums.h.inc"
 

@@ -77,7 +77,8 @@ def Transformer_ParameterOp : Transformer_Op<"parameter", [Symbol, IsolatedFromA
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<Qopt_StaticTensor>:$type,
                        OptionalAttr<Transformer_EntryAttr>:$source);
   let regions = (region MaxSizedRegion<1>:$initializer);
-  let assemblyFormat = "$sym_name `:` $type (`from` $source^)? ($initializer^)? attr-dict";
+  // With the keyword: braces alone would be read as the initializer.
+  let assemblyFormat = "$sym_name `:` $type (`from` $source^)? attr-dict-with-keyword ($initializer^)?";
   let hasVerifier = 1;
   let hasRegionVerifier = 1;
 }

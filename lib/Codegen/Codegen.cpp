@@ -25,8 +25,8 @@ constexpr llvm::StringLiteral kEntry = "qopt_forward";
 
 /// Functions of libc and libm that generated code may call.
 bool isAllowedImport(llvm::StringRef name) {
-  static constexpr llvm::StringLiteral allowed[] = {"cosf",   "sinf",   "sincosf", "floorf", "fmaxf", "fminf",
-                                                    "memcpy", "memset", "memmove"};
+  static constexpr llvm::StringLiteral allowed[] = {"cosf",  "sinf",   "sincosf", "floorf", "fmaxf",
+                                                    "fminf", "memcpy", "memset",  "memmove"};
   return llvm::is_contained(allowed, name);
 }
 
@@ -133,8 +133,11 @@ Result<std::string> qopt::generateCode(mlir::ModuleOp module, const Target &targ
   for (llvm::Function &function : *code) {
     if (function.isDeclaration())
       continue;
-    if (function.getName() != kEntry)
+    // Kernels stay functions: each gets registers of its own, and a profile shows them by name.
+    if (function.getName() != kEntry) {
       function.setLinkage(llvm::GlobalValue::InternalLinkage);
+      function.addFnAttr(llvm::Attribute::NoInline);
+    }
     function.addFnAttr("target-cpu", target.cpu);
     function.addFnAttr("target-features", target.llvmFeatures);
     // x86-64-v4 prefers half of its registers' width, which would split every vector of ours.
@@ -183,9 +186,20 @@ Result<std::vector<std::byte>> qopt::linkShared(const std::string &object) {
   }
   std::string messages;
   llvm::raw_string_ostream log(messages);
-  std::vector<const char *> arguments{"ld.lld",        "-shared",       "-z",        "now",       "--gc-sections",
-                                      "--build-id=none", "--hash-style=gnu", "--strip-all", "--threads=1", "-soname",
-                                      "qopt-model.so", "-o",            output->path.c_str(), input->path.c_str()};
+  std::vector<const char *> arguments{"ld.lld",
+                                      "-shared",
+                                      "-z",
+                                      "now",
+                                      "--gc-sections",
+                                      "--build-id=none",
+                                      "--hash-style=gnu",
+                                      "--strip-all",
+                                      "--threads=1",
+                                      "-soname",
+                                      "qopt-model.so",
+                                      "-o",
+                                      output->path.c_str(),
+                                      input->path.c_str()};
   lld::Result result = lld::lldMain(arguments, log, log, {{lld::Gnu, &lld::elf::link}});
   if (result.retCode != 0)
     return bug("lld refused generated code: " + messages);

@@ -17,7 +17,8 @@ namespace qopt {
 enum class CodeForm { LlvmIr, Assembly, Object };
 
 /// Translates a module in the LLVM dialect to code of `target`, optimized. Every function but `qopt_forward` becomes
-/// internal. Our bug: a module that does not translate, or code that wants symbols of other libraries than libc and libm.
+/// internal. Our bug: a module that does not translate, or code that wants symbols of other libraries than libc and
+/// libm.
 Result<std::string> generateCode(mlir::ModuleOp module, const Target &target, CodeForm form);
 
 /// Links an object into a shared object, in process.

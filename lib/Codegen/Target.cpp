@@ -9,7 +9,8 @@
 using namespace qopt;
 
 const std::vector<Target> &qopt::knownTargets() {
-  static const std::vector<std::string> v4{"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"};
+  static const std::vector<std::string> v4{"avx2",     "fma",      "f16c",     "avx512f",
+                                           "avx512bw", "avx512dq", "avx512vl", "avx512vnni"};
   static const std::vector<std::string> v4Bf16 = [] {
     std::vector<std::string> features = v4;
     features.push_back("avx512bf16");
@@ -18,10 +19,18 @@ const std::vector<Target> &qopt::knownTargets() {
   static const std::vector<Target> targets{
       {"x86-64-v4+vnni+bf16", "x86-64", "x86_64-unknown-linux-gnu", "x86-64-v4", "+avx512vnni,+avx512bf16", v4Bf16,
        VectorTarget::X86V4Bf16, false, false},
-      {"x86-64-v4+vnni", "x86-64", "x86_64-unknown-linux-gnu", "x86-64-v4", "+avx512vnni", v4, VectorTarget::X86V4, true,
-       false},
+      {"x86-64-v4+vnni", "x86-64", "x86_64-unknown-linux-gnu", "x86-64-v4", "+avx512vnni", v4, VectorTarget::X86V4,
+       true, false},
       {"generic-x86-64", "x86-64", "x86_64-unknown-linux-gnu", "x86-64", "", {}, VectorTarget::Generic, true, true},
-      {"generic-aarch64", "aarch64", "aarch64-unknown-linux-gnu", "generic", "", {"neon"}, VectorTarget::Generic, true, false},
+      {"generic-aarch64",
+       "aarch64",
+       "aarch64-unknown-linux-gnu",
+       "generic",
+       "",
+       {"neon"},
+       VectorTarget::Generic,
+       true,
+       false},
   };
   return targets;
 }
@@ -52,7 +61,8 @@ Result<std::vector<Target>> qopt::findTargets(std::string_view list) {
     if (!target)
       return target.takeError();
     if (!targets.empty() && targets.front().architecture != target->architecture)
-      return usageError("expected targets of one architecture, but got " + targets.front().name + " and " + target->name,
+      return usageError("expected targets of one architecture, but got " + targets.front().name + " and " +
+                            target->name,
                         "--target")
           .withNext("compile one artifact for each architecture");
     if (std::ranges::any_of(targets, [&](const Target &other) { return other.name == target->name; }))

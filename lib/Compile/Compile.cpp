@@ -55,7 +55,8 @@ SmallVector<transformer::ParameterOp> placedParameters(ModuleOp module) {
     if (parameter->hasAttr("kernel.offset"))
       parameters.push_back(parameter);
   llvm::sort(parameters, [](transformer::ParameterOp a, transformer::ParameterOp b) {
-    return a->getAttrOfType<IntegerAttr>("kernel.offset").getInt() < b->getAttrOfType<IntegerAttr>("kernel.offset").getInt();
+    return a->getAttrOfType<IntegerAttr>("kernel.offset").getInt() <
+           b->getAttrOfType<IntegerAttr>("kernel.offset").getInt();
   });
   return parameters;
 }
@@ -101,10 +102,12 @@ Result<Manifest> describeModel(ModuleOp graph, ModuleOp kernels, const CompileOp
   manifest.counters = kernels->getAttrOfType<IntegerAttr>("kernel.counters").getInt();
   for (const Target &target : options.targets)
     manifest.targets.push_back({target.name, target.architecture, target.features, ""});
+  manifest.provenance = options.provenance;
   return manifest;
 }
 
-Status writeWeights(ModuleOp graph, const std::string &directory, const CompileOptions &options, ArtifactWriter &writer) {
+Status writeWeights(ModuleOp graph, const std::string &directory, const CompileOptions &options,
+                    ArtifactWriter &writer) {
   Result<std::unique_ptr<ParameterEvaluator>> evaluator = ParameterEvaluator::open(graph, directory);
   if (!evaluator)
     return evaluator.takeError();
@@ -114,7 +117,8 @@ Status writeWeights(ModuleOp graph, const std::string &directory, const CompileO
     if (!value)
       return value.takeError();
     if (static_cast<int64_t>(value->bytes.size()) != bytesOf(parameter))
-      return Error{ErrorClass::Bug, "a parameter's value has another size than its type", parameter.getSymName().str(), {}, {}};
+      return Error{
+          ErrorClass::Bug, "a parameter's value has another size than its type", parameter.getSymName().str(), {}, {}};
     if (Status status = writer.append(value->bytes); !status)
       return status;
     (*evaluator)->drop(parameter);
@@ -150,8 +154,11 @@ Status qopt::compileModel(ModuleOp module, const std::string &directory, const C
     return offsets.takeError();
   for (auto [offset, parameter] : llvm::zip(*offsets, placedParameters(module)))
     if (static_cast<int64_t>(offset) != parameter->getAttrOfType<IntegerAttr>("kernel.offset").getInt())
-      return Error{ErrorClass::Bug, "the artifact places a parameter elsewhere than the code expects",
-                   parameter.getSymName().str(), {}, {}};
+      return Error{ErrorClass::Bug,
+                   "the artifact places a parameter elsewhere than the code expects",
+                   parameter.getSymName().str(),
+                   {},
+                   {}};
 
   for (const Target &target : options.targets) {
     Result<OwningOpRef<ModuleOp>> machine = lowerToMachine(*kernels, options, target);

@@ -9,6 +9,7 @@
 #include "mlir/Pass/PassManager.h"
 
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -18,10 +19,12 @@ namespace qopt {
 enum class Emit { Mlir, Llvm, Assembly, Object, Shared, Artifact };
 
 struct CompileOptions {
-  std::vector<Target> targets; ///< at least one, of one architecture, best first
-  std::string tokenizer = "{}"; ///< JSON for the artifact's tokenizer tensor
+  std::vector<Target> targets;   ///< at least one, of one architecture, best first
+  std::string tokenizer = "{}";  ///< JSON for the artifact's tokenizer tensor
   std::string generation = "{}"; ///< JSON defaults: end-of-sequence ids, sampling
   std::string ledger = "{}";     ///< JSON, carried into the artifact as it is
+  /// Digests, versions, schemes: into the manifest as it is. With the three above, filled by Sources.h.
+  nlohmann::ordered_json provenance = nlohmann::ordered_json::object();
   /// Applied to every pass manager before it runs: printing, timing, verification.
   std::function<mlir::LogicalResult(mlir::PassManager &)> configure;
   /// Called while weights are packed, with bytes done and in all.

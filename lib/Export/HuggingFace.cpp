@@ -155,9 +155,9 @@ static Status writeTokenizer(ModuleOp module, const std::string &irDirectory, Ou
         return status;
     return {};
   }
-  for (const char *name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-                           "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja", "chat_template.json",
-                           "generation_config.json"}) {
+  for (const char *name :
+       {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+        "merges.txt", "tokenizer.model", "chat_template.jinja", "chat_template.json", "generation_config.json"}) {
     std::string source = (fs::path(path) / name).string();
     if (!fs::exists(source, ignored))
       continue;

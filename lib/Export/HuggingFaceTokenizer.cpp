@@ -28,16 +28,13 @@ static Json preTokenizer(std::string_view name) {
   if (name == "llama-bpe") {
     const char *pattern = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"
                           " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-    return sequence(
-        {{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}},
-        byteLevel(false));
+    return sequence({{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}},
+                    byteLevel(false));
   }
   return nullptr;
 }
 
-static std::string dump(const Json &json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
+static std::string dump(const Json &json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
 /// Whether text can be written as JSON without loss.
 static bool isUtf8(std::string_view text) {
@@ -79,14 +76,19 @@ Result<std::vector<std::pair<std::string, std::string>>> qopt::tokenizerFilesFro
     vocabulary += (id == 0 ? "" : ",") + Json(token).dump() + ":" + std::to_string(id);
     int64_t type = types ? (*types)[id] : 1;
     if (type == controlToken || type == userDefinedToken)
-      added.push_back({{"id", id}, {"content", token}, {"single_word", false}, {"lstrip", false}, {"rstrip", false},
-                       {"normalized", false}, {"special", type == controlToken}});
+      added.push_back({{"id", id},
+                       {"content", token},
+                       {"single_word", false},
+                       {"lstrip", false},
+                       {"rstrip", false},
+                       {"normalized", false},
+                       {"special", type == controlToken}});
   }
   for (std::string_view merge : *merges)
     mergeList.push_back(std::string(merge));
 
-  std::string tokenizer = "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":" +
-                          added.dump() + ",\"normalizer\":null,\"pre_tokenizer\":" + splitter.dump() +
+  std::string tokenizer = "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":" + added.dump() +
+                          ",\"normalizer\":null,\"pre_tokenizer\":" + splitter.dump() +
                           ",\"post_processor\":null,\"decoder\":" + byteLevel(true).dump() +
                           ",\"model\":{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":null,"
                           "\"continuing_subword_prefix\":null,\"end_of_word_suffix\":null,\"fuse_unk\":false,"

@@ -48,8 +48,9 @@ static Result<LlamaConfig> readConfig(ModuleOp module, func::FuncOp forward) {
       RotaryAttr rotary = op2.getRotary();
       config.rotaryBase = rotary.getBase().getValueAsDouble();
       if (rotary.getFactor())
-        config.scaling = Llama3Scaling{rotary.getFactor().getValueAsDouble(), rotary.getLowFrequency().getValueAsDouble(),
-                                       rotary.getHighFrequency().getValueAsDouble(), rotary.getOriginalContext()};
+        config.scaling =
+            Llama3Scaling{rotary.getFactor().getValueAsDouble(), rotary.getLowFrequency().getValueAsDouble(),
+                          rotary.getHighFrequency().getValueAsDouble(), rotary.getOriginalContext()};
     }
   });
   auto declares = [&](const char *name) { return module.lookupSymbol<ParameterOp>(name) != nullptr; };

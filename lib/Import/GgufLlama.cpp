@@ -20,10 +20,10 @@ using namespace qopt::transformer;
 namespace {
 /// How a "llama." key is treated.
 enum class KeyRule {
-  Read,    ///< its value goes into the configuration
-  Zero,    ///< must be the number 0
-  One,     ///< must be the number 1
-  True,    ///< must be true
+  Read,      ///< its value goes into the configuration
+  Zero,      ///< must be the number 0
+  One,       ///< must be the number 1
+  True,      ///< must be true
   NoScaling, ///< must be "none"
   Refused
 };
@@ -217,7 +217,11 @@ Result<OwningOpRef<ModuleOp>> qopt::importGgufLlama(MLIRContext &context, const 
 
   OwningOpRef<ModuleOp> module = makeModule(context, config->name);
   addArchive(*module, "checkpoint", archive, options);
-  addTokenizer(*module, path, archive.headerDigest(), options);
+  Result<std::optional<LoadedTokenizer>> tokenizer = loadTokenizer(archive);
+  if (!tokenizer)
+    return tokenizer.takeError();
+  if (Status status = addTokenizer(*module, path, *tokenizer, config->vocabulary, options); !status)
+    return status.takeError();
   llvm::StringSet<> bound;
   BindParameter bind = [&](const LlamaParameter &parameter) -> Result<ParameterBinding> {
     std::string name = tensorName(parameter.name);

@@ -6,7 +6,6 @@
 #include "lib/Import/Sources.h"
 
 #include "lib/Archive/Json.h"
-#include "lib/Archive/Sha256.h"
 #include "lib/Archive/ShardedCheckpoint.h"
 
 #include "llvm/ADT/StringSet.h"
@@ -21,24 +20,71 @@ using Json = nlohmann::ordered_json;
 
 /// Keys without influence on the logits of a forward pass: training, bookkeeping, generation, tokens.
 static constexpr llvm::StringRef harmlessKeys[] = {
-    "_attn_implementation_autoset", "_name_or_path", "attention_dropout", "attn_implementation", "bad_words_ids",
-    "begin_suppress_tokens", "bos_token_id", "decoder_start_token_id", "diversity_penalty", "do_sample", "dtype",
-    "early_stopping", "encoder_no_repeat_ngram_size", "eos_token_id", "exponential_decay_length_penalty",
-    "finetuning_task", "forced_bos_token_id", "forced_eos_token_id", "id2label", "initializer_range", "is_decoder",
-    "is_llama_config", "label2id", "length_penalty", "max_length", "min_length", "no_repeat_ngram_size",
-    "num_beam_groups", "num_beams", "num_return_sequences", "output_attentions", "output_hidden_states",
-    "output_scores", "pad_token_id", "prefix", "problem_type", "remove_invalid_values", "repetition_penalty",
-    "return_dict", "return_dict_in_generate", "sep_token_id", "suppress_tokens", "task_specific_params",
-    "temperature", "tf_legacy_loss", "tokenizer_class", "top_k", "top_p", "torch_dtype", "torchscript",
-    "transformers.js_config", "transformers_version", "typical_p", "unsloth_fixed", "unsloth_version", "use_bfloat16",
+    "_attn_implementation_autoset",
+    "_name_or_path",
+    "attention_dropout",
+    "attn_implementation",
+    "bad_words_ids",
+    "begin_suppress_tokens",
+    "bos_token_id",
+    "decoder_start_token_id",
+    "diversity_penalty",
+    "do_sample",
+    "dtype",
+    "early_stopping",
+    "encoder_no_repeat_ngram_size",
+    "eos_token_id",
+    "exponential_decay_length_penalty",
+    "finetuning_task",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "id2label",
+    "initializer_range",
+    "is_decoder",
+    "is_llama_config",
+    "label2id",
+    "length_penalty",
+    "max_length",
+    "min_length",
+    "no_repeat_ngram_size",
+    "num_beam_groups",
+    "num_beams",
+    "num_return_sequences",
+    "output_attentions",
+    "output_hidden_states",
+    "output_scores",
+    "pad_token_id",
+    "prefix",
+    "problem_type",
+    "remove_invalid_values",
+    "repetition_penalty",
+    "return_dict",
+    "return_dict_in_generate",
+    "sep_token_id",
+    "suppress_tokens",
+    "task_specific_params",
+    "temperature",
+    "tf_legacy_loss",
+    "tokenizer_class",
+    "top_k",
+    "top_p",
+    "torch_dtype",
+    "torchscript",
+    "transformers.js_config",
+    "transformers_version",
+    "typical_p",
+    "unsloth_fixed",
+    "unsloth_version",
+    "use_bfloat16",
     "use_cache",
 };
 
 /// Keys that readConfig reads.
 static constexpr llvm::StringRef readKeys[] = {
-    "architectures", "attention_bias", "head_dim", "hidden_size", "intermediate_size", "max_position_embeddings",
-    "mlp_bias", "model_type", "num_attention_heads", "num_hidden_layers", "num_key_value_heads", "rms_norm_eps",
-    "rope_parameters", "rope_scaling", "rope_theta", "tie_word_embeddings", "vocab_size",
+    "architectures",           "attention_bias", "head_dim",        "hidden_size",         "intermediate_size",
+    "max_position_embeddings", "mlp_bias",       "model_type",      "num_attention_heads", "num_hidden_layers",
+    "num_key_value_heads",     "rms_norm_eps",   "rope_parameters", "rope_scaling",        "rope_theta",
+    "tie_word_embeddings",     "vocab_size",
 };
 
 /// Keys that must have one value: with another the mathematics would differ.
@@ -182,8 +228,8 @@ void ConfigReader::readRotary(LlamaConfig &config) {
                          number(*scaling, "high_freq_factor"), 0};
     const Json *context = value(*scaling, "original_max_position_embeddings");
     if (!context || !context->is_number_integer())
-      return fail(badInput("expected an integer \"original_max_position_embeddings\" in \"" + std::string(key) + "\"",
-                           path));
+      return fail(
+          badInput("expected an integer \"original_max_position_embeddings\" in \"" + std::string(key) + "\"", path));
     values.originalContext = context->get<int64_t>();
     config.scaling = values;
   }
@@ -245,8 +291,11 @@ Result<OwningOpRef<ModuleOp>> qopt::importHuggingFaceLlama(MLIRContext &context,
                                                            const ImportOptions &options) {
   std::string configPath = path + "/config.json", shown = escapeForMessage(configPath, 1000);
   Result<std::string> text = readText(configPath);
-  if (!text)
-    return text.takeError().withNext("name a directory with config.json and model.safetensors, or a .gguf file");
+  if (!text) {
+    Error error = text.takeError();
+    error.next = "name a directory with config.json and model.safetensors, or a .gguf file";
+    return error;
+  }
   Result<Json> json = parseJson(*text, JsonLimits{1 << 20, 32, 1 << 16});
   if (!json)
     return json.takeError().in(shown);
@@ -270,13 +319,11 @@ Result<OwningOpRef<ModuleOp>> qopt::importHuggingFaceLlama(MLIRContext &context,
     addArchive(*module, symbol, *archive, options);
     symbols[archive.get()] = symbol;
   }
-  std::string tokenizer = path + "/tokenizer.json";
-  if (std::filesystem::exists(tokenizer, error)) {
-    Result<MappedFile> file = MappedFile::open(tokenizer);
-    if (!file)
-      return file.takeError();
-    addTokenizer(*module, path, toString(sha256(file->bytes())), options);
-  }
+  Result<std::optional<LoadedTokenizer>> tokenizer = loadTokenizer(path);
+  if (!tokenizer)
+    return tokenizer.takeError();
+  if (Status status = addTokenizer(*module, path, *tokenizer, config->vocabulary, options); !status)
+    return status.takeError();
 
   llvm::StringSet<> bound;
   BindParameter bind = [&](const LlamaParameter &parameter) -> Result<ParameterBinding> {

@@ -19,8 +19,8 @@ Result<OwningOpRef<ModuleOp>> qopt::importModel(MLIRContext &context, const std:
   context.loadDialect<TransformerDialect, arith::ArithDialect, func::FuncDialect>();
   std::error_code error;
   bool isDirectory = std::filesystem::is_directory(path, error);
-  Result<OwningOpRef<ModuleOp>> module = isDirectory ? importHuggingFaceLlama(context, path, options)
-                                                     : importGgufLlama(context, path, options);
+  Result<OwningOpRef<ModuleOp>> module =
+      isDirectory ? importHuggingFaceLlama(context, path, options) : importGgufLlama(context, path, options);
   if (!module) {
     Error error = module.takeError();
     if (error.outcome.empty())
@@ -43,10 +43,16 @@ void qopt::addArchive(ModuleOp module, StringRef symbol, const Archive &archive,
                     static_cast<uint64_t>(archive.fileSize()), archive.headerDigest());
 }
 
-void qopt::addTokenizer(ModuleOp module, const std::string &path, const std::string &digest,
-                        const ImportOptions &options) {
+Status qopt::addTokenizer(ModuleOp module, const std::string &path, const std::optional<LoadedTokenizer> &tokenizer,
+                          int64_t vocabulary, const ImportOptions &options) {
+  if (!tokenizer)
+    return {};
+  if (Status status = checkTokenizer(tokenizer->spec, vocabulary); !status)
+    return status.takeError().in(escapeForMessage(path, 1000));
   OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
-  TokenizerOp::create(builder, builder.getUnknownLoc(), "tokenizer", pathInIR(path, options.outputDirectory), digest);
+  TokenizerOp::create(builder, builder.getUnknownLoc(), "tokenizer", pathInIR(path, options.outputDirectory),
+                      tokenizerDigest(tokenizer->spec));
+  return {};
 }
 
 std::string qopt::describeShape(ArrayRef<int64_t> shape) {

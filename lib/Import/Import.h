@@ -13,7 +13,8 @@
 namespace qopt {
 
 struct ImportOptions {
-  /// The directory in which the IR file will lie: archives in it are named relative to it (lib/Parameters/ArchivePaths.h).
+  /// The directory in which the IR file will lie: archives in it are named relative to it
+  /// (lib/Parameters/ArchivePaths.h).
   std::string outputDirectory = ".";
   /// Keys and values in f16 instead of f32.
   bool halfCache = false;

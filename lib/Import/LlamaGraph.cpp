@@ -16,9 +16,14 @@ Status LlamaConfig::validate() const {
     const char *name;
     int64_t value;
   };
-  for (Size size : {Size{"vocabulary", vocabulary}, {"hidden size", hidden}, {"number of layers", layers},
-                    {"number of attention heads", heads}, {"number of key/value heads", kvHeads},
-                    {"head dimension", headDim}, {"intermediate size", intermediate}, {"context length", context}})
+  for (Size size : {Size{"vocabulary", vocabulary},
+                    {"hidden size", hidden},
+                    {"number of layers", layers},
+                    {"number of attention heads", heads},
+                    {"number of key/value heads", kvHeads},
+                    {"head dimension", headDim},
+                    {"intermediate size", intermediate},
+                    {"context length", context}})
     if (size.value < 1 || size.value > INT32_MAX)
       return badInput(std::string("expected a ") + size.name + " from 1 to 2147483647, but got " +
                       std::to_string(size.value));
@@ -132,8 +137,8 @@ Result<Value> LlamaBuilder::norm(const std::string &prefix, Value input) {
   Result<Value> weight = parameter(prefix + ".weight", {config.hidden});
   if (!weight)
     return weight;
-  return Value(RmsNormOp::create(body, weight->getLoc(), input.getType(), input, *weight,
-                                 llvm::APFloat(config.rmsEpsilon)));
+  return Value(
+      RmsNormOp::create(body, weight->getLoc(), input.getType(), input, *weight, llvm::APFloat(config.rmsEpsilon)));
 }
 
 Result<Value> LlamaBuilder::layer(int64_t index, Value x) {
@@ -204,11 +209,10 @@ Status LlamaBuilder::build() {
   Type i32 = body.getI32Type(), f64 = body.getF64Type();
   auto number = [&](double value) { return FloatAttr::get(f64, value); };
   const auto &scaling = config.scaling;
-  rotary = RotaryAttr::get(context, config.headDim, number(config.rotaryBase),
-                           scaling ? number(scaling->factor) : FloatAttr(),
-                           scaling ? number(scaling->lowFrequency) : FloatAttr(),
-                           scaling ? number(scaling->highFrequency) : FloatAttr(),
-                           scaling ? scaling->originalContext : 0);
+  rotary = RotaryAttr::get(
+      context, config.headDim, number(config.rotaryBase), scaling ? number(scaling->factor) : FloatAttr(),
+      scaling ? number(scaling->lowFrequency) : FloatAttr(), scaling ? number(scaling->highFrequency) : FloatAttr(),
+      scaling ? scaling->originalContext : 0);
   auto indices = RankedTensorType::get({ShapedType::kDynamic}, i32);
   auto tables = RankedTensorType::get({ShapedType::kDynamic, ShapedType::kDynamic}, i32);
   auto cacheType = CacheType::get(context, config.layers, config.kvHeads, config.headDim, cacheElement);
@@ -219,9 +223,8 @@ Status LlamaBuilder::build() {
   auto forward = func::FuncOp::create(named("forward"), "forward", type);
   module.push_back(forward);
   Block *block = &forward.getBody().emplaceBlock();
-  for (auto [argument, name] :
-       llvm::zip_equal(type.getInputs(), ArrayRef<StringRef>{"tokens", "positions", "sequences", "block_tables", "rows",
-                                                             "cache"}))
+  for (auto [argument, name] : llvm::zip_equal(
+           type.getInputs(), ArrayRef<StringRef>{"tokens", "positions", "sequences", "block_tables", "rows", "cache"}))
     block->addArgument(argument, named(name));
   tokens = block->getArgument(0), positions = block->getArgument(1), sequences = block->getArgument(2);
   blockTables = block->getArgument(3), rows = block->getArgument(4), cache = block->getArgument(5);
@@ -242,8 +245,8 @@ Status LlamaBuilder::build() {
   Result<Value> normed = norm("model.norm", x);
   if (!normed)
     return normed.takeError();
-  Result<Value> head = config.tied ? Result<Value>(getAgain(*table))
-                                   : parameter("lm_head.weight", {config.vocabulary, config.hidden});
+  Result<Value> head =
+      config.tied ? Result<Value>(getAgain(*table)) : parameter("lm_head.weight", {config.vocabulary, config.hidden});
   if (!head)
     return head.takeError();
   Value logits =

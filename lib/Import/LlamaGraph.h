@@ -41,17 +41,17 @@ struct LlamaConfig {
 
 /// A parameter that the graph asks for.
 struct LlamaParameter {
-  std::string name;                      ///< "model.layers.0.self_attn.q_proj.weight"
-  llvm::SmallVector<int64_t, 2> shape;   ///< outermost first
-  int64_t rotaryHeads = 0;               ///< rows are so many heads that are rotated; 0: they are not
+  std::string name;                    ///< "model.layers.0.self_attn.q_proj.weight"
+  llvm::SmallVector<int64_t, 2> shape; ///< outermost first
+  int64_t rotaryHeads = 0;             ///< rows are so many heads that are rotated; 0: they are not
 };
 
 /// Where a parameter's numbers are.
 struct ParameterBinding {
   transformer::EntryAttr entry;
-  mlir::Type elementType;   ///< of the parameter, as the entry is read
-  std::string sourceName;   ///< the tensor's name in the source: the location
-  bool permuted = false;    ///< rows of rotated heads are stored in GGUF's order
+  mlir::Type elementType; ///< of the parameter, as the entry is read
+  std::string sourceName; ///< the tensor's name in the source: the location
+  bool permuted = false;  ///< rows of rotated heads are stored in GGUF's order
 };
 
 /// Called once for each parameter, in the order in which forward reads them.

@@ -5,7 +5,9 @@
 #include "lib/Archive/Archive.h"
 #include "lib/Import/Import.h"
 #include "lib/Import/LlamaGraph.h"
+#include "lib/Runtime/App/TokenizerFile.h"
 
+#include <optional>
 #include <set>
 #include <string>
 
@@ -23,9 +25,10 @@ mlir::OwningOpRef<mlir::ModuleOp> makeModule(mlir::MLIRContext &context, const s
 /// Appends `transformer.archive @symbol`.
 void addArchive(mlir::ModuleOp module, llvm::StringRef symbol, const Archive &archive, const ImportOptions &options);
 
-/// Appends `transformer.tokenizer @tokenizer` for a file or folder.
-void addTokenizer(mlir::ModuleOp module, const std::string &path, const std::string &digest,
-                  const ImportOptions &options);
+/// Appends `transformer.tokenizer @tokenizer` for a file or folder, if it has one. Errors: a tokenizer or a chat
+/// template that is not implemented, by the construct's name; more tokens than the model's `vocabulary`.
+Status addTokenizer(mlir::ModuleOp module, const std::string &path, const std::optional<LoadedTokenizer> &tokenizer,
+                    int64_t vocabulary, const ImportOptions &options);
 
 /// Binds a parameter to a tensor of an archive: the shapes must agree, and the format must be a float or a GGUF block.
 /// Errors name the tensor and both shapes.

@@ -26,16 +26,16 @@ enum class LedgerStatus {
 std::string_view toString(LedgerStatus status);
 
 struct LedgerRow {
-  std::string name;                             ///< "name": the parameter, as forward read it before
-  LedgerStatus status = LedgerStatus::Kept;     ///< "status"
-  std::string rule;                             ///< "rule": what decided it
-  std::string scheme;                           ///< "scheme": text form (Scheme.h), or the element type if not quantized
-  std::string algorithm;                        ///< "algorithm": "round to nearest", or empty
-  int64_t elements = 0;                         ///< "elements"
-  int64_t bytes = 0;                            ///< "bytes": codes, scales and zero points, or the elements themselves
-  double bitsPerWeight = 0;                     ///< "bits_per_weight": 8 · bytes / elements
-  double relativeError = 0;                     ///< "relative_mse": ‖w − ŵ‖² / ‖w‖²; 0 if w is 0
-  double worstError = 0;                        ///< "worst_error": max |w − ŵ| over the root mean square of w
+  std::string name;                         ///< "name": the parameter, as forward read it before
+  LedgerStatus status = LedgerStatus::Kept; ///< "status"
+  std::string rule;                         ///< "rule": what decided it
+  std::string scheme;                       ///< "scheme": text form (Scheme.h), or the element type if not quantized
+  std::string algorithm;                    ///< "algorithm": "round to nearest", or empty
+  int64_t elements = 0;                     ///< "elements"
+  int64_t bytes = 0;                        ///< "bytes": codes, scales and zero points, or the elements themselves
+  double bitsPerWeight = 0;                 ///< "bits_per_weight": 8 · bytes / elements
+  double relativeError = 0;                 ///< "relative_mse": ‖w − ŵ‖² / ‖w‖²; 0 if w is 0
+  double worstError = 0;                    ///< "worst_error": max |w − ŵ| over the root mean square of w
 };
 
 struct Ledger {

@@ -12,8 +12,7 @@ namespace qopt {
 
 /// Calls body(chunk, firstRow, endRow) for chunks of `chunkRows` rows of [0, rows), concurrently. `body` returns a
 /// Status; of several errors that of the first chunk is returned. Chunks do not depend on the number of threads.
-template <typename Body>
-Status parallelRows(mlir::MLIRContext *context, int64_t rows, int64_t chunkRows, Body &&body) {
+template <typename Body> Status parallelRows(mlir::MLIRContext *context, int64_t rows, int64_t chunkRows, Body &&body) {
   int64_t chunks = (rows + chunkRows - 1) / chunkRows;
   std::vector<Status> statuses(chunks);
   mlir::parallelFor(context, 0, chunks, [&](size_t chunk) {

@@ -85,7 +85,7 @@ static Status checkEntry(const TensorEntry &tensor, Encoding encoding, RankedTen
   return badInput("expected elements " + wanted + ", but got " + describe(tensor));
 }
 
-Result<HostTensor> ParameterEvaluator::readEntry(ParameterOp parameter) {
+Result<ParameterEvaluator::Entry> ParameterEvaluator::findEntry(ParameterOp parameter) {
   EntryAttr source = *parameter.getSource();
   auto found = archives.find(source.getArchive().getValue());
   if (found == archives.end())
@@ -98,10 +98,18 @@ Result<HostTensor> ParameterEvaluator::readEntry(ParameterOp parameter) {
   if (Status status = checkEntry(**entry, source.getEncoding(), type); !status)
     return status.takeError().in(escapeForMessage(archive->path(), 1000) + ": tensor \"" +
                                  escapeForMessage((*entry)->name) + "\"");
-  HostTensor stored{type, archive->bytes(**entry), archive, source.getEncoding() == Encoding::PackedU4};
-  ElementFormat format = (*entry)->format;
-  if (source.getEncoding() == Encoding::PackedU4 || source.getEncoding() == Encoding::U8 ||
-      stored.floatFormat() == format)
+  return Entry{archive, *entry};
+}
+
+Result<HostTensor> ParameterEvaluator::readEntry(ParameterOp parameter) {
+  Result<Entry> entry = findEntry(parameter);
+  if (!entry)
+    return entry.takeError();
+  Encoding encoding = parameter.getSource()->getEncoding();
+  auto type = cast<RankedTensorType>(parameter.getType());
+  HostTensor stored{type, entry->archive->bytes(*entry->tensor), entry->archive, encoding == Encoding::PackedU4};
+  ElementFormat format = entry->tensor->format;
+  if (encoding == Encoding::PackedU4 || encoding == Encoding::U8 || stored.floatFormat() == format)
     return stored;
   // Widened or decoded to f32: the verifier allows nothing else.
   OwnedTensor decoded = OwnedTensor::allocate(type);
@@ -116,6 +124,30 @@ Result<HostTensor> ParameterEvaluator::readEntry(ParameterOp parameter) {
   if (!status)
     return status.takeError();
   return decoded.tensor;
+}
+
+void FloatRows::read(int64_t first, int64_t count, std::span<float> out) const {
+  size_t rowBytes = bytes.size() / rowCount;
+  decodeToF32(format, bytes.subspan(first * rowBytes, count * rowBytes), out);
+}
+
+Result<FloatRows> ParameterEvaluator::openRows(ParameterOp parameter) {
+  auto type = cast<RankedTensorType>(parameter.getType());
+  if (type.getRank() != 2 || !isa<FloatType>(type.getElementType()) || type.getNumElements() == 0)
+    return badInput("expected a matrix of floats", "parameter @" + parameter.getSymName().str());
+  int64_t rows = type.getDimSize(0), cols = type.getDimSize(1);
+  if (parameter.getSource()) {
+    Result<Entry> entry = findEntry(parameter);
+    if (!entry)
+      return entry.takeError().in("parameter @" + parameter.getSymName().str());
+    return FloatRows(entry->tensor->format, entry->archive->bytes(*entry->tensor), entry->archive, rows, cols);
+  }
+  Result<HostTensor> tensor = evaluate(parameter);
+  if (!tensor)
+    return tensor.takeError();
+  if (!tensor->floatFormat())
+    return badInput("expected f32, f16 or bf16", "parameter @" + parameter.getSymName().str());
+  return FloatRows(*tensor->floatFormat(), tensor->bytes, tensor->owner, rows, cols);
 }
 
 Result<HostTensor> ParameterEvaluator::runInitializer(ParameterOp parameter) {

@@ -24,6 +24,26 @@
 
 namespace qopt {
 
+/// The rows of a float matrix, decoded as they are asked for: a parameter bound to an entry costs no memory at all.
+class FloatRows {
+public:
+  int64_t rows() const { return rowCount; }
+  int64_t cols() const { return colCount; }
+  /// Writes rows [first, first + count) to `out` : [count, cols]. For several threads at once.
+  void read(int64_t first, int64_t count, std::span<float> out) const;
+
+private:
+  friend class ParameterEvaluator;
+  FloatRows(ElementFormat format, std::span<const std::byte> bytes, std::shared_ptr<const void> owner, int64_t rows,
+            int64_t cols)
+      : format(format), bytes(bytes), owner(std::move(owner)), rowCount(rows), colCount(cols) {}
+
+  ElementFormat format;
+  std::span<const std::byte> bytes;
+  std::shared_ptr<const void> owner;
+  int64_t rowCount, colCount;
+};
+
 class ParameterEvaluator {
 public:
   /// Opens the archives that `module` names, relative to `directory` (that of the IR file).
@@ -35,6 +55,9 @@ public:
   /// archive, or has another format or shape; an initializer with an op that is not evaluated, or that needs itself;
   /// what the op itself refuses (a weight that is not finite).
   Result<HostTensor> evaluate(transformer::ParameterOp parameter);
+
+  /// The same numbers of a float matrix, by rows. Errors: also a parameter that is not a float matrix.
+  Result<FloatRows> openRows(transformer::ParameterOp parameter);
 
   /// Lets go of the mapped pages that evaluating `parameter` has touched. Views into them stay valid, and slow.
   void drop(transformer::ParameterOp parameter);
@@ -48,6 +71,12 @@ private:
   transformer::ParameterOp lookup(llvm::StringRef symbol);
   /// The numbers, perhaps packed.
   Result<HostTensor> evaluateAny(transformer::ParameterOp parameter);
+  /// What an entry names, checked against the parameter's type.
+  struct Entry {
+    std::shared_ptr<const Archive> archive;
+    const TensorEntry *tensor;
+  };
+  Result<Entry> findEntry(transformer::ParameterOp parameter);
   Result<HostTensor> readEntry(transformer::ParameterOp parameter);
   Result<HostTensor> runInitializer(transformer::ParameterOp parameter);
 

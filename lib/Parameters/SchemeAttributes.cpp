@@ -49,8 +49,8 @@ lowbit::SchemeAttr qopt::toAttribute(MLIRContext *context, const Scheme &scheme)
     kind = lowbit::ActivationKind::I8;
     break;
   }
-  Type accumulation = kind == lowbit::ActivationKind::I8 ? Type(IntegerType::get(context, 32))
-                                                         : Type(Float32Type::get(context));
+  Type accumulation =
+      kind == lowbit::ActivationKind::I8 ? Type(IntegerType::get(context, 32)) : Type(Float32Type::get(context));
   return lowbit::SchemeAttr::get(context, toAttribute(context, scheme.weights),
                                  lowbit::ActivationsAttr::get(context, kind, group), accumulation);
 }

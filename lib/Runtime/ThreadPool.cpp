@@ -15,6 +15,7 @@
 
 #include "lib/Runtime/UsableCpus.h"
 
+#include <algorithm>
 #include <chrono>
 #include <climits>
 #include <csignal>
@@ -28,6 +29,9 @@ namespace qopt {
 static_assert(sizeof(std::atomic<uint32_t>) == 4 && std::atomic<uint32_t>::is_always_lock_free, "a futex is 4 bytes");
 
 int spinMicrosecondsFor(int workers) { return workers > usableCpus() ? 0 : kSpinMicroseconds; }
+
+/// The least that a shortened spin lasts: what a wait costs that is over almost at once.
+static constexpr int kLeastSpinMicroseconds = 2;
 
 static void pauseCpu() {
 #if defined(__x86_64__)
@@ -43,18 +47,33 @@ void WaitWord::advance() {
     syscall(SYS_futex, &value, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
 }
 
-void WaitWord::waitWhile(uint32_t old, int spinMicroseconds) {
+/// True if the value changed within `microseconds`.
+bool WaitWord::spinWhile(uint32_t old, int microseconds) const {
+  auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(microseconds);
+  do {
+    for (int i = 0; i < 32; ++i) {
+      pauseCpu();
+      if (load() != old)
+        return true;
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
+}
+
+void WaitWord::waitWhile(uint32_t old, int mostSpinMicroseconds) {
   if (load() != old)
     return;
-  if (spinMicroseconds > 0) {
-    auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(spinMicroseconds);
-    do {
-      for (int i = 0; i < 32; ++i) {
-        pauseCpu();
-        if (load() != old)
-          return;
-      }
-    } while (std::chrono::steady_clock::now() < end);
+  if (mostSpinMicroseconds > 0) {
+    // Values are counted up, so this is each 32nd wait: it spins in full, to notice that spinning pays again.
+    bool probe = old % 32 == 0;
+    int now = std::min(spinMicroseconds.load(std::memory_order_relaxed), mostSpinMicroseconds);
+    bool met = spinWhile(old, probe ? mostSpinMicroseconds : now);
+    int next = met ? (probe ? mostSpinMicroseconds : std::min(2 * now, mostSpinMicroseconds))
+                   : std::max(now / 2, kLeastSpinMicroseconds);
+    if (next != now)
+      spinMicroseconds.store(next, std::memory_order_relaxed);
+    if (met)
+      return;
   }
   sleepers.fetch_add(1, std::memory_order_seq_cst);
   while (value.load(std::memory_order_seq_cst) == old)

@@ -21,18 +21,22 @@ inline constexpr int kSpinMicroseconds = 50;
 /// CPUs.
 int spinMicrosecondsFor(int workers);
 
-/// A number that threads wait on until it changes: bounded spinning, then a futex.
+/// A number that threads wait on until it changes: bounded spinning, then a futex. How long it spins within the bound
+/// follows from the waits before: spins that are in vain become shorter, those that meet the change longer.
 class WaitWord {
 public:
   uint32_t load() const { return value.load(std::memory_order_acquire); }
   /// Sets a new value and wakes all who wait for a change. What was written before is seen by them after.
   void advance();
-  /// Returns when the value is not `old`.
-  void waitWhile(uint32_t old, int spinMicroseconds);
+  /// Returns when the value is not `old`. Spins for at most `mostSpinMicroseconds`.
+  void waitWhile(uint32_t old, int mostSpinMicroseconds);
 
 private:
+  bool spinWhile(uint32_t old, int microseconds) const;
+
   std::atomic<uint32_t> value{0};
   std::atomic<uint32_t> sleepers{0};
+  std::atomic<int> spinMicroseconds{kSpinMicroseconds}; // what the next wait begins with
 };
 
 /// A barrier for a fixed number of workers, used again and again, which also carries a decision to stop: once stop()

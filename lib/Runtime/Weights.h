@@ -13,7 +13,7 @@ namespace qopt {
 
 /// Where the weights lie while the model runs (measured in docs/decisions/WeightPlacement.md).
 enum class WeightPlacement {
-  Auto,      ///< HugePages where the kernel offers them and memory for them is free, else Mapped
+  Auto,      ///< Mapped; HugePages where the mapping has small pages and memory in 2 MiB pieces lies free
   Mapped,    ///< the file's own pages: shared between processes, dropped under pressure
   HugePages, ///< a copy in 2 MiB pages: faster to stream, private to the process
 };

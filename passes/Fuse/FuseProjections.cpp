@@ -1,9 +1,10 @@
 // Joins linears that share an input into one linear over concatenated weights.
 //
 // Why here: on the graph, before layouts are chosen, a concatenation is a rewrite of parameters' initializers; it costs
-// nothing at run time. What it buys: one dispatch and one sequential stream of weights instead of three, and, for gate and
-// up, a tile that sees both halves of the gated product. See Passes.td for an example.
+// nothing at run time. What it buys: one dispatch and one sequential stream of weights instead of three, and, for gate
+// and up, a tile that sees both halves of the gated product. See Passes.td for an example.
 #include "passes/Fuse/Passes.h"
+#include "passes/Support/PassCounts.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/SymbolTable.h"
@@ -26,7 +27,8 @@ namespace {
 /// Outputs that lie side by side in every layout we have: a joined weight keeps each part's tiles whole.
 constexpr int64_t kBlock = 16;
 
-/// The operands of a linear, quantized or not, in one shape: weight tensors (one, or codes, scales and zero points), bias.
+/// The operands of a linear, quantized or not, in one shape: weight tensors (one, or codes, scales and zero points),
+/// bias.
 struct Projection {
   Operation *op;
   Value input, result;
@@ -40,8 +42,12 @@ struct Projection {
     auto linear = dyn_cast<lowbit::LinearOp>(op);
     if (!linear)
       return std::nullopt;
-    Projection projection{op, linear.getInput(), linear.getResult(), {linear.getCodes(), linear.getScales()},
-                          linear.getBias(), linear.getScheme()};
+    Projection projection{op,
+                          linear.getInput(),
+                          linear.getResult(),
+                          {linear.getCodes(), linear.getScales()},
+                          linear.getBias(),
+                          linear.getScheme()};
     if (linear.getZeroPoints())
       projection.weights.push_back(linear.getZeroPoints());
     return projection;
@@ -62,28 +68,38 @@ StringRef whyNot(const Projection &a, const Projection &b) {
   return {};
 }
 
-/// Every weight is the value of a parameter that only this linear reads.
-bool ownsItsWeights(const Projection &projection) {
-  SmallVector<Value> values(projection.weights.begin(), projection.weights.end());
-  if (projection.bias)
-    values.push_back(projection.bias);
-  return llvm::all_of(values, [](Value value) { return value.getDefiningOp<GetOp>() && value.hasOneUse(); });
-}
+struct FuseProjections : qopt::impl::FuseProjectionsBase<FuseProjections>, qopt::ReportsCounts {
+  SmallVector<Count> counts() const override {
+    return {{"groups-fused", fusedGroups}, {"linears-fused", fusedLinears}};
+  }
 
-struct FuseProjections : qopt::impl::FuseProjectionsBase<FuseProjections> {
   void runOnOperation() override {
+    fusedGroups = fusedLinears = 0;
     SymbolTable symbols(getOperation());
+    readers.clear();
+    getOperation().walk([&](GetOp get) { ++readers[get.getParameterAttr().getAttr()]; });
     for (auto function : getOperation().getOps<func::FuncOp>())
       if (!function.isExternal())
         for (Block &block : function.getBody())
           runOnBlock(block, symbols);
   }
 
+  /// Every weight is the value of a parameter that only this linear reads: joining others would store them twice.
+  bool ownsItsWeights(const Projection &projection) const {
+    SmallVector<Value> values(projection.weights.begin(), projection.weights.end());
+    if (projection.bias)
+      values.push_back(projection.bias);
+    return llvm::all_of(values, [&](Value value) {
+      auto get = value.getDefiningOp<GetOp>();
+      return get && value.hasOneUse() && readers.lookup(get.getParameterAttr().getAttr()) == 1;
+    });
+  }
+
   void runOnBlock(Block &block, SymbolTable &symbols) {
     llvm::MapVector<Value, SmallVector<Projection>> byInput;
     for (Operation &op : block)
-      if (auto projection = Projection::of(&op); projection && projection->outputs() % kBlock == 0 &&
-                                                 ownsItsWeights(*projection))
+      if (auto projection = Projection::of(&op);
+          projection && projection->outputs() % kBlock == 0 && ownsItsWeights(*projection))
         byInput[projection->input].push_back(*projection);
     for (auto &[input, group] : byInput) {
       // Only a group that fits together as a whole: partial joins would depend on the order of ops.
@@ -98,6 +114,7 @@ struct FuseProjections : qopt::impl::FuseProjectionsBase<FuseProjections> {
         continue;
       }
       fuse(group, symbols);
+      ++fusedGroups, fusedLinears += group.size();
     }
   }
 
@@ -106,8 +123,8 @@ struct FuseProjections : qopt::impl::FuseProjectionsBase<FuseProjections> {
     if (group.size() != 2 || !group[0].result.hasOneUse() || !group[1].result.hasOneUse())
       return nullptr;
     auto product = dyn_cast<GatedProductOp>(*group[0].result.user_begin());
-    if (!product || *group[1].result.user_begin() != product.getOperation() ||
-        product.getGate() == product.getUp() || group[0].outputs() != group[1].outputs())
+    if (!product || *group[1].result.user_begin() != product.getOperation() || product.getGate() == product.getUp() ||
+        group[0].outputs() != group[1].outputs())
       return nullptr;
     return product;
   }
@@ -136,7 +153,8 @@ struct FuseProjections : qopt::impl::FuseProjectionsBase<FuseProjections> {
                              llvm::map_to_vector(group, [&](const Projection &p) { return p.weights[i]; })));
     Value bias;
     if (group.front().bias)
-      bias = join(builder, loc, symbols, interleave, llvm::map_to_vector(group, [](const Projection &p) { return p.bias; }));
+      bias = join(builder, loc, symbols, interleave,
+                  llvm::map_to_vector(group, [](const Projection &p) { return p.bias; }));
 
     int64_t outputs = 0;
     for (const Projection &projection : group)
@@ -188,15 +206,19 @@ struct FuseProjections : qopt::impl::FuseProjectionsBase<FuseProjections> {
     auto owner = symbols.lookup<ParameterOp>(firstGet.getParameter());
     moduleBuilder.setInsertionPointAfter(owner);
     // The last part's parameter may stand later in the module; order between symbols does not matter.
-    auto parameter = ParameterOp::create(moduleBuilder, loc, (firstGet.getParameter() + ".fused").str(), type, EntryAttr());
+    auto parameter =
+        ParameterOp::create(moduleBuilder, loc, (firstGet.getParameter() + ".fused").str(), type, EntryAttr());
     StringAttr name = symbols.insert(parameter, Block::iterator(owner->getNextNode()));
     moduleBuilder.createBlock(&parameter.getInitializer());
     SmallVector<Value> values;
     for (Value part : parts)
-      values.push_back(GetOp::create(moduleBuilder, loc, part.getType(), part.getDefiningOp<GetOp>().getParameterAttr()));
+      values.push_back(
+          GetOp::create(moduleBuilder, loc, part.getType(), part.getDefiningOp<GetOp>().getParameterAttr()));
     Value joined = ConcatOp::create(moduleBuilder, loc, type, values, interleave);
     YieldOp::create(moduleBuilder, loc, joined);
     return GetOp::create(builder, loc, type, FlatSymbolRefAttr::get(name));
   }
+  llvm::DenseMap<StringAttr, unsigned> readers; // reads of each parameter, in functions and initializers
+  int64_t fusedGroups = 0, fusedLinears = 0;
 };
 } // namespace

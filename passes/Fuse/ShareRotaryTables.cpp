@@ -1,8 +1,9 @@
 // Replaces each rotary embedding by a rotation with a table of cosines and sines, one table for all layers.
 //
-// Every layer rotates by the same angles. Computing them costs a sine and a cosine for each token and frequency; sharing
-// them makes that a cost of the batch, not of the layer. See Passes.td for an example.
+// Every layer rotates by the same angles. Computing them costs a sine and a cosine for each token and frequency;
+// sharing them makes that a cost of the batch, not of the layer. See Passes.td for an example.
 #include "passes/Fuse/Passes.h"
+#include "passes/Support/PassCounts.h"
 
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/DenseMap.h"
@@ -16,7 +17,9 @@ using namespace mlir;
 using namespace qopt::transformer;
 
 namespace {
-struct ShareRotaryTables : qopt::impl::ShareRotaryTablesBase<ShareRotaryTables> {
+struct ShareRotaryTables : qopt::impl::ShareRotaryTablesBase<ShareRotaryTables>, qopt::ReportsCounts {
+  SmallVector<Count> counts() const override { return {{"tables", tableCount}, {"rotations", rotationCount}}; }
+
   void runOnOperation() override {
     llvm::DenseMap<std::pair<Value, Attribute>, Value> tables;
     SmallVector<RotaryOp> rotaries;
@@ -35,6 +38,8 @@ struct ShareRotaryTables : qopt::impl::ShareRotaryTablesBase<ShareRotaryTables> 
       op.replaceAllUsesWith(rotated);
       op.erase();
     }
+    tableCount = tables.size(), rotationCount = rotaries.size();
   }
+  int64_t tableCount = 0, rotationCount = 0;
 };
 } // namespace

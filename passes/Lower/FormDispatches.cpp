@@ -1,9 +1,11 @@
 // Groups the ops that one kernel computes into dispatches.
 //
 // Three shapes of work exist: matmuls, whose tiles are panels of outputs and which take an elementwise consumer along;
-// ops on one token at a time, of which a run shares a dispatch so that a row stays in cache between them; and attention.
-// The body keeps the graph ops, so that the reference evaluator runs a dispatch as it runs the graph. See Passes.td.
+// ops on one token at a time, of which a run shares a dispatch so that a row stays in cache between them; and
+// attention. The body keeps the graph ops, so that the reference evaluator runs a dispatch as it runs the graph. See
+// Passes.td.
 #include "passes/Lower/Passes.h"
+#include "passes/Support/PassCounts.h"
 
 #include "mlir/IR/AffineExpr.h"
 #include "mlir/IR/Builders.h"
@@ -32,7 +34,9 @@ bool isEpilogue(Operation *op) {
   return isa<transformer::ResidualOp, transformer::InterleavedGatedProductOp, transformer::ActivationOp>(op);
 }
 
-struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches> {
+struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches>, qopt::ReportsCounts {
+  SmallVector<Count> counts() const override { return {{"dispatches", dispatchCount}}; }
+
   void runOnOperation() override {
     if (getOperation().isExternal())
       return;
@@ -41,6 +45,7 @@ struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches> {
     for (Block &block : getOperation().getBody())
       if (failed(runOnBlock(block)))
         return signalPassFailure();
+    dispatchCount = counter;
   }
 
   LogicalResult runOnBlock(Block &block) {
@@ -114,8 +119,7 @@ struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches> {
     }
     SmallVector<Type> types = llvm::map_to_vector(outputs, [](Value value) { return value.getType(); });
     auto dispatch = kernel::DispatchOp::create(builder, FusedLoc::get(&getContext(), locations), types, name,
-                                               gridOf(cluster, rows), bindings.getArrayRef(), rows,
-                                               ArrayAttr());
+                                               gridOf(cluster, rows), bindings.getArrayRef(), rows, ArrayAttr());
     Block *body = builder.createBlock(&dispatch.getBody());
     IRMapping mapping;
     for (Value binding : bindings)
@@ -160,5 +164,6 @@ struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches> {
 
   llvm::DenseSet<Value> overRows; // values whose first axis is the wanted rows
   unsigned counter = 0;
+  int64_t dispatchCount = 0;
 };
 } // namespace

@@ -1,10 +1,11 @@
 // Lowers the kernel graph to one SPMD function and a private function for each dispatch.
 //
-// Every worker runs @qopt_forward. For each dispatch it claims ranges of the grid from a counter until none is left, and then
-// waits at the barrier that the caller provides. A kernel.repeat becomes a loop over its table of offsets, with the
-// callee's dispatches inside. Which worker computes what changes from run to run; what is computed does not.
+// Every worker runs @qopt_forward. For each dispatch it claims ranges of the grid from a counter until none is left,
+// and then waits at the barrier that the caller provides. A kernel.repeat becomes a loop over its table of offsets,
+// with the callee's dispatches inside. Which worker computes what changes from run to run; what is computed does not.
 #include "passes/Lower/Emit/KernelBuilder.h"
 #include "passes/Lower/Passes.h"
+#include "passes/Support/PassCounts.h"
 
 #include "mlir/IR/SymbolTable.h"
 
@@ -21,8 +22,22 @@ namespace {
 
 /// Fields of QoptForwardArgs, lib/Runtime/CompiledAbi.h, in units of 8 bytes.
 enum Field : int32_t {
-  kWeights = 1, kArena, kCache, kTokens, kPositions, kSequences, kBlockTables, kBlocksPerSequence, kRows, kNumTokens,
-  kNumRows, kLogits, kHidden, kCounters, kBarrier, kPool
+  kWeights = 1,
+  kArena,
+  kCache,
+  kTokens,
+  kPositions,
+  kSequences,
+  kBlockTables,
+  kBlocksPerSequence,
+  kRows,
+  kNumTokens,
+  kNumRows,
+  kLogits,
+  kHidden,
+  kCounters,
+  kBarrier,
+  kPool
 };
 
 /// Claims that a worker would make if all were equally fast: more balance better, fewer read longer streams.
@@ -32,14 +47,16 @@ constexpr int64_t kBytesPerClaim = 1 << 20;
 
 /// What stays the same while the function is emitted.
 struct Environment {
-  Value arguments, worker, workers;       // llvm.ptr, i64, i64
-  Value weights, arena, cache, counters;  // memref<?xi8>, …, memref<?xi64>
-  Value numTokens, numRows;               // index
-  Value barrier, pool;                    // llvm.ptr
-  Value stopped;                          // memref<i32>: not 0 once a barrier said stop
+  Value arguments, worker, workers;      // llvm.ptr, i64, i64
+  Value weights, arena, cache, counters; // memref<?xi8>, …, memref<?xi64>
+  Value numTokens, numRows;              // index
+  Value barrier, pool;                   // llvm.ptr
+  Value stopped;                         // memref<i32>: not 0 once a barrier said stop
 };
 
-struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches> {
+struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt::ReportsCounts {
+  SmallVector<Count> counts() const override { return {{"kernels", kernelCount}}; }
+
   void runOnOperation() override {
     module = getOperation();
     SymbolTable table(module);
@@ -51,7 +68,7 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches> {
       return signalPassFailure();
     }
     perToken = arenaPlan[1];
-    nextCounter = 0;
+    nextCounter = kernelCount = 0;
     if (failed(lowerForward(forward)))
       return signalPassFailure();
     module->setAttr("kernel.counters", Builder(&getContext()).getI64IntegerAttr(nextCounter));
@@ -104,8 +121,8 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches> {
              {env.numTokens, b.toIndex(loadField(b, env, kBlocksPerSequence, i64))},
              MemRefType::get({ShapedType::kDynamic, ShapedType::kDynamic}, b.getI32Type()));
     values[forward.getArgument(4)] = vectorAt(kRows, env.numRows);
-    values[forward.getArgument(5)] = view(b, env.cache, b.index(0), {env.numTokens},
-                                          bufferType(forward.getArgument(5).getType()));
+    values[forward.getArgument(5)] =
+        view(b, env.cache, b.index(0), {env.numTokens}, bufferType(forward.getArgument(5).getType()));
     if (failed(lowerBlock(b, env, forward.getBody().front(), values)))
       return failure();
     func::ReturnOp::create(b, ValueRange{memref::LoadOp::create(b, env.stopped, ValueRange{})});
@@ -154,7 +171,8 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches> {
     {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(module.getBody());
-      auto data = DenseElementsAttr::get(RankedTensorType::get({rows, columns}, b.getI64Type()), ArrayRef<int64_t>(offsets));
+      auto data =
+          DenseElementsAttr::get(RankedTensorType::get({rows, columns}, b.getI64Type()), ArrayRef<int64_t>(offsets));
       memref::GlobalOp::create(b, name, b.getStringAttr("private"), type, data, /*constant=*/true, IntegerAttr());
     }
     Value table = memref::GetGlobalOp::create(b, type, name);
@@ -165,7 +183,8 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches> {
       Block &body = callee.getBody().front();
       unsigned argument = 0;
       inner[body.getArgument(argument++)] = b.add(row, static_cast<int64_t>(repeat.getFirst()));
-      for (Value operand : llvm::concat<Value>(llvm::to_vector(repeat.getCarried()), llvm::to_vector(repeat.getInvariant())))
+      for (Value operand :
+           llvm::concat<Value>(llvm::to_vector(repeat.getCarried()), llvm::to_vector(repeat.getInvariant())))
         inner[body.getArgument(argument++)] = values.lookup(operand);
       for (int64_t column = 0; column < columns; ++column) {
         Value offset = b.toIndex(b.loadScalar(table, {row, b.index(column)}));
@@ -201,20 +220,34 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches> {
         Value bytes = bytesAt(b, loadField(b, env, kLogits, LLVM::LLVMPointerType::get(&getContext())));
         buffer = view(b, bytes, b.index(0), {extent}, bufferType(result.getType()));
       } else {
-        auto offsets = cast<DenseI64ArrayAttr>(placement);
+        auto alternatives = dyn_cast<ArrayAttr>(placement);
+        auto offsets = cast<DenseI64ArrayAttr>(alternatives ? alternatives[1] : placement);
         // Buffers of rows lie behind all buffers of tokens.
         Value offset = dispatch.getOverRows() ? b.add(b.mul(env.numTokens, perToken), b.mul(env.numRows, offsets[2]))
                                               : b.mul(env.numTokens, offsets[1]);
-        buffer = view(b, env.arena, offset, {extent}, bufferType(result.getType()));
+        buffer = alternatives ? callersOrArena(b, env, kHidden, offset, extent, bufferType(result.getType()))
+                              : view(b, env.arena, offset, {extent}, bufferType(result.getType()));
       }
       values[result] = buffer;
       operands.push_back(buffer);
     }
+    ++kernelCount;
     FailureOr<func::FuncOp> kernel = emitKernel(dispatch);
     if (failed(kernel))
       return failure();
     claimAndCall(b, env, dispatch, *kernel, operands);
     return success();
+  }
+
+  /// The caller's buffer, or the arena's where the caller gave none.
+  Value callersOrArena(KernelBuilder &b, Environment &env, Field field, Value offset, Value extent, MemRefType type) {
+    auto pointer = LLVM::LLVMPointerType::get(&getContext());
+    Value given = loadField(b, env, field, pointer);
+    Value none = LLVM::ICmpOp::create(b, LLVM::ICmpPredicate::eq, given, LLVM::ZeroOp::create(b, pointer));
+    Value offset64 = arith::IndexCastOp::create(b, b.getI64Type(), offset);
+    Value inArena = LLVM::GEPOp::create(b, pointer, b.getI8Type(), loadField(b, env, kArena, pointer), ValueRange{offset64});
+    Value chosen = LLVM::SelectOp::create(b, none, inArena, given);
+    return view(b, bytesAt(b, chosen), b.index(0), {extent}, type);
   }
 
   static unsigned cacheBinding(kernel::DispatchOp dispatch) {
@@ -302,7 +335,8 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches> {
       func::CallOp::create(b, kernel, arguments);
       scf::YieldOp::create(b);
     }
-    auto type = LLVM::LLVMFunctionType::get(b.getI32Type(), {LLVM::LLVMPointerType::get(&getContext()), b.getI64Type()});
+    auto type =
+        LLVM::LLVMFunctionType::get(b.getI32Type(), {LLVM::LLVMPointerType::get(&getContext()), b.getI64Type()});
     Value answer = LLVM::CallOp::create(b, type, ValueRange{env.barrier, env.pool, env.worker}).getResult();
     memref::StoreOp::create(b, answer, env.stopped, ValueRange{});
   }
@@ -346,12 +380,15 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches> {
   static Value bytesAt(KernelBuilder &b, Value pointer) {
     Type i64 = b.getI64Type();
     auto array = LLVM::LLVMArrayType::get(i64, 1);
-    auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), {pointer.getType(), pointer.getType(), i64, array, array});
+    auto type =
+        LLVM::LLVMStructType::getLiteral(b.getContext(), {pointer.getType(), pointer.getType(), i64, array, array});
     Value descriptor = LLVM::PoisonOp::create(b, type);
     auto insert = [&](Value value, ArrayRef<int64_t> position) {
       descriptor = LLVM::InsertValueOp::create(b, descriptor, value, position);
     };
-    auto constant = [&](int64_t value) -> Value { return LLVM::ConstantOp::create(b, i64, b.getI64IntegerAttr(value)); };
+    auto constant = [&](int64_t value) -> Value {
+      return LLVM::ConstantOp::create(b, i64, b.getI64IntegerAttr(value));
+    };
     insert(pointer, {0});
     insert(pointer, {1});
     insert(constant(0), {2});
@@ -370,5 +407,6 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches> {
   int64_t perToken = 0, nextCounter = 0;
   Value repeatIndex; // the call of the kernel.repeat being lowered, if any
   llvm::DenseSet<StringAttr> callees;
+  int64_t kernelCount = 0;
 };
 } // namespace

@@ -1,11 +1,12 @@
 // Turns runs of isomorphic blocks into one function, called once for each row of a table of parameters.
 //
-// Why here: passes before this one see every layer by name; code generation after it sees each distinct block once, so that
-// compile time does not grow with depth. How: values of parameters and constants are leaves whose place does not matter; the
-// remaining ops are a sequence, and a run is a stretch of it that equals itself shifted by a period. The comparison is
-// exact, op by op, and derives what each block takes: its layer, what the block before it gave (carried), what is the
-// same for all (invariant), and its row of parameters. See Passes.td for an example.
+// Why here: passes before this one see every layer by name; code generation after it sees each distinct block once, so
+// that compile time does not grow with depth. How: values of parameters and constants are leaves whose place does not
+// matter; the remaining ops are a sequence, and a run is a stretch of it that equals itself shifted by a period. The
+// comparison is exact, op by op, and derives what each block takes: its layer, what the block before it gave (carried),
+// what is the same for all (invariant), and its row of parameters. See Passes.td for an example.
 #include "passes/Lower/Passes.h"
+#include "passes/Support/PassCounts.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
@@ -45,8 +46,13 @@ struct Signature {
   SmallVector<std::pair<size_t, unsigned>> columnUses; // (op, operand) that reads the column
 };
 
-struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks> {
+struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks>, qopt::ReportsCounts {
+  SmallVector<Count> counts() const override {
+    return {{"functions-outlined", outlinedFunctions}, {"blocks-replaced", replacedBlocks}};
+  }
+
   void runOnOperation() override {
+    outlinedFunctions = replacedBlocks = 0;
     SymbolTable symbols(getOperation());
     for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
       if (!function.isExternal() && function.getBody().hasOneBlock())
@@ -109,6 +115,7 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks> {
           break;
         if (auto signature = match(sequence, candidate)) {
           outline(function, symbols, sequence, candidate, *signature);
+          ++outlinedFunctions, replacedBlocks += candidate.count;
           return true;
         }
       }
@@ -218,7 +225,8 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks> {
     return signature;
   }
 
-  void outline(func::FuncOp function, SymbolTable &symbols, ArrayRef<Operation *> sequence, Run run, Signature &signature) {
+  void outline(func::FuncOp function, SymbolTable &symbols, ArrayRef<Operation *> sequence, Run run,
+               Signature &signature) {
     MLIRContext *context = &getContext();
     SmallVector<Type> inputs{IndexType::get(context)};
     for (Value value : signature.initial)
@@ -288,5 +296,6 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks> {
       if (leaf->use_empty())
         leaf->erase();
   }
+  int64_t outlinedFunctions = 0, replacedBlocks = 0;
 };
 } // namespace

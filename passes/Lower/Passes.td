@@ -3,6 +3,22 @@
 
 include "mlir/Pass/PassBase.td"
 
+def ReturnHiddenStates : Pass<"return-hidden-states", "::mlir::ModuleOp"> {
+  let summary = "Return the final hidden states beside the logits";
+  let description = [{
+    The third result of `@forward` becomes the input of the linear that makes the logits: [rows, hidden].
+
+    *Requires:* logits made by a linear. *Guarantees:* `@forward` has three results. *Leaves alone:* a function that has them
+    already, and all computation.
+
+    ```mlir
+    return %logits, %cache : tensor<?x50xf32>, !transformer.cache<layers = 1, heads = 1, dim = 16, f32>
+    // becomes
+    return %logits, %cache, %x : tensor<?x50xf32>, !transformer.cache<…>, tensor<?x64xf32>
+    ```
+  }];
+}
+
 def SelectLayouts : Pass<"select-layouts", "::mlir::ModuleOp"> {
   let summary = "Choose how each weight lies in memory, and encode activations as its kernel reads them";
   let description = [{

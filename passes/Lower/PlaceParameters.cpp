@@ -3,6 +3,7 @@
 // The order is that in which the code reads them: function by function, and row by row of a repeat's table, so that a
 // forward pass walks the file once from its start to its end.
 #include "passes/Lower/Passes.h"
+#include "passes/Support/PassCounts.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/SymbolTable.h"
@@ -22,7 +23,11 @@ namespace {
 
 constexpr int64_t kAlignment = 64;
 
-struct PlaceParameters : qopt::impl::PlaceParametersBase<PlaceParameters> {
+struct PlaceParameters : qopt::impl::PlaceParametersBase<PlaceParameters>, qopt::ReportsCounts {
+  SmallVector<Count> counts() const override {
+    return {{"parameters-placed", placed}, {"parameters-dropped", dropped}};
+  }
+
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
     llvm::SetVector<StringAttr> read;
@@ -40,6 +45,7 @@ struct PlaceParameters : qopt::impl::PlaceParametersBase<PlaceParameters> {
             read.insert(cast<FlatSymbolRefAttr>(name).getAttr());
     });
 
+    placed = read.size(), dropped = 0;
     int64_t end = 0;
     Builder builder(&getContext());
     for (StringAttr name : read) {
@@ -58,10 +64,12 @@ struct PlaceParameters : qopt::impl::PlaceParametersBase<PlaceParameters> {
     llvm::SetVector<StringAttr> needed(read);
     for (size_t i = 0; i < needed.size(); ++i)
       if (auto parameter = symbols.lookup<ParameterOp>(needed[i]))
-        parameter.getInitializer().walk([&](transformer::GetOp get) { needed.insert(get.getParameterAttr().getAttr()); });
+        parameter.getInitializer().walk(
+            [&](transformer::GetOp get) { needed.insert(get.getParameterAttr().getAttr()); });
     for (ParameterOp parameter : llvm::make_early_inc_range(getOperation().getOps<ParameterOp>()))
       if (!needed.contains(parameter.getSymNameAttr()))
-        symbols.erase(parameter);
+        ++dropped, symbols.erase(parameter);
   }
+  int64_t placed = 0, dropped = 0;
 };
 } // namespace

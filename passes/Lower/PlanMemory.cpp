@@ -2,9 +2,10 @@
 //
 // Offsets are affine in the batch, so a plan made at compile time holds for any number of tokens: buffers of tokens are
 // stacked by their bytes per token, buffers of rows by their bytes per row behind them. A buffer's place is taken again
-// once its last reader has run. The function called by a kernel.repeat runs while its caller's live values stay where they
-// are, so its buffers lie above them; what it carries goes back to the place that the initial value has.
+// once its last reader has run. The function called by a kernel.repeat runs while its caller's live values stay where
+// they are, so its buffers lie above them; what it carries goes back to the place that the initial value has.
 #include "passes/Lower/Passes.h"
+#include "passes/Support/PassCounts.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/SymbolTable.h"
@@ -57,7 +58,11 @@ private:
   SmallVector<Slot> live;
 };
 
-struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory> {
+struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory>, qopt::ReportsCounts {
+  SmallVector<Count> counts() const override {
+    return {{"bytes-per-token", bytesPerToken}, {"bytes-per-wanted-row", bytesPerWantedRow}};
+  }
+
   void runOnOperation() override {
     auto forward = getOperation().lookupSymbol<func::FuncOp>("forward");
     if (!forward) {
@@ -67,6 +72,7 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory> {
     Arena arena;
     if (failed(planFunction(forward, arena, {})))
       return signalPassFailure();
+    bytesPerToken = arena.highPerToken, bytesPerWantedRow = arena.highPerRow;
     Builder builder(&getContext());
     getOperation()->setAttr("kernel.arena", builder.getDenseI64ArrayAttr({0, arena.highPerToken, arena.highPerRow}));
   }
@@ -98,7 +104,8 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory> {
         Operation *producer = result.getDefiningOp();
         // The producer may read the argument only where it overwrites it: element by element, as an epilogue does.
         if (!producer || lastUse(argument) > order.lookup(producer) ||
-            (lastUse(argument) == order.lookup(producer) && !readsInPlace(cast<kernel::DispatchOp>(producer), argument)))
+            (lastUse(argument) == order.lookup(producer) &&
+             !readsInPlace(cast<kernel::DispatchOp>(producer), argument)))
           return terminator->emitOpError() << "carried value " << index << " is read after its successor is written";
         fixed[result] = *slot;
         borrowed.insert(result);
@@ -113,15 +120,18 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory> {
             placement.push_back(builder.getUnitAttr());
             continue;
           }
-          if (wanted.empty() && llvm::is_contained(terminator->getOperands(), result)) {
+          if (wanted.empty() && terminator->getOperand(0) == result) {
             placement.push_back(builder.getStringAttr("logits"));
             continue;
           }
           Slot slot = fixed.contains(result) ? fixed.lookup(result)
                                              : arena.allocate(bytesPerRow(result), dispatch.getOverRows());
           places[result] = slot;
-          placement.push_back(builder.getDenseI64ArrayAttr(
-              {0, slot.rows ? 0 : slot.offset, slot.rows ? slot.offset : 0}));
+          Attribute inArena =
+              builder.getDenseI64ArrayAttr({0, slot.rows ? 0 : slot.offset, slot.rows ? slot.offset : 0});
+          // Hidden states go to the caller's buffer if there is one, and have a place in the arena if not.
+          bool hidden = wanted.empty() && llvm::is_contained(terminator->getOperands().drop_front(), result);
+          placement.push_back(hidden ? builder.getArrayAttr({builder.getStringAttr("hidden"), inArena}) : inArena);
         }
         dispatch.setPlacementAttr(builder.getArrayAttr(placement));
       } else if (auto repeat = dyn_cast<kernel::RepeatOp>(op)) {
@@ -175,5 +185,6 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory> {
     auto type = cast<RankedTensorType>(value.getType());
     return llvm::alignTo(type.getDimSize(1) * type.getElementTypeBitWidth() / 8, kAlignment);
   }
+  int64_t bytesPerToken = 0, bytesPerWantedRow = 0;
 };
 } // namespace

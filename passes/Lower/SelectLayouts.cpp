@@ -5,6 +5,7 @@
 // artifact serves several. Sums of activations are wanted where the kernel multiplies unsigned codes and corrects for
 // the zero point afterwards. See Passes.td for an example.
 #include "passes/Lower/Passes.h"
+#include "passes/Support/PassCounts.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/SymbolTable.h"
@@ -30,12 +31,14 @@ RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getTy
 /// The layout of a quantized weight whose inputs are read `dot` at a time, or failure with an error at `op`.
 FailureOr<PanelAttr> quantizedLayout(Operation *op, lowbit::WeightsAttr weights, int64_t dot) {
   if (weights.getCodebook() || (weights.getBits() != 4 && weights.getBits() != 8)) {
-    op->emitOpError() << "expected 4 or 8 bits without a codebook, the schemes that kernels exist for, but got " << weights;
+    op->emitOpError() << "expected 4 or 8 bits without a codebook, the schemes that kernels exist for, but got "
+                      << weights;
     return failure();
   }
   auto emitError = [&] { return op->emitOpError() << "has no layout: "; };
-  PanelAttr layout = PanelAttr::getChecked(emitError, op->getContext(), weights.getBits() == 4 ? PanelCode::U4 : PanelCode::U8,
-                                           dot, weights.getGroup(), weights.getScale(), !weights.getSymmetric());
+  PanelAttr layout =
+      PanelAttr::getChecked(emitError, op->getContext(), weights.getBits() == 4 ? PanelCode::U4 : PanelCode::U8, dot,
+                            weights.getGroup(), weights.getScale(), !weights.getSymmetric());
   if (!layout)
     return failure();
   return layout;
@@ -50,7 +53,11 @@ FailureOr<PanelAttr> plainLayout(Operation *op, Type element) {
   return PanelAttr::get(context, PanelCode::F32, 1, 0, Type(), false);
 }
 
-struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts> {
+struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts>, qopt::ReportsCounts {
+  SmallVector<Count> counts() const override {
+    return {{"weights-packed", packedWeights}, {"encodings", encodingCount}};
+  }
+
   void runOnOperation() override {
     symbols = &getAnalysis<SymbolTable>();
     SmallVector<Operation *> linears, embeddings;
@@ -67,6 +74,7 @@ struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts> {
     for (Operation *op : embeddings)
       if (failed(lowerEmbedding(op)))
         return signalPassFailure();
+    packedWeights = packedParameters.size(), encodingCount = encodings.size();
   }
 
   LogicalResult lowerLinear(Operation *op) {
@@ -181,7 +189,8 @@ struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts> {
         values.push_back(transformer::GetOp::create(moduleBuilder, owner.getLoc(), part.getType(),
                                                     FlatSymbolRefAttr::get(parameterOf(part))));
       values.resize(3);
-      Value bytes = lowbit::PackOp::create(moduleBuilder, owner.getLoc(), type, values[0], values[1], values[2], layout);
+      Value bytes =
+          lowbit::PackOp::create(moduleBuilder, owner.getLoc(), type, values[0], values[1], values[2], layout);
       transformer::YieldOp::create(moduleBuilder, owner.getLoc(), bytes);
     }
     return Value(transformer::GetOp::create(builder, op->getLoc(), type, FlatSymbolRefAttr::get(packed)));
@@ -197,10 +206,14 @@ struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts> {
     builder.setInsertionPointAfterValue(input);
     int64_t inputs = typeOf(input).getDimSize(1);
     bool isI8 = activations.getKind() == lowbit::ActivationKind::I8;
-    auto tensor = [&](int64_t width, Type element) { return RankedTensorType::get({ShapedType::kDynamic, width}, element); };
+    auto tensor = [&](int64_t width, Type element) {
+      return RankedTensorType::get({ShapedType::kDynamic, width}, element);
+    };
     Type payload = tensor(inputs, isI8 ? builder.getI8Type() : Type(builder.getBF16Type()));
-    Type scales = isI8 ? tensor(activations.getGroup() ? inputs / activations.getGroup() : 1, builder.getF32Type()) : Type();
-    Type sums = sumsGroup ? tensor(inputs / sumsGroup, isI8 ? Type(builder.getI32Type()) : builder.getF32Type()) : Type();
+    Type scales =
+        isI8 ? tensor(activations.getGroup() ? inputs / activations.getGroup() : 1, builder.getF32Type()) : Type();
+    Type sums =
+        sumsGroup ? tensor(inputs / sumsGroup, isI8 ? Type(builder.getI32Type()) : builder.getF32Type()) : Type();
     op = lowbit::EncodeOp::create(builder, loc, payload, scales, sums, input, activations, sumsGroup);
     return op;
   }
@@ -209,5 +222,6 @@ struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts> {
   llvm::DenseMap<StringAttr, PanelAttr> layouts; // the first layout chosen for a parameter
   llvm::DenseMap<std::pair<StringAttr, Attribute>, StringAttr> packedParameters;
   llvm::DenseMap<std::tuple<Value, Attribute, int64_t>, lowbit::EncodeOp> encodings;
+  int64_t packedWeights = 0, encodingCount = 0;
 };
 } // namespace

@@ -12,6 +12,8 @@
 using namespace mlir;
 
 void qopt::buildKernelGraphPipeline(OpPassManager &manager) {
+  // What the C ABI hands out, said in the graph's own terms.
+  manager.addPass(createReturnHiddenStates());
   // On the flat graph, where every layer is seen by name: what layers have in common, and what can be one op.
   manager.addNestedPass<func::FuncOp>(createShareRotaryTables());
   manager.addPass(createFuseProjections());

@@ -9,6 +9,9 @@
 
 namespace qopt {
 
+/// The element type of a KV cache.
+enum class CacheFormat { F16, F32 };
+
 #define GEN_PASS_DECL
 #include "passes/Quantize/Passes.h.inc"
 

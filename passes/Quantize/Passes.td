@@ -41,4 +41,24 @@ def QuantizeRtn : Pass<"quantize-rtn", "::mlir::ModuleOp"> {
   let dependentDialects = ["::qopt::lowbit::LowBitDialect", "::qopt::transformer::TransformerDialect"];
 }
 
+def SetCacheFormat : Pass<"set-cache-format", "::mlir::ModuleOp"> {
+  let summary = "Keep keys and values as f16 or as f32";
+  let description = [{
+    *Requires:* nothing. *Guarantees:* every `transformer.cache` of the module has elements of the format. *Leaves alone:*
+    all else.
+
+    ```mlir
+    func.func private @forward(%cache: !transformer.cache<layers = 2, heads = 3, dim = 64, f32>)
+    // becomes, with format=f16
+    func.func private @forward(%cache: !transformer.cache<layers = 2, heads = 3, dim = 64, f16>)
+    ```
+  }];
+  let options = [
+    Option<"format", "format", "::qopt::CacheFormat", "::qopt::CacheFormat::F16", "the elements' type",
+           [{::llvm::cl::values(clEnumValN(::qopt::CacheFormat::F16, "f16", "half precision"),
+                                clEnumValN(::qopt::CacheFormat::F32, "f32", "single precision"))}]>,
+  ];
+  let dependentDialects = ["::qopt::transformer::TransformerDialect"];
+}
+
 #endif // QOPT_PASSES_QUANTIZE_PASSES_TD

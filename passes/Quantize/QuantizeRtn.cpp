@@ -87,8 +87,10 @@ static void addErrors(std::span<const float> weights, std::span<const float> rou
 
 /// Rounds rows [first, first + count) of a weight and writes them.
 static Status quantizeRows(const WeightScheme &scheme, const std::string &name, int64_t first, int64_t count,
-                           int64_t cols, std::span<const float> weights, OverlayWriter &overlay, ErrorSums &sums) {
-  int64_t groups = scheme.groupsPerRow(cols);
+                           const FloatRows &source, OverlayWriter &overlay, ErrorSums &sums) {
+  int64_t cols = source.cols(), groups = scheme.groupsPerRow(cols);
+  std::vector<float> weights(count * cols);
+  source.read(first, count, weights);
   size_t scaleBytes = groups * info(scheme.scale).blockBytes;
   std::vector<uint8_t> codes(count * cols), zeros(scheme.symmetric ? 0 : count * groups);
   std::vector<std::byte> scales(count * scaleBytes);
@@ -108,27 +110,22 @@ static Status quantizeRows(const WeightScheme &scheme, const std::string &name, 
     return status;
   if (Status status = overlay.write(name + ".scales", first * scaleBytes, scales); !status)
     return status;
-  return scheme.symmetric ? Status()
-                          : overlay.write(name + ".zeros", first * groups, std::as_bytes(std::span(zeros)));
+  return scheme.symmetric ? Status() : overlay.write(name + ".zeros", first * groups, std::as_bytes(std::span(zeros)));
 }
 
 /// Rounds one weight, writes it, and completes its row of the ledger.
 static Status quantizeTarget(QuantizationTarget &target, ParameterEvaluator &evaluator, OverlayWriter &overlay,
                              LedgerRow &row) {
   std::string name = target.parameter.getSymName().str();
-  Result<HostTensor> tensor = evaluator.evaluate(target.parameter);
-  if (!tensor)
-    return tensor.takeError();
-  FloatView weight = viewAsF32(*tensor);
-  tensor->owner.reset();
-  int64_t rows = target.type().getDimSize(0), cols = target.type().getDimSize(1), chunkRows = rowsPerChunk(cols * 4);
-  std::vector<ErrorSums> sums((rows + chunkRows - 1) / chunkRows);
-  Status status = parallelRows(target.parameter.getContext(), rows, chunkRows,
-                               [&](int64_t chunk, int64_t first, int64_t end) {
-                                 return quantizeRows(target.scheme.weights, name, first, end - first, cols,
-                                                     weight.values.subspan(first * cols, (end - first) * cols), overlay,
-                                                     sums[chunk]);
-                               });
+  Result<FloatRows> weight = evaluator.openRows(target.parameter);
+  if (!weight)
+    return weight.takeError();
+  int64_t chunkRows = rowsPerChunk(weight->cols() * 4);
+  std::vector<ErrorSums> sums((weight->rows() + chunkRows - 1) / chunkRows);
+  Status status = parallelRows(
+      target.parameter.getContext(), weight->rows(), chunkRows, [&](int64_t chunk, int64_t first, int64_t end) {
+        return quantizeRows(target.scheme.weights, name, first, end - first, *weight, overlay, sums[chunk]);
+      });
   evaluator.drop(target.parameter);
   if (!status)
     return status.takeError().in("parameter @" + name);
@@ -201,13 +198,15 @@ static void rewriteTarget(QuantizationTarget &target, RewriterBase &rewriter, St
     Operation *weight;
     if (auto linear = dyn_cast<LinearOp>(user)) {
       weight = linear.getWeight().getDefiningOp();
-      rewriter.replaceOpWithNewOp<lowbit::LinearOp>(linear, linear.getType(), linear.getInput(), codesValue, scalesValue,
-                                                    zerosValue, linear.getBias(), toAttribute(context, target.scheme));
+      rewriter.replaceOpWithNewOp<lowbit::LinearOp>(linear, linear.getType(), linear.getInput(), codesValue,
+                                                    scalesValue, zerosValue, linear.getBias(),
+                                                    toAttribute(context, target.scheme));
     } else {
       auto embedding = cast<EmbeddingOp>(user);
       weight = embedding.getTable().getDefiningOp();
-      rewriter.replaceOpWithNewOp<lowbit::EmbeddingOp>(embedding, embedding.getType(), embedding.getTokens(), codesValue,
-                                                       scalesValue, zerosValue, toAttribute(context, scheme));
+      rewriter.replaceOpWithNewOp<lowbit::EmbeddingOp>(embedding, embedding.getType(), embedding.getTokens(),
+                                                       codesValue, scalesValue, zerosValue,
+                                                       toAttribute(context, scheme));
     }
     if (weight->use_empty())
       rewriter.eraseOp(weight);

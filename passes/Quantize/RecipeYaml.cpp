@@ -45,11 +45,9 @@ namespace {
 class RecipeReader {
 public:
   RecipeReader(std::string_view text, const std::string &name) : name(name), text(text) {
-    sources.setDiagHandler(
-        [](const llvm::SMDiagnostic &diagnostic, void *self) {
-          static_cast<RecipeReader *>(self)->noteSyntax(diagnostic);
-        },
-        this);
+    sources.setDiagHandler([](const llvm::SMDiagnostic &diagnostic,
+                              void *self) { static_cast<RecipeReader *>(self)->noteSyntax(diagnostic); },
+                           this);
   }
   Result<Recipe> read();
 
@@ -167,8 +165,7 @@ void RecipeReader::readRule(yaml::Node *node) {
   if (rule.match.empty())
     return fail(node, "expected a rule with a key \"match\"", "add for example match: model.layers.0");
   if (hasScheme == hasKeep)
-    return fail(node, "expected a rule with either \"scheme\" or \"keep: true\"",
-                "add one of the two");
+    return fail(node, "expected a rule with either \"scheme\" or \"keep: true\"", "add one of the two");
   rules.push_back(std::move(rule));
 }
 
@@ -191,7 +188,8 @@ Result<Recipe> RecipeReader::read() {
   yaml::Node *root = document == stream.end() ? nullptr : document->getRoot();
   if (!failure)
     mapping(root, "a recipe",
-            {{"version", [&](yaml::Node *value) {
+            {{"version",
+              [&](yaml::Node *value) {
                 version = scalar(value, "version");
                 if (!failure && version != "1")
                   fail(value, "expected version 1, but got \"" + escapeForMessage(version) + "\"",

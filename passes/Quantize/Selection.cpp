@@ -134,7 +134,8 @@ static std::string describe(const RecipeRule &rule) {
 
 static LinearOp findHead(func::FuncOp forward) {
   auto terminator = dyn_cast<func::ReturnOp>(forward.getBody().back().getTerminator());
-  return terminator && terminator.getNumOperands() > 0 ? terminator.getOperand(0).getDefiningOp<LinearOp>() : LinearOp();
+  return terminator && terminator.getNumOperands() > 0 ? terminator.getOperand(0).getDefiningOp<LinearOp>()
+                                                       : LinearOp();
 }
 
 /// Every parameter that forward reads, in that order.

@@ -29,8 +29,8 @@ struct Selection {
 };
 
 /// Decides each parameter that @forward reads. A weight is a parameter that is the weight of linears or the table of
-/// embeddings; the head is the linear whose result @forward returns first. The first rule that matches a weight decides it,
-/// then the recipe's head (for the embedding and the head), then the body's scheme. `previous` has the rows of what
+/// embeddings; the head is the linear whose result @forward returns first. The first rule that matches a weight decides
+/// it, then the recipe's head (for the embedding and the head), then the body's scheme. `previous` has the rows of what
 /// was quantized before.
 /// Errors: no @forward; a weight that is not read by transformer.get, or that other ops use too; a scheme whose groups
 /// do not divide a weight's inputs (with the op, K, the group and what would do); a rule that decides nothing; nothing

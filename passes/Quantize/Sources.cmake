@@ -3,4 +3,5 @@ qopt_add_passes(Quantize
   Recipe.cpp
   RecipeYaml.cpp
   Selection.cpp
+  SetCacheFormat.cpp
   LINK qopt_archive qopt_numerics qopt_support)

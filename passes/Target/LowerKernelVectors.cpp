@@ -41,7 +41,8 @@ struct DotToVnni : OpRewritePattern<DotOp> {
   LogicalResult matchAndRewrite(DotOp op, PatternRewriter &rewriter) const override {
     if (!isInteger(op) || lanesOf(op.getAccumulator()) != 16)
       return rewriter.notifyMatchFailure(op, "not 16 lanes of i32");
-    rewriter.replaceOp(op, intrinsic(rewriter, op.getLoc(), "llvm.x86.avx512.vpdpbusd.512", op.getType(), op.getOperands()));
+    rewriter.replaceOp(
+        op, intrinsic(rewriter, op.getLoc(), "llvm.x86.avx512.vpdpbusd.512", op.getType(), op.getOperands()));
     return success();
   }
 };
@@ -51,7 +52,8 @@ struct DotToBf16 : OpRewritePattern<DotOp> {
   LogicalResult matchAndRewrite(DotOp op, PatternRewriter &rewriter) const override {
     if (isInteger(op) || lanesOf(op.getAccumulator()) != 16)
       return rewriter.notifyMatchFailure(op, "not 16 lanes of f32");
-    rewriter.replaceOp(op, intrinsic(rewriter, op.getLoc(), "llvm.x86.avx512bf16.dpbf16ps.512", op.getType(), op.getOperands()));
+    rewriter.replaceOp(
+        op, intrinsic(rewriter, op.getLoc(), "llvm.x86.avx512bf16.dpbf16ps.512", op.getType(), op.getOperands()));
     return success();
   }
 };
@@ -268,9 +270,8 @@ struct LowerKernelVectors : qopt::impl::LowerKernelVectorsBase<LowerKernelVector
     if (expandFma)
       set.add<ExpandFma>(context);
     // Sines and cosines stay calls of the C library: angles are large, and there is one for each token, not each layer.
-    populateMathPolynomialApproximationPatterns(set, [](StringRef name) {
-      return llvm::is_contained({"math.exp", "math.erf", "math.tanh"}, name);
-    });
+    populateMathPolynomialApproximationPatterns(
+        set, [](StringRef name) { return llvm::is_contained({"math.exp", "math.erf", "math.tanh"}, name); });
     patterns = std::move(set);
     return success();
   }

@@ -1,5 +1,6 @@
 // qopt compile: from an IR file to an artifact, or to any stage on the way.
 #include "lib/Compile/Compile.h"
+#include "lib/Compile/Sources.h"
 #include "lib/Parameters/ArchivePaths.h"
 #include "tools/qopt/Session.h"
 #include "tools/qopt/Subcommands.h"
@@ -41,7 +42,9 @@ static int compileFile(const std::string &input, const std::string &output, cons
     Status status = writeStage(output, *stage);
     return status ? 0 : report(status.error());
   }
-  Status status = compileModel(**module, directoryOf(input), options, output);
+  Status status = describeSources(**module, directoryOf(input), options);
+  if (status)
+    status = compileModel(**module, directoryOf(input), options, output);
   return status ? 0 : report(status.error());
 }
 

@@ -19,9 +19,8 @@ static int exportModel(const std::string &input, const std::string &output) {
   if (!module)
     return report(module.error());
   Progress progress("export", "M weights", 1e-6);
-  Result<ExportReport> done =
-      exportHuggingFace(**module, directoryOf(input), output,
-                        [&](int64_t count, int64_t total) { progress.update(count, total); });
+  Result<ExportReport> done = exportHuggingFace(**module, directoryOf(input), output,
+                                                [&](int64_t count, int64_t total) { progress.update(count, total); });
   if (!done) {
     Error error = done.takeError();
     if (error.outcome.empty())

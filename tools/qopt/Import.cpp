@@ -33,7 +33,8 @@ int qopt::importMain(int argc, char **argv) {
   std::string source, output, cache = "f32";
   app.add_option("SOURCE", source, "a .gguf file, or a directory that Hugging Face transformers saved")->required();
   app.add_option("-o,--output", output, "the IR file; - is the standard output")->required();
-  app.add_option("--cache", cache, "the type of cached keys and values")->check(CLI::IsMember({"f32", "f16"}))
+  app.add_option("--cache", cache, "the type of cached keys and values")
+      ->check(CLI::IsMember({"f32", "f16"}))
       ->capture_default_str();
   try {
     app.parse(argc, argv);

@@ -44,9 +44,13 @@ ErrorClass Session::failureClass() const { return diagnostics->first.value_or(Er
 
 Result<OwningOpRef<ModuleOp>> Session::readModule(const std::string &path) {
   auto buffer = llvm::MemoryBuffer::getFileOrSTDIN(path);
-  if (!buffer)
-    return resourceError("cannot read the file: " + buffer.getError().message(), escapeForMessage(path, 1000))
-        .withNext("name an IR file, as 'qopt import' writes it");
+  if (!buffer) {
+    // As lib/Archive sees it: a wrong name is the user's input, anything else the machine's answer.
+    bool missing = buffer.getError() == std::errc::no_such_file_or_directory;
+    return Error{missing ? ErrorClass::BadInput : ErrorClass::Resource,
+                 "cannot read the file: " + buffer.getError().message(), escapeForMessage(path, 1000),
+                 "nothing was written", "name an IR file, as 'qopt import' writes it"};
+  }
   llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(std::move(*buffer), llvm::SMLoc());
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, ParserConfig(mlirContext.get()));

@@ -10,6 +10,9 @@ int importMain(int argc, char **argv);
 int compileMain(int argc, char **argv);
 int quantizeMain(int argc, char **argv);
 
+/// Everything else: the mlir-opt driver over our dialects and passes.
+int optMain(int argc, char **argv);
+
 } // namespace qopt
 
 #endif // QOPT_TOOLS_QOPT_SUBCOMMANDS_H

@@ -1,11 +1,8 @@
 // The qopt tool: a first argument that names a subcommand goes to that subcommand, all else to the mlir-opt driver.
 // A file with the name of a subcommand is reached as ./NAME.
 #include "lib/Archive/OutputFile.h"
-#include "passes/Pipelines/Registration.h"
 #include "tools/qopt/Subcommands.h"
 
-#include "mlir/IR/DialectRegistry.h"
-#include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "llvm/ADT/StringRef.h"
 
 namespace {
@@ -28,8 +25,5 @@ int main(int argc, char **argv) {
     for (const Subcommand &subcommand : subcommands)
       if (subcommand.name == argv[1])
         return subcommand.main(argc - 1, argv + 1);
-  mlir::DialectRegistry registry;
-  qopt::registerDialects(registry);
-  qopt::registerPasses();
-  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "qopt: a quantizing compiler for transformers\n", registry));
+  return qopt::optMain(argc, argv);
 }

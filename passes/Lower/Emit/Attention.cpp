@@ -1,10 +1,10 @@
 // Emits causal attention over the paged cache.
 //
-// A tile is one token and one head of the cache, with the query heads that share it. Keys are taken in chunks of a page, at
-// absolute positions: the scores of a chunk, its maximum, sum and weighted values are found by themselves and then merged
-// into the running ones (Milakov and Gimelshein, arXiv:1805.02867), in ascending order. So a token's result does not
-// depend on which batch, chunk or worker computes it. Keys past the token are masked by selection, values past it are not
-// read: what was never written is never multiplied.
+// A tile is one token and one head of the cache, with the query heads that share it. Keys are taken in chunks of a
+// page, at absolute positions: the scores of a chunk, its maximum, sum and weighted values are found by themselves and
+// then merged into the running ones (Milakov and Gimelshein, arXiv:1805.02867), in ascending order. So a token's result
+// does not depend on which batch, chunk or worker computes it. Keys past the token are masked by selection, values past
+// it are not read: what was never written is never multiplied.
 #include "passes/Lower/Emit/KernelBuilder.h"
 
 using namespace mlir;
@@ -42,8 +42,8 @@ public:
 
   void emit(Value lower, Value upper) {
     int64_t together = largestDivisorUpTo(shared, kMostHeads);
-    probabilities = memref::AllocaOp::create(b, MemRefType::get({together, kBlockTokens}, b.getF32Type()),
-                                             b.getI64IntegerAttr(64));
+    probabilities =
+        memref::AllocaOp::create(b, MemRefType::get({together, kBlockTokens}, b.getF32Type()), b.getI64IntegerAttr(64));
     totals = memref::AllocaOp::create(b, MemRefType::get({together, dim}, b.getF32Type()), b.getI64IntegerAttr(64));
     b.loop(lower, upper, 1, [&](Value tile) {
       Value token = b.div(tile, heads), head = b.rem(tile, heads);
@@ -90,8 +90,8 @@ private:
     }
   }
 
-  SmallVector<Value> emitChunk(Value token, Value head, Value channel, int64_t count, Value page, Value begin, Value end,
-                               SmallVector<Value> running) {
+  SmallVector<Value> emitChunk(Value token, Value head, Value channel, int64_t count, Value page, Value begin,
+                               Value end, SmallVector<Value> running) {
     constexpr int64_t kVectors = kBlockTokens / kLanes;
     // Scores: keys in the lanes, the head dimension ascending.
     int64_t unroll = largestDivisorUpTo(dim, kUnroll);
@@ -102,8 +102,8 @@ private:
         Value at = b.add(d, u);
         SmallVector<Value> keys;
         for (int64_t v = 0; v < kVectors; ++v)
-          keys.push_back(b.extendToF32(b.load(
-              cache, {page, layer, head, b.index(0), b.add(b.mul(at, kBlockTokens), v * kLanes)}, kLanes)));
+          keys.push_back(b.extendToF32(
+              b.load(cache, {page, layer, head, b.index(0), b.add(b.mul(at, kBlockTokens), v * kLanes)}, kLanes)));
         for (int64_t g = 0; g < count; ++g) {
           Value q = b.broadcast(kLanes, b.loadScalar(query, {token, b.add(b.add(channel, g * dim), at)}));
           for (int64_t v = 0; v < kVectors; ++v)
@@ -154,9 +154,7 @@ private:
   }
 
   /// exp of a scalar through a vector: one definition of exp, one rounding.
-  Value exponential(Value x) {
-    return vector::ExtractOp::create(b, math::ExpOp::create(b, b.broadcast(kLanes, x)), 0);
-  }
+  Value exponential(Value x) { return vector::ExtractOp::create(b, math::ExpOp::create(b, b.broadcast(kLanes, x)), 0); }
 
   Value visibleLanes(int64_t first, Value begin, Value end) {
     SmallVector<int32_t> lanes;
@@ -164,9 +162,7 @@ private:
       lanes.push_back(first + lane);
     Value numbers = arith::ConstantOp::create(
         b, DenseElementsAttr::get(b.vector(kLanes, b.getI32Type()), ArrayRef<int32_t>(lanes)));
-    auto bound = [&](Value limit) {
-      return b.broadcast(kLanes, arith::IndexCastOp::create(b, b.getI32Type(), limit));
-    };
+    auto bound = [&](Value limit) { return b.broadcast(kLanes, arith::IndexCastOp::create(b, b.getI32Type(), limit)); };
     Value after = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, numbers, bound(begin));
     Value before = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, numbers, bound(end));
     return arith::AndIOp::create(b, after, before);
@@ -175,7 +171,8 @@ private:
   /// totals = totals · keep + (Σ probability · value) · take, a stretch of channels at a time.
   void mergeValues(Value head, int64_t count, Value page, Value begin, Value end, ArrayRef<Value> keep,
                    ArrayRef<Value> take) {
-    int64_t channels = largestDivisorUpTo(dim / std::min(dim, kLanes), kMostValueVectors / count) * std::min(dim, kLanes);
+    int64_t channels =
+        largestDivisorUpTo(dim / std::min(dim, kLanes), kMostValueVectors / count) * std::min(dim, kLanes);
     if (dim % kLanes != 0)
       channels = dim; // narrow or odd heads: all pieces at once
     b.loop(b.index(0), b.index(dim), channels, [&](Value first) {
@@ -195,8 +192,8 @@ private:
         SmallVector<Value> next(carried);
         Value row = b.add(b.mul(key, dim), first);
         for (auto [index, piece] : llvm::enumerate(pieces)) {
-          Value values = b.extendToF32(
-              b.load(cache, {page, layer, head, b.index(1), b.add(row, piece.first)}, piece.second));
+          Value values =
+              b.extendToF32(b.load(cache, {page, layer, head, b.index(1), b.add(row, piece.first)}, piece.second));
           for (int64_t g = 0; g < count; ++g) {
             Value probability = b.broadcast(piece.second, b.loadScalar(probabilities, {b.index(g), key}));
             Value &sum = next[g * pieces.size() + index];

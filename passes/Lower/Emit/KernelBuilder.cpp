@@ -58,7 +58,9 @@ Value KernelBuilder::load(Value memref, ValueRange indices, int64_t lanes) {
 void KernelBuilder::store(Value value, Value memref, ValueRange indices) {
   vector::StoreOp::create(*this, value, memref, indices);
 }
-Value KernelBuilder::loadScalar(Value memref, ValueRange indices) { return memref::LoadOp::create(*this, memref, indices); }
+Value KernelBuilder::loadScalar(Value memref, ValueRange indices) {
+  return memref::LoadOp::create(*this, memref, indices);
+}
 
 Value KernelBuilder::loadRepeated(Value memref, ValueRange indices, int64_t count) {
   Type element = getElementTypeOrSelf(memref.getType());
@@ -154,8 +156,9 @@ Value KernelBuilder::activation(transformer::ActivationKind kind, Value x) {
 
 MemRefType qopt::emit::bufferType(Type type) {
   if (auto cache = dyn_cast<transformer::CacheType>(type))
-    return MemRefType::get({ShapedType::kDynamic, cache.getLayers(), cache.getHeads(), 2, kBlockTokens * cache.getDim()},
-                           cache.getElementType());
+    return MemRefType::get(
+        {ShapedType::kDynamic, cache.getLayers(), cache.getHeads(), 2, kBlockTokens * cache.getDim()},
+        cache.getElementType());
   auto tensor = cast<RankedTensorType>(type);
   return MemRefType::get(tensor.getShape(), tensor.getElementType());
 }

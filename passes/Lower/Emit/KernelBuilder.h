@@ -7,7 +7,8 @@
 
 namespace qopt::emit {
 
-/// Lanes of an f32 vector in emitted code. Targets with narrower registers split it; what is summed where stays the same.
+/// Lanes of an f32 vector in emitted code. Targets with narrower registers split it; what is summed where stays the
+/// same.
 constexpr int64_t kLanes = 16;
 
 /// Tokens in a page of the cache, and keys that attention takes at a time.
@@ -71,8 +72,8 @@ public:
 /// A row of a buffer: what a value of the graph is within a kernel that works on one token.
 struct Row {
   mlir::Value memref;
-  mlir::Value row;       // index of the first axis
-  int64_t column = 0;    // first column, as a slice sees it
+  mlir::Value row;    // index of the first axis
+  int64_t column = 0; // first column, as a slice sees it
   int64_t width = 0;
 
   Row slice(int64_t offset, int64_t newWidth) const { return Row{memref, row, column + offset, newWidth}; }

@@ -1,9 +1,9 @@
 // Emits a matmul of encoded activations and a packed weight, with its elementwise epilogue.
 //
-// A tile is one panel: 16 outputs in the lanes of a vector, by a block of tokens whose accumulators live in registers. Inputs
-// ascend; for each, one vector of weights is multiplied with one activation, repeated over the lanes, for every token of
-// the block. So an element's order of summation is that of K alone: the number of tokens changes how many accumulators
-// there are, never what goes into one. Integer sums are exact, so they may be split freely.
+// A tile is one panel: 16 outputs in the lanes of a vector, by a block of tokens whose accumulators live in registers.
+// Inputs ascend; for each, one vector of weights is multiplied with one activation, repeated over the lanes, for every
+// token of the block. So an element's order of summation is that of K alone: the number of tokens changes how many
+// accumulators there are, never what goes into one. Integer sums are exact, so they may be split freely.
 #include "passes/Lower/Emit/KernelBuilder.h"
 
 using namespace mlir;
@@ -17,7 +17,8 @@ namespace {
 /// Inputs whose products are emitted without a loop: long enough to hide the loop, short enough for the code cache.
 constexpr int64_t kUnrolledInputs = 64;
 
-/// Blocks of tokens, largest first; the last must be 1. With the largest, accumulators and weights just fit into 32 registers.
+/// Blocks of tokens, largest first; the last must be 1. With the largest, accumulators and weights just fit into 32
+/// registers.
 constexpr int64_t kTokenBlocksInteger[] = {12, 4, 1};
 constexpr int64_t kTokenBlocksBf16[] = {8, 4, 1};
 constexpr int64_t kTokenBlocksF32[] = {12, 4, 1};
@@ -157,7 +158,9 @@ private:
     SmallVector<Value> sumsOfParts;
     for (int64_t m = 0; m < block; ++m)
       for (int64_t part = 0; part < parts; ++part)
-        sumsOfParts.push_back(direct ? totals[m] : part == 0 && integer ? correction(tokens[m], sumIndex, zeros) : zero);
+        sumsOfParts.push_back(direct                 ? totals[m]
+                              : part == 0 && integer ? correction(tokens[m], sumIndex, zeros)
+                                                     : zero);
 
     int64_t depth = layout.getBlockDepth();
     int64_t chunk = depth * largestDivisorUpTo(stretch / depth, std::max<int64_t>(kUnrolledInputs / depth, 1));
@@ -181,8 +184,8 @@ private:
     };
     int64_t chunks = stretch / chunk;
     // Which part a step goes to must not depend on the chunk.
-    sumsOfParts = chunks == 1 ? oneChunk(b.index(0), sumsOfParts)
-                              : b.loop(b.index(0), b.index(chunks), 1, sumsOfParts, oneChunk);
+    sumsOfParts =
+        chunks == 1 ? oneChunk(b.index(0), sumsOfParts) : b.loop(b.index(0), b.index(chunks), 1, sumsOfParts, oneChunk);
 
     for (int64_t m = 0; m < block; ++m) {
       Value sum = sumsOfParts[m * parts];

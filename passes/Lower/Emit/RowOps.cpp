@@ -1,8 +1,8 @@
 // Emits ops that work on one token at a time: norms, encoding, gathers, rotations, cache updates, elementwise ops.
 //
-// A dispatch of such ops is one loop over tokens; within it each op goes over the row, so that what the next op reads is
-// still in the first cache. Results that leave the dispatch are written to their buffers, others to a row of scratch on
-// the stack. Slices and selected rows are views.
+// A dispatch of such ops is one loop over tokens; within it each op goes over the row, so that what the next op reads
+// is still in the first cache. Results that leave the dispatch are written to their buffers, others to a row of scratch
+// on the stack. Slices and selected rows are views.
 #include "passes/Lower/Emit/KernelBuilder.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -244,7 +244,8 @@ private:
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(module.getBody());
       auto values = DenseElementsAttr::get(RankedTensorType::get({half}, b.getF32Type()), ArrayRef<float>(frequencies));
-      memref::GlobalOp::create(b, name, b.getStringAttr("private"), type, values, /*constant=*/true, b.getI64IntegerAttr(64));
+      memref::GlobalOp::create(b, name, b.getStringAttr("private"), type, values, /*constant=*/true,
+                               b.getI64IntegerAttr(64));
     }
     Value global = memref::GetGlobalOp::create(b, type, name);
     b.loop(b.index(0), b.index(half), 1, [&](Value i) {
@@ -310,7 +311,8 @@ private:
       b.loop(b.index(0), b.index(in.width / group), 1, [&](Value g) {
         Value start = b.mul(g, group);
         auto rounded = [&](Value at, int64_t lanes) {
-          Value narrow = arith::TruncFOp::create(b, b.vector(lanes, b.getBF16Type()), in.load(b, b.add(start, at), lanes));
+          Value narrow =
+              arith::TruncFOp::create(b, b.vector(lanes, b.getBF16Type()), in.load(b, b.add(start, at), lanes));
           out.store(b, narrow, b.add(start, at));
           return narrow;
         };
@@ -367,9 +369,8 @@ private:
     Row out = resultRow(gather.getResult(), token);
     Value row = b.toIndex(b.loadScalar(context.buffers.lookup(gather.getTokens()), {token}));
     PanelElement element(b, layout, context.buffers.lookup(gather.getTable()), out.width);
-    b.loop(b.index(0), b.index(out.width), 1, [&](Value k) {
-      memref::StoreOp::create(b, element.load(row, k), out.memref, {out.row, k});
-    });
+    b.loop(b.index(0), b.index(out.width), 1,
+           [&](Value k) { memref::StoreOp::create(b, element.load(row, k), out.memref, {out.row, k}); });
     return success();
   }
 

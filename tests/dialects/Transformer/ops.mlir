@@ -23,6 +23,16 @@ module @tiny attributes {transformer.model = {architecture = "llama", context = 
   transformer.parameter @wide : tensor<64xf32> from <@checkpoint, "e", bf16>
   // CHECK: transformer.parameter @"model.layers.0.shape only" : tensor<64x32xf32>{{$}}
   transformer.parameter @"model.layers.0.shape only" : tensor<64x32xf32>
+  // CHECK: transformer.parameter @placed : tensor<64xf32> attributes {kernel.offset = 64 : i64}
+  transformer.parameter @placed : tensor<64xf32> attributes {kernel.offset = 64 : i64}
+  // CHECK: transformer.parameter @placed_entry : tensor<64xf32> from <@checkpoint, "f", f32> attributes {kernel.offset = 0 : i64}
+  transformer.parameter @placed_entry : tensor<64xf32> from <@checkpoint, "f", f32> attributes {kernel.offset = 0 : i64}
+  // CHECK: transformer.parameter @placed_result : tensor<64xf32> attributes {kernel.offset = 128 : i64} {
+  // CHECK:   transformer.get @placed : tensor<64xf32>
+  transformer.parameter @placed_result : tensor<64xf32> attributes {kernel.offset = 128 : i64} {
+    %0 = transformer.get @placed : tensor<64xf32>
+    transformer.yield %0 : tensor<64xf32>
+  }
   // CHECK: transformer.parameter @unpermuted : tensor<64x32xf32> {
   // CHECK:   %[[STORED:.*]] = transformer.get @q4_1 : tensor<64x32xf32>
   // CHECK:   %[[HALVES:.*]] = transformer.unpermute_rotary %[[STORED]] heads 2 : tensor<64x32xf32>

@@ -1,6 +1,7 @@
 #include "lib/Archive/Checksum.h"
 #include "lib/Artifact/ArtifactReader.h"
 #include "lib/Artifact/Integrity.h"
+#include "lib/Artifact/PageCache.h"
 #include "tests/unit/Runtime/FakeModel.h"
 
 #include <functional>
@@ -79,6 +80,18 @@ TEST(Artifact, WeightsOfAnySizeKeepTheirOffsets) {
       EXPECT_TRUE(std::ranges::equal(reader->weights().subspan(offsets[i], sizes[i]), parts.weights[i]));
     }
   }
+}
+
+TEST(Artifact, ReadingItIntoHugePagesChangesNothing) {
+  Folder folder;
+  std::string path = written(folder, Parts());
+  std::vector<std::byte> before = readFile(path);
+  readIntoHugePages(path);
+  EXPECT_EQ(readFile(path), before);
+  EXPECT_TRUE(openFully(path));
+  readIntoHugePages(folder.file("nothing"));
+  readIntoHugePages(folder.path);
+  EXPECT_FALSE(std::filesystem::exists(folder.file("nothing")));
 }
 
 /// One flipped bit anywhere is found, and the message names the part that it is in.

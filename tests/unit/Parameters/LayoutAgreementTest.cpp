@@ -21,7 +21,9 @@ class LayoutAgreement : public testing::TestWithParam<Kind> {
 protected:
   LayoutAgreement() { context.loadDialect<kernel::KernelDialect>(); }
 
-  bool quantized() const { return GetParam().code == kernel::PanelCode::U4 || GetParam().code == kernel::PanelCode::U8; }
+  bool quantized() const {
+    return GetParam().code == kernel::PanelCode::U4 || GetParam().code == kernel::PanelCode::U8;
+  }
   kernel::PanelAttr attribute(mlir::Type scale) {
     const Kind &kind = GetParam();
     return kernel::PanelAttr::get(&context, kind.code, kind.dot, kind.group, scale, kind.zeroPoints);
@@ -75,12 +77,13 @@ TEST_P(LayoutAgreement, BitOffsets) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, LayoutAgreement, testing::Values(
-    Kind{kernel::PanelCode::U4, 4, 64, false}, Kind{kernel::PanelCode::U4, 4, 32, true},
-    Kind{kernel::PanelCode::U4, 2, 64, false}, Kind{kernel::PanelCode::U4, 2, 32, true},
-    Kind{kernel::PanelCode::U4, 1, 64, false}, Kind{kernel::PanelCode::U4, 4, 0, false},
-    Kind{kernel::PanelCode::U4, 2, 0, true}, Kind{kernel::PanelCode::U8, 4, 64, false},
-    Kind{kernel::PanelCode::U8, 4, 32, true}, Kind{kernel::PanelCode::U8, 2, 64, false},
-    Kind{kernel::PanelCode::U8, 1, 32, true}, Kind{kernel::PanelCode::U8, 4, 0, true},
-    Kind{kernel::PanelCode::F32, 1, 0, false}, Kind{kernel::PanelCode::F16, 1, 0, false},
-    Kind{kernel::PanelCode::BF16, 2, 0, false}));
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, LayoutAgreement,
+    testing::Values(Kind{kernel::PanelCode::U4, 4, 64, false}, Kind{kernel::PanelCode::U4, 4, 32, true},
+                    Kind{kernel::PanelCode::U4, 2, 64, false}, Kind{kernel::PanelCode::U4, 2, 32, true},
+                    Kind{kernel::PanelCode::U4, 1, 64, false}, Kind{kernel::PanelCode::U4, 4, 0, false},
+                    Kind{kernel::PanelCode::U4, 2, 0, true}, Kind{kernel::PanelCode::U8, 4, 64, false},
+                    Kind{kernel::PanelCode::U8, 4, 32, true}, Kind{kernel::PanelCode::U8, 2, 64, false},
+                    Kind{kernel::PanelCode::U8, 1, 32, true}, Kind{kernel::PanelCode::U8, 4, 0, true},
+                    Kind{kernel::PanelCode::F32, 1, 0, false}, Kind{kernel::PanelCode::F16, 1, 0, false},
+                    Kind{kernel::PanelCode::BF16, 2, 0, false}));

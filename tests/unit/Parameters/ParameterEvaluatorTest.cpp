@@ -24,8 +24,7 @@ protected:
     context.loadDialect<transformer::TransformerDialect, lowbit::LowBitDialect, kernel::KernelDialect,
                         mlir::func::FuncDialect>();
     context.getDiagEngine().registerHandler([](mlir::Diagnostic &) { return mlir::success(); });
-    folder = testing::TempDir() + "/qopt-evaluator-" +
-             testing::UnitTest::GetInstance()->current_test_info()->name();
+    folder = testing::TempDir() + "/qopt-evaluator-" + testing::UnitTest::GetInstance()->current_test_info()->name();
     std::filesystem::create_directories(folder);
     for (int i = 0; i < 64; ++i) {
       rows.push_back(static_cast<float>(i) - 20.5f);
@@ -33,9 +32,8 @@ protected:
       codes.push_back(static_cast<uint8_t>(i * 37));
     }
     write("f32", rows), write("f16", halves), write("u8", codes);
-    auto plan = planSafetensors({{"f32", ElementFormat::F32, {8, 8}},
-                                 {"f16", ElementFormat::F16, {8, 8}},
-                                 {"u8", ElementFormat::U8, {8, 8}}});
+    auto plan = planSafetensors(
+        {{"f32", ElementFormat::F32, {8, 8}}, {"f16", ElementFormat::F16, {8, 8}}, {"u8", ElementFormat::U8, {8, 8}}});
     auto writer = SafetensorsWriter::create(folder + "/a.safetensors", *plan, {});
     for (const auto &[name, bytes] : data)
       EXPECT_TRUE(writer->append(name, bytes));
@@ -53,10 +51,10 @@ protected:
   void parse(const std::string &text, std::string digest = {}) {
     if (digest.empty())
       digest = archive->headerDigest();
-    module = mlir::parseSourceString<mlir::ModuleOp>(
-        "transformer.archive @a \"a.safetensors\" size " + std::to_string(archive->fileSize()) + " header \"" +
-            digest + "\"\n" + text,
-        &context);
+    module = mlir::parseSourceString<mlir::ModuleOp>("transformer.archive @a \"a.safetensors\" size " +
+                                                         std::to_string(archive->fileSize()) + " header \"" + digest +
+                                                         "\"\n" + text,
+                                                     &context);
     ASSERT_TRUE(module);
   }
   Result<HostTensor> evaluate(const char *name) {

@@ -3,14 +3,17 @@
 // A tool for tests. Functions without arguments (tests with constants) run as they are; a cache argument starts empty;
 // other arguments get seeded random numbers. A function with the arguments of @forward is driven as a runtime would: a
 // batch of `--lengths` sequences, fed in chunks of `--chunk` tokens, over pages in shuffled order; its logits are
-// printed by sequence and position, so that they do not depend on the chunking. Parameters without entry and
-// initializer get seeded random numbers that depend on their names (lib/Reference/RandomParameters.h), so that two
-// files, one before and one after a pass, can be compared with `--against`.
-#include "lib/Reference/Evaluator.h"
+// printed by sequence and position, so that they do not depend on the chunking. Parameters with an entry are read from
+// their archives, beside the IR file; those with neither entry nor initializer get seeded random numbers that depend on
+// their names (lib/Reference/RandomParameters.h), so that two files, one before and one after a pass, can be compared
+// with `--against`.
+#include "lib/Parameters/ArchivePaths.h"
+#include "lib/Reference/ArchiveParameters.h"
 #include "lib/Reference/RandomParameters.h"
 #include "passes/Pipelines/Registration.h"
+#include "tools/dev/qopt-reference/Forward.h"
+#include "tools/dev/qopt-reference/TensorFiles.h"
 
-#include "dialects/LowBit/Dialect.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Support/FileUtilities.h"
@@ -21,7 +24,6 @@
 #include "llvm/Support/ToolOutputFile.h"
 
 #include <cmath>
-#include <limits>
 
 using namespace mlir;
 using namespace qopt::reference;
@@ -45,113 +47,62 @@ cl::opt<int64_t> tokens("tokens", cl::desc("size of the dynamic axes of other ar
 cl::opt<bool> fillEntries("fill-entries", cl::desc("make up parameters that name an archive entry too"),
                           cl::cat(category));
 cl::opt<unsigned> digits("digits", cl::desc("significant digits to print"), cl::init(9), cl::cat(category));
-cl::opt<std::string> against("against", cl::desc("another file, whose functions must return the same"),
-                             cl::cat(category));
+cl::opt<std::string> inputs("inputs",
+                            cl::desc("safetensors: token ids, \"tokens\" or \"tokens.SEQUENCE\", for @forward"),
+                            cl::cat(category));
+cl::opt<std::string> output("output", cl::desc("safetensors to write the results to, as FUNCTION.INDEX"),
+                            cl::cat(category));
+cl::opt<bool> compareInitializers("compare-initializers",
+                                  cl::desc("also compare each initializer with lib/Parameters, exactly"),
+                                  cl::cat(category));
+cl::opt<std::string> against(
+    "against",
+    cl::desc("another IR file, whose functions must return the same, or safetensors with \"logits\" or FUNCTION.INDEX"),
+    cl::cat(category));
 cl::opt<double> tolerance("tolerance",
                           cl::desc("greatest difference that --against allows, relative to the largest value"),
                           cl::init(0), cl::cat(category));
 
-Tensor integers(Type type, std::vector<int64_t> shape, std::vector<int32_t> values) {
-  Tensor tensor{RankedTensorType::get(shape, type), {}, std::move(values)};
-  return tensor;
+LogicalResult report(const qopt::Error &error) {
+  llvm::errs() << error.format();
+  return failure();
 }
 
-/// The smallest number of rows of an embedding table, which random tokens must stay below.
-int64_t vocabularyOf(ModuleOp module) {
-  int64_t rows = std::numeric_limits<int64_t>::max();
-  module.walk([&](Operation *op) {
-    if (auto embedding = dyn_cast<qopt::transformer::EmbeddingOp>(op))
-      rows = std::min(rows, cast<RankedTensorType>(embedding.getTable().getType()).getDimSize(0));
-    else if (auto embedding = dyn_cast<qopt::lowbit::EmbeddingOp>(op))
-      rows = std::min(rows, cast<RankedTensorType>(embedding.getCodes().getType()).getDimSize(0));
-    else if (auto gather = dyn_cast<qopt::lowbit::GatherOp>(op))
-      rows = std::min(rows, static_cast<int64_t>(gather.getRows()));
-  });
-  return rows == std::numeric_limits<int64_t>::max() ? 256 : rows;
-}
-
-/// Whether the function has the arguments of @forward: tokens, positions, sequences, block tables, rows, cache.
-bool isForward(func::FuncOp function) {
-  ArrayRef<Type> types = function.getArgumentTypes();
-  if (types.size() != 6 || !isa<qopt::transformer::CacheType>(types[5]))
-    return false;
-  for (auto [type, rank] : llvm::zip(types, ArrayRef<int64_t>{1, 1, 1, 2, 1}))
-    if (auto tensor = dyn_cast<RankedTensorType>(type); !tensor || tensor.getRank() != rank)
-      return false;
-  return function.getNumResults() == 2;
-}
-
-/// Logits of every token of the batch, by sequence and position.
-FailureOr<std::vector<HostValue>> runForward(Evaluator &evaluator, func::FuncOp function) {
-  MLIRContext *context = function.getContext();
-  Type i32 = IntegerType::get(context, 32);
-  std::vector<int64_t> batch(lengths.begin(), lengths.end());
-  if (batch.empty())
-    batch = {5, 3};
-  auto sequences = static_cast<int64_t>(batch.size());
-  int64_t longest = *std::max_element(batch.begin(), batch.end()),
-          vocabulary = vocabularyOf(function->getParentOfType<ModuleOp>());
-
-  // Pages in shuffled order; entries that no position reaches are −1.
-  int64_t perSequence = std::max<int64_t>((longest + pageTokens - 1) / pageTokens, 1);
-  std::vector<int32_t> tables(sequences * perSequence, -1), order;
-  for (int32_t page = 0; page < sequences * perSequence; ++page)
-    order.push_back(page);
-  Tensor keys = randomTensor("pages", RankedTensorType::get({sequences * perSequence}, i32), seed);
-  llvm::sort(order,
-             [&](int32_t a, int32_t b) { return std::pair(keys.integers[a], a) < std::pair(keys.integers[b], b); });
-  std::vector<Tensor> texts;
-  for (int64_t s = 0, next = 0; s < sequences; ++s) {
-    for (int64_t p = 0; p * pageTokens < batch[s]; ++p)
-      tables[s * perSequence + p] = order[next++];
-    // By the token's name alone, so that a sequence's tokens do not depend on its companions.
-    texts.push_back(randomTensor("tokens." + std::to_string(s),
-                                 RankedTensorType::get({std::max<int64_t>(batch[s], 1)}, i32), seed));
+/// The token ids of `--inputs`, else made-up ones of `--lengths`.
+LogicalResult fillTexts(func::FuncOp function, std::vector<std::vector<int32_t>> &texts) {
+  if (inputs.empty()) {
+    std::vector<int64_t> wanted(lengths.begin(), lengths.end());
+    if (wanted.empty())
+      wanted = {5, 3};
+    texts = randomTexts(function->getParentOfType<ModuleOp>(), wanted, seed);
+    return success();
   }
-
-  Cache cache(cast<qopt::transformer::CacheType>(function.getArgumentTypes()[5]), pageTokens);
-  std::vector<std::vector<std::vector<float>>> logits(sequences);
-  for (int64_t s = 0; s < sequences; ++s)
-    logits[s].resize(batch[s]);
-  int64_t step = chunk > 0 ? int64_t{chunk} : std::max<int64_t>(longest, 1), width = 0;
-  for (int64_t start = 0; start < longest; start += step) {
-    std::vector<int32_t> ids, positions, owners, rows;
-    // Tokens of the sequences alternate: only attention may care whose they are.
-    for (int64_t p = start; p < std::min(start + step, longest); ++p)
-      for (int64_t s = 0; s < sequences; ++s)
-        if (p < batch[s]) {
-          rows.push_back(static_cast<int32_t>(rows.size()));
-          ids.push_back(static_cast<int32_t>(texts[s].integers[p] % vocabulary));
-          positions.push_back(static_cast<int32_t>(p));
-          owners.push_back(static_cast<int32_t>(s));
-        }
-    auto count = static_cast<int64_t>(ids.size());
-    auto share = [](Tensor tensor) { return std::make_shared<const Tensor>(std::move(tensor)); };
-    auto results = evaluator.call(
-        function, {share(integers(i32, {count}, ids)), share(integers(i32, {count}, positions)),
-                   share(integers(i32, {count}, owners)), share(integers(i32, {sequences, perSequence}, tables)),
-                   share(integers(i32, {count}, rows)), cache});
-    if (failed(results))
-      return failure();
-    const Tensor &out = *std::get<TensorRef>((*results)[0]);
-    width = out.dim(1);
-    for (int64_t row = 0; row < count; ++row)
-      logits[owners[row]][positions[row]].assign(out.floats.begin() + row * width,
-                                                 out.floats.begin() + (row + 1) * width);
-    cache = std::get<Cache>((*results)[1]);
+  auto tensors = readTensors(inputs, function.getContext());
+  if (!tensors)
+    return report(tensors.error());
+  for (auto &[name, tensor] : *tensors) {
+    size_t sequence = 0;
+    StringRef text = name;
+    if (text != "tokens" && (!text.consume_front("tokens.") || text.getAsInteger(10, sequence)))
+      continue;
+    if (tensor->isFloat() || sequence > 4096)
+      return report(qopt::badInput("expected integers, of sequence 0 to 4096", inputs + ": " + name));
+    texts.resize(std::max(texts.size(), sequence + 1));
+    texts[sequence] = tensor->integers;
   }
-  Tensor all{RankedTensorType::get({0, width}, Float32Type::get(context)), {}, {}};
-  for (auto &sequence : logits)
-    for (auto &row : sequence)
-      llvm::append_range(all.floats, row);
-  all.type = RankedTensorType::get({width ? static_cast<int64_t>(all.floats.size()) / width : 0, width},
-                                   Float32Type::get(context));
-  return std::vector<HostValue>{std::make_shared<const Tensor>(std::move(all))};
+  return texts.empty() ? report(qopt::badInput("expected a tensor named \"tokens\"", inputs)) : success();
 }
 
 FailureOr<std::vector<HostValue>> runFunction(Evaluator &evaluator, func::FuncOp function) {
-  if (isForward(function))
-    return runForward(evaluator, function);
+  if (isForward(function)) {
+    ForwardOptions options{{}, chunk, pageTokens, seed};
+    if (failed(fillTexts(function, options.texts)))
+      return failure();
+    FailureOr<Tensor> logits = runForward(evaluator, function, options);
+    if (failed(logits))
+      return failure();
+    return std::vector<HostValue>{std::make_shared<const Tensor>(std::move(*logits))};
+  }
   std::vector<HostValue> arguments;
   for (auto [index, type] : llvm::enumerate(function.getArgumentTypes())) {
     if (auto cache = dyn_cast<qopt::transformer::CacheType>(type)) {
@@ -170,8 +121,54 @@ FailureOr<std::vector<HostValue>> runFunction(Evaluator &evaluator, func::FuncOp
   return evaluator.call(function, arguments);
 }
 
+/// Each initializer, evaluated by lib/Parameters too: that the two agree to the last bit.
+LogicalResult checkInitializers(Evaluator &evaluator, ModuleOp module, StringRef path) {
+  auto parameters = qopt::ParameterEvaluator::open(module, qopt::directoryOf(path));
+  if (!parameters)
+    return report(parameters.error());
+  int compared = 0;
+  for (auto parameter : module.getOps<qopt::transformer::ParameterOp>()) {
+    if (parameter.getInitializer().empty())
+      continue;
+    FailureOr<TensorRef> wanted = evaluator.parameter(FlatSymbolRefAttr::get(parameter.getSymNameAttr()), parameter);
+    auto got = (*parameters)->evaluate(parameter);
+    if (failed(wanted))
+      return failure();
+    if (!got)
+      return report(got.error());
+    Tensor tensor = fromHost(*got);
+    if (tensor.floats != (*wanted)->floats || tensor.integers != (*wanted)->integers)
+      return parameter.emitError("expected lib/Parameters to compute what the reference computes");
+    ++compared;
+  }
+  llvm::outs() << compared << " initializers are equal\n";
+  return success();
+}
+
 /// {function's name: its results}, in the order of the file.
 using Outcome = std::vector<std::pair<std::string, std::vector<HostValue>>>;
+
+/// The tensors of a safetensors file as results: "logits" of @forward, or FUNCTION.INDEX.
+FailureOr<Outcome> readOutcome(MLIRContext &context, const std::string &path) {
+  auto tensors = readTensors(path, &context);
+  if (!tensors)
+    return report(tensors.error());
+  Outcome outcome;
+  for (auto &[name, tensor] : *tensors) {
+    auto [function, index] = StringRef(name).rsplit('.');
+    size_t number = 0;
+    if (name == "logits")
+      function = "forward";
+    else if (index.getAsInteger(10, number) || number > 4096)
+      continue;
+    auto entry = llvm::find_if(outcome, [&](auto &entry) { return entry.first == function; });
+    if (entry == outcome.end())
+      entry = outcome.insert(outcome.end(), {function.str(), {}});
+    entry->second.resize(std::max(entry->second.size(), number + 1));
+    entry->second[number] = tensor;
+  }
+  return outcome;
+}
 
 FailureOr<Outcome> runFile(MLIRContext &context, StringRef path, OwningOpRef<ModuleOp> &module) {
   std::string message;
@@ -186,7 +183,16 @@ FailureOr<Outcome> runFile(MLIRContext &context, StringRef path, OwningOpRef<Mod
   module = parseSourceFile<ModuleOp>(sources, &context);
   if (!module)
     return failure();
-  Evaluator evaluator(*module, randomParameters(seed, fillEntries));
+  ParameterSource source = randomParameters(seed, fillEntries);
+  if (!fillEntries && !module->getOps<qopt::transformer::ArchiveOp>().empty()) {
+    auto archives = archiveParameters(*module, qopt::directoryOf(path), seed);
+    if (!archives)
+      return report(archives.error());
+    source = std::move(*archives);
+  }
+  Evaluator evaluator(*module, std::move(source));
+  if (compareInitializers && failed(checkInitializers(evaluator, *module, path)))
+    return failure();
   SmallVector<func::FuncOp> functions;
   for (StringRef name : functionNames) {
     auto function = module->lookupSymbol<func::FuncOp>(name);
@@ -270,7 +276,20 @@ int main(int argc, char **argv) {
   FailureOr<Outcome> outcome = runFile(context, inputFile, module);
   if (failed(outcome))
     return 2;
+  if (!output.empty()) {
+    NamedTensors tensors;
+    for (auto &[name, results] : *outcome)
+      for (auto [index, value] : llvm::enumerate(results))
+        if (auto *tensor = std::get_if<TensorRef>(&value))
+          tensors.emplace_back(name + "." + std::to_string(index), *tensor);
+    if (qopt::Status status = writeTensors(output, tensors); !status) {
+      llvm::errs() << status.error().format();
+      return static_cast<int>(status.error().errorClass);
+    }
+  }
   if (against.empty()) {
+    if (!output.empty())
+      return 0;
     for (auto &[name, results] : *outcome)
       for (auto [index, value] : llvm::enumerate(results)) {
         llvm::outs() << "@" << name << " result " << index << ": ";
@@ -278,7 +297,8 @@ int main(int argc, char **argv) {
       }
     return 0;
   }
-  FailureOr<Outcome> wanted = runFile(context, against, other);
+  FailureOr<Outcome> wanted =
+      StringRef(against).ends_with(".safetensors") ? readOutcome(context, against) : runFile(context, against, other);
   if (failed(wanted))
     return 2;
   int compared = 0;

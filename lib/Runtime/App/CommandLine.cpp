@@ -1,0 +1,75 @@
+#include "lib/Runtime/App/CommandLine.h"
+
+#include "lib/Runtime/App/ModelFile.h"
+#include "lib/Runtime/UsableCpus.h"
+
+#include <charconv>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+namespace qopt {
+
+void addModelOptions(CLI::App &app, ModelArguments &arguments) {
+  app.add_option("-t,--threads", arguments.threads, "worker threads (default: as many as this process has CPUs)")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--verify", arguments.verify, "whether the weights' checksums are compared: full or none")
+      ->check(CLI::IsMember({"full", "none"}))
+      ->capture_default_str();
+  app.add_option("--target", arguments.target, "the target whose code to run (default: the best for this processor)");
+}
+
+ModelOptions modelOptions(const ModelArguments &arguments) {
+  ModelOptions options;
+  options.verify = arguments.verify == "none" ? Verify::None : Verify::Full;
+  options.target = arguments.target;
+  options.threads = arguments.threads;
+  return options;
+}
+
+int threadsOf(const ModelArguments &arguments) { return arguments.threads == 0 ? usableCpus() : arguments.threads; }
+
+int runCommand(CLI::App &app, int argc, char **argv, const std::string &program,
+               const std::function<Status()> &command) {
+  try {
+    app.parse(argc, argv);
+    Status status = command();
+    return status ? 0 : reportError(status.error());
+  } catch (const CLI::Success &help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError &error) {
+    return reportError(usageError(error.what(), program).withNext("see " + program + " --help"));
+  } catch (const std::bad_alloc &) {
+    return reportError(resourceError("out of memory", program));
+  } catch (const std::exception &error) {
+    return reportError(Error{ErrorClass::Bug, error.what(), program, "nothing was written", "report this"});
+  }
+}
+
+Result<std::vector<int32_t>> parseTokenIds(std::string_view text, int64_t vocabulary, const std::string &where) {
+  std::vector<int32_t> ids;
+  size_t at = 0;
+  while ((at = text.find_first_not_of(" \t\r\n,", at)) != std::string_view::npos) {
+    size_t end = std::min(text.find_first_of(" \t\r\n,", at), text.size());
+    std::string_view word = text.substr(at, end - at);
+    int32_t id = -1;
+    auto [last, code] = std::from_chars(word.data(), word.data() + word.size(), id);
+    if (code != std::errc() || last != word.data() + word.size() || id < 0 || id >= vocabulary)
+      return usageError("expected token ids below " + std::to_string(vocabulary) + ", but got \"" +
+                            escapeForMessage(word) + "\"",
+                        where);
+    ids.push_back(id);
+    at = end;
+  }
+  if (ids.empty())
+    return usageError("expected at least one token id", where);
+  return ids;
+}
+
+Status writeStandardOutput(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    return resourceError("cannot write to the standard output");
+  return {};
+}
+
+} // namespace qopt

@@ -1,0 +1,45 @@
+// From the FILE of a command line to a model that runs: an artifact is opened as it is; what else FILE may be is the
+// caller's business, which hands in a function that makes an artifact of it (qopt compiles IR; qopt-run has none).
+#ifndef QOPT_LIB_RUNTIME_APP_MODELFILE_H
+#define QOPT_LIB_RUNTIME_APP_MODELFILE_H
+
+#include "lib/Archive/TemporaryPath.h"
+#include "lib/Runtime/App/TokenizerFile.h"
+#include "lib/Runtime/Model.h"
+#include "lib/Runtime/Text/Tokenizer.h"
+#include "lib/Support/Error.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace qopt {
+
+/// Compiles `file`, which is not an artifact, to `output`. Errors: it is nothing that can be compiled.
+using CompileFile = std::function<Status(const std::string &file, const std::string &output)>;
+
+struct ModelFile {
+  std::shared_ptr<const Model> model;
+  std::optional<LoadedTokenizer> tokenizerFile; ///< nothing: the model came without a tokenizer
+  std::optional<Tokenizer> tokenizer;           ///< of that file
+  double compileSeconds = 0;                    ///< 0 for an artifact
+  double loadSeconds = 0;                       ///< opening, checking and placing the weights, reading the tokenizer
+};
+
+/// Opens `file`. What `compile` makes lies in a temporary file that is gone when this returns; without a function
+/// (null) only artifacts are taken. Errors: as Model::open, `compile` and Tokenizer::create.
+Result<ModelFile> openModelFile(const std::string &file, const ModelOptions &options, const CompileFile &compile);
+
+/// The error for a model without a tokenizer where text is needed.
+Error missingTokenizer(const std::string &file);
+
+/// Most bytes of memory that this process has occupied so far.
+int64_t peakResidentBytes();
+
+/// Prints the error to stderr and returns its exit code.
+int reportError(const Error &error);
+
+} // namespace qopt
+
+#endif // QOPT_LIB_RUNTIME_APP_MODELFILE_H

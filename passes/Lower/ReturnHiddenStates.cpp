@@ -1,0 +1,41 @@
+// Adds the final hidden states to what @forward returns.
+//
+// The C ABI can hand them out beside the logits (embeddings, reranking, a head of the caller's own). They are the input
+// of the op that makes the logits, so nothing is computed that was not computed anyway. See Passes.td.
+#include "passes/Lower/Passes.h"
+#include "passes/Support/PassCounts.h"
+
+namespace qopt {
+#define GEN_PASS_DEF_RETURNHIDDENSTATES
+#include "passes/Lower/Passes.h.inc"
+} // namespace qopt
+
+using namespace mlir;
+using namespace qopt;
+
+namespace {
+struct ReturnHiddenStates : qopt::impl::ReturnHiddenStatesBase<ReturnHiddenStates>, qopt::ReportsCounts {
+  SmallVector<Count> counts() const override { return {{"functions-changed", changed}}; }
+
+  void runOnOperation() override {
+    changed = 0;
+    auto forward = getOperation().lookupSymbol<func::FuncOp>("forward");
+    if (!forward || forward.isExternal() || forward.getNumResults() != 2)
+      return; // another shape, or done before
+    Operation *terminator = forward.getBody().back().getTerminator();
+    Operation *head = terminator->getOperand(0).getDefiningOp();
+    if (!isa_and_nonnull<transformer::LinearOp, lowbit::LinearOp>(head)) {
+      forward.emitError("expected the logits to be the result of a linear");
+      return signalPassFailure();
+    }
+    Value hidden = head->getOperand(0);
+    terminator->insertOperands(2, hidden);
+    SmallVector<Type> results(forward.getResultTypes());
+    results.push_back(hidden.getType());
+    forward.setType(FunctionType::get(&getContext(), forward.getArgumentTypes(), results));
+    changed = 1;
+  }
+
+  int64_t changed = 0;
+};
+} // namespace

@@ -1,0 +1,106 @@
+// Runs of isomorphic blocks become one function and a table of parameters; the results are the same to the last bit; doing
+// it twice changes nothing.
+// RUN: qopt %s --outline-blocks -o %t.once.mlir && FileCheck %s < %t.once.mlir
+// RUN: qopt %t.once.mlir --outline-blocks | diff %t.once.mlir -
+// RUN: qopt-reference %s --function three_blocks --against %t.once.mlir
+
+transformer.parameter @n0 : tensor<16xf32>
+transformer.parameter @n1 : tensor<16xf32>
+transformer.parameter @n2 : tensor<16xf32>
+transformer.parameter @w0 : tensor<16x16xf32>
+transformer.parameter @w1 : tensor<16x16xf32>
+transformer.parameter @w2 : tensor<16x16xf32>
+transformer.parameter @half : tensor<16x16xf16>
+transformer.parameter @last : tensor<16xf32>
+
+// CHECK-LABEL: func.func @three_blocks
+// CHECK-SAME: (%[[X:.*]]: tensor<?x16xf32>, %[[T:.*]]: tensor<?x16xf32>)
+// CHECK: %[[Y:.*]] = kernel.repeat @three_blocks.block from 0(%[[X]]) invariant(%[[T]]) table {{\[}}[@n0, @w0], [@n1, @w1], [@n2, @w2]] : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+// CHECK: transformer.rms_norm %[[Y]]
+// CHECK-NOT: transformer.linear
+// CHECK: return
+
+// CHECK-LABEL: func.func private @three_blocks.block
+// CHECK-SAME: (%{{.*}}: index, %[[H:.*]]: tensor<?x16xf32>, %[[R:.*]]: tensor<?x16xf32>, %[[N:.*]]: tensor<16xf32>, %[[W:.*]]: tensor<16x16xf32>) -> tensor<?x16xf32>
+// CHECK: %[[A:.*]] = transformer.rms_norm %[[H]], %[[N]]
+// CHECK: %[[B:.*]] = transformer.linear %[[A]], %[[W]]
+// CHECK: %[[C:.*]] = transformer.rotate %[[B]], %[[R]]
+// CHECK: %[[D:.*]] = transformer.residual %[[H]], %[[C]]
+// CHECK: return %[[D]]
+func.func @three_blocks(%x: tensor<?x16xf32>, %t: tensor<?x16xf32>) -> tensor<?x16xf32> {
+  %n0 = transformer.get @n0 : tensor<16xf32>
+  %w0 = transformer.get @w0 : tensor<16x16xf32>
+  %a0 = transformer.rms_norm %x, %n0 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b0 = transformer.linear %a0, %w0 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c0 = transformer.rotate %b0, %t : tensor<?x16xf32>, tensor<?x16xf32>
+  %d0 = transformer.residual %x, %c0 : tensor<?x16xf32>
+  %n1 = transformer.get @n1 : tensor<16xf32>
+  %w1 = transformer.get @w1 : tensor<16x16xf32>
+  %a1 = transformer.rms_norm %d0, %n1 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b1 = transformer.linear %a1, %w1 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c1 = transformer.rotate %b1, %t : tensor<?x16xf32>, tensor<?x16xf32>
+  %d1 = transformer.residual %d0, %c1 : tensor<?x16xf32>
+  %n2 = transformer.get @n2 : tensor<16xf32>
+  %w2 = transformer.get @w2 : tensor<16x16xf32>
+  %a2 = transformer.rms_norm %d1, %n2 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b2 = transformer.linear %a2, %w2 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c2 = transformer.rotate %b2, %t : tensor<?x16xf32>, tensor<?x16xf32>
+  %d2 = transformer.residual %d1, %c2 : tensor<?x16xf32>
+  %last = transformer.get @last : tensor<16xf32>
+  %y = transformer.rms_norm %d2, %last epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
+
+// It declines: the weights' types differ, as they do in a mixed recipe.
+// CHECK-LABEL: func.func @mixed
+// CHECK-NOT: kernel.repeat
+// CHECK-COUNT-2: transformer.linear
+func.func @mixed(%x: tensor<?x16xf32>, %t: tensor<?x16xf32>) -> tensor<?x16xf32> {
+  %n0 = transformer.get @n0 : tensor<16xf32>
+  %w0 = transformer.get @w0 : tensor<16x16xf32>
+  %a0 = transformer.rms_norm %x, %n0 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b0 = transformer.linear %a0, %w0 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c0 = transformer.rotate %b0, %t : tensor<?x16xf32>, tensor<?x16xf32>
+  %d0 = transformer.residual %x, %c0 : tensor<?x16xf32>
+  %n1 = transformer.get @n1 : tensor<16xf32>
+  %w1 = transformer.get @half : tensor<16x16xf16>
+  %a1 = transformer.rms_norm %d0, %n1 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b1 = transformer.linear %a1, %w1 : (tensor<?x16xf32>, tensor<16x16xf16>) -> tensor<?x16xf32>
+  %c1 = transformer.rotate %b1, %t : tensor<?x16xf32>, tensor<?x16xf32>
+  %d1 = transformer.residual %d0, %c1 : tensor<?x16xf32>
+  return %d1 : tensor<?x16xf32>
+}
+
+// It declines: blocks look alike, but the second reads what the first block's own input was.
+// CHECK-LABEL: func.func @other_wiring
+// CHECK-NOT: kernel.repeat
+// CHECK-COUNT-2: transformer.linear
+func.func @other_wiring(%x: tensor<?x16xf32>, %t: tensor<?x16xf32>) -> (tensor<?x16xf32>, tensor<?x16xf32>) {
+  %n0 = transformer.get @n0 : tensor<16xf32>
+  %w0 = transformer.get @w0 : tensor<16x16xf32>
+  %a0 = transformer.rms_norm %x, %n0 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b0 = transformer.linear %a0, %w0 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c0 = transformer.rotate %b0, %t : tensor<?x16xf32>, tensor<?x16xf32>
+  %d0 = transformer.residual %a0, %c0 : tensor<?x16xf32>
+  %n1 = transformer.get @n1 : tensor<16xf32>
+  %w1 = transformer.get @w1 : tensor<16x16xf32>
+  %a1 = transformer.rms_norm %d0, %n1 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b1 = transformer.linear %a1, %w1 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c1 = transformer.rotate %b0, %t : tensor<?x16xf32>, tensor<?x16xf32>
+  %d1 = transformer.residual %b1, %c1 : tensor<?x16xf32>
+  return %d0, %d1 : tensor<?x16xf32>, tensor<?x16xf32>
+}
+
+// It declines: three ops are not worth a function.
+// CHECK-LABEL: func.func @too_short
+// CHECK-NOT: kernel.repeat
+// CHECK-COUNT-6: transformer.residual
+func.func @too_short(%x: tensor<?x16xf32>) -> tensor<?x16xf32> {
+  %0 = transformer.residual %x, %x : tensor<?x16xf32>
+  %1 = transformer.residual %0, %0 : tensor<?x16xf32>
+  %2 = transformer.residual %1, %1 : tensor<?x16xf32>
+  %3 = transformer.residual %2, %2 : tensor<?x16xf32>
+  %4 = transformer.residual %3, %3 : tensor<?x16xf32>
+  %5 = transformer.residual %4, %4 : tensor<?x16xf32>
+  return %5 : tensor<?x16xf32>
+}

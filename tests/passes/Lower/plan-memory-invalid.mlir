@@ -1,0 +1,58 @@
+// RUN: qopt %s --split-input-file --plan-memory --verify-diagnostics
+
+// expected-error@+1 {{expected a function @forward}}
+module {
+}
+
+// -----
+
+#tokens = affine_map<(t, r) -> (t)>
+transformer.parameter @p : tensor<16xf32>
+func.func @forward(%x: tensor<?x16xf32>) -> tensor<?x16xf32> {
+  %a = kernel.dispatch @in grid #tokens (%x) : (tensor<?x16xf32>) -> tensor<?x16xf32> {
+  ^bb0(%i: tensor<?x16xf32>):
+    kernel.yield %i : tensor<?x16xf32>
+  }
+  // expected-error@+1 {{expected carried values that nothing reads afterwards}}
+  %b = kernel.repeat @block from 0 (%a) invariant () table [[@p]] : (tensor<?x16xf32>) -> tensor<?x16xf32>
+  %y = kernel.dispatch @out grid #tokens (%a, %b) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32> {
+  ^bb0(%i: tensor<?x16xf32>, %j: tensor<?x16xf32>):
+    %0 = transformer.residual %i, %j : tensor<?x16xf32>
+    kernel.yield %0 : tensor<?x16xf32>
+  }
+  return %y : tensor<?x16xf32>
+}
+func.func private @block(%layer: index, %h: tensor<?x16xf32>, %w: tensor<16xf32>) -> tensor<?x16xf32> {
+  %r = kernel.dispatch @next grid #tokens (%h) : (tensor<?x16xf32>) -> tensor<?x16xf32> {
+  ^bb0(%i: tensor<?x16xf32>):
+    kernel.yield %i : tensor<?x16xf32>
+  }
+  return %r : tensor<?x16xf32>
+}
+
+// -----
+
+// The next value would be written over the one that its own kernel still reads across elements.
+#tokens = affine_map<(t, r) -> (t)>
+transformer.parameter @p : tensor<16xf32>
+func.func @forward(%x: tensor<?x16xf32>) -> tensor<?x16xf32> {
+  %a = kernel.dispatch @in grid #tokens (%x) : (tensor<?x16xf32>) -> tensor<?x16xf32> {
+  ^bb0(%i: tensor<?x16xf32>):
+    kernel.yield %i : tensor<?x16xf32>
+  }
+  %b = kernel.repeat @block from 0 (%a) invariant () table [[@p]] : (tensor<?x16xf32>) -> tensor<?x16xf32>
+  %y = kernel.dispatch @out grid #tokens (%b) : (tensor<?x16xf32>) -> tensor<?x16xf32> {
+  ^bb0(%i: tensor<?x16xf32>):
+    kernel.yield %i : tensor<?x16xf32>
+  }
+  return %y : tensor<?x16xf32>
+}
+func.func private @block(%layer: index, %h: tensor<?x16xf32>, %w: tensor<16xf32>) -> tensor<?x16xf32> {
+  %r = kernel.dispatch @next grid #tokens (%h, %w) : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32> {
+  ^bb0(%i: tensor<?x16xf32>, %v: tensor<16xf32>):
+    %0 = transformer.rms_norm %i, %v epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+    kernel.yield %0 : tensor<?x16xf32>
+  }
+  // expected-error@+1 {{carried value 0 is read after its successor is written}}
+  return %r : tensor<?x16xf32>
+}

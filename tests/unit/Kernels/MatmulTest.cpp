@@ -1,0 +1,189 @@
+// Matmuls of every scheme and shape against the reference, by themselves and with what they take along. The input is a
+// table of embeddings, read exactly, so kernel and reference multiply the same numbers.
+#include "tests/unit/Kernels/Harness.h"
+#include "tests/unit/Kernels/Tolerances.h"
+
+#include <random>
+
+using namespace qopt;
+using namespace qopt::kerneltest;
+
+namespace {
+
+constexpr int64_t kVocabulary = 97;
+/// Every body for a block of tokens, and every mixture of them.
+constexpr int64_t kTokenCounts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 31, 32, 33};
+constexpr int64_t kMostTokens = 64;
+
+/// Compiles for every target, compares 64 tokens with the reference and fewer tokens with those, bit for bit.
+void check(const Graph &graph, double tolerance, const std::string &what) {
+  SCOPED_TRACE(what);
+  auto model = TestModel::make(graph, machine().runnable);
+  if (!model)
+    return;
+  Feed feed = Feed::single(kMostTokens, graph.tokens());
+  Logits expected = model->reference(feed);
+  for (const Target &target : machine().runnable) {
+    SCOPED_TRACE(target.name);
+    auto compiled = model->open(target.name);
+    if (!compiled)
+      return;
+    Logits got = run(*compiled, feed);
+    EXPECT_LE(difference(got, expected), tolerance);
+    int64_t width = graph.outputs();
+    for (int64_t tokens : kTokenCounts) {
+      Logits fewer = run(*compiled, Feed::single(tokens, graph.tokens()));
+      EXPECT_TRUE(sameBits(fewer[0], std::span(got[0]).first(tokens * width))) << tokens << " tokens";
+    }
+    EXPECT_TRUE(sameBits(run(*compiled, feed, 3)[0], got[0])) << "with 3 workers";
+  }
+}
+
+void checkLinear(const std::string &kind, int64_t inputs, int64_t outputs, bool bias, bool rowsFirst) {
+  Graph graph;
+  Graph::Value x = graph.embedding(kVocabulary, inputs);
+  if (rowsFirst)
+    x = graph.selectRows(x);
+  Graph::Value y = graph.linear(x, "w", outputs, LinearKind::parse(kind), bias);
+  graph.returns(rowsFirst ? y : graph.selectRows(y));
+  check(graph, linearTolerance(LinearKind::parse(kind)),
+        kind + " " + std::to_string(inputs) + " to " + std::to_string(outputs) + (bias ? " with bias" : "") +
+            (rowsFirst ? " over rows" : " over tokens"));
+}
+
+struct Case {
+  std::string kind;
+  int64_t inputs, outputs;
+};
+
+std::vector<Case> allCases() {
+  std::vector<Case> cases;
+  for (const char *plain : {"f32", "f16", "bf16"})
+    for (int64_t inputs : {2, 6, 30, 48, 100, 576})
+      for (int64_t outputs : {1, 15, 16, 17, 50, 96})
+        cases.push_back({plain, inputs, outputs});
+  for (const char *bits : {"w4", "w8"})
+    for (const char *activation : {"a8", "a8g32", "a16", "a32"})
+      for (const char *group : {"g32", "g64", "g128", "g256", "channel"})
+        for (const char *symmetry : {"sym", "asym"})
+          for (const char *scale : {"f16", "bf16", "f32"})
+            for (int64_t times : {1, 2, 3}) {
+              std::string kind = std::string(bits) + activation + ":" + group + ":" + symmetry + ":" + scale;
+              int64_t size = LinearKind::parse(kind).scheme->weights.groupSize(96);
+              for (int64_t outputs : {7, 16, 17, 50, 80})
+                cases.push_back({kind, size * times, outputs});
+            }
+  return cases;
+}
+
+/// A sample of the cases that is the same on every machine, and holds each value of each choice a few times.
+std::vector<Case> sample(size_t count) {
+  std::vector<Case> cases = allCases();
+  std::mt19937 random(20);
+  for (size_t i = 0; i < count; ++i)
+    std::swap(cases[i], cases[i + random() % (cases.size() - i)]);
+  cases.resize(count);
+  return cases;
+}
+
+TEST(Matmul, MachineRunsTheseTargets) {
+  for (const Target &target : machine().runnable)
+    std::printf("runs %s\n", target.name.c_str());
+  EXPECT_FALSE(machine().runnable.empty());
+  if (!machine().skipped.empty())
+    GTEST_SKIP() << "this machine does not run " << machine().skipped.front() << " and " << machine().skipped.size() - 1
+                 << " more";
+}
+
+TEST(Matmul, PlainWeights) {
+  checkLinear("f32", 30, 50, true, false);
+  checkLinear("f32", 576, 17, false, true);
+  checkLinear("f16", 100, 33, false, false);
+  checkLinear("bf16", 48, 50, true, true);
+  checkLinear("bf16", 6, 15, false, false);
+}
+
+TEST(Matmul, EverySchemeOnce) {
+  int64_t index = 0;
+  for (const char *bits : {"w4", "w8"})
+    for (const char *activation : {"a8", "a8g32", "a16", "a32"})
+      for (const char *symmetry : {"sym", "asym"}) {
+        const char *groups[] = {"g32", "g64", "g128", "channel"}, *scales[] = {"f16", "bf16", "f32"};
+        std::string kind = std::string(bits) + activation + ":" + groups[index % 4] + ":" + symmetry + ":" +
+                           scales[index % 3];
+        checkLinear(kind, 128 * (1 + index % 2), 33 + 16 * (index % 3), index % 2, index % 3 == 0);
+        ++index;
+      }
+}
+
+TEST(Matmul, SampleOfShapesAndSchemes) {
+  int64_t index = 0;
+  for (const Case &next : sample(12))
+    checkLinear(next.kind, next.inputs, next.outputs, index % 2 == 0, index % 3 == 0), ++index;
+}
+
+/// Minutes, not seconds: ctest runs it under the label "slow".
+TEST(Matmul, DISABLED_AllShapesAndSchemes) {
+  int64_t index = 0;
+  for (const Case &next : sample(allCases().size() / 4))
+    checkLinear(next.kind, next.inputs, next.outputs, index % 2 == 0, index % 3 == 0), ++index;
+}
+
+//===----------------------------------------------------------------------===//
+// With an epilogue
+//===----------------------------------------------------------------------===//
+
+TEST(Matmul, TakesTheResidualAlong) {
+  for (bool first : {true, false})
+    for (const char *kind : {"f32", "w4a8:g32", "w8a16:g32:asym"}) {
+      Graph graph;
+      Graph::Value x = graph.embedding(kVocabulary, 96), h = graph.embedding(kVocabulary, 50, ElementFormat::F32, "h");
+      Graph::Value y = graph.linear(x, "w", 50, LinearKind::parse(kind), first);
+      graph.returns(graph.selectRows(first ? graph.residual(h, y) : graph.residual(y, h)));
+      check(graph, linearTolerance(LinearKind::parse(kind)), std::string("residual ") + kind);
+    }
+}
+
+TEST(Matmul, TakesTheActivationAlong) {
+  for (const char *activation : {"silu", "gelu", "gelu_tanh", "relu"}) {
+    Graph graph;
+    Graph::Value x = graph.embedding(kVocabulary, 64);
+    Graph::Value y = graph.linear(x, "w", 41, LinearKind::parse("f32"));
+    graph.returns(graph.selectRows(graph.activation(activation, y)));
+    check(graph, kFloatTolerance, activation);
+  }
+}
+
+TEST(Matmul, TakesTheGatedProductAlong) {
+  for (const char *activation : {"silu", "gelu", "gelu_tanh", "relu"})
+    for (const char *kind : {"bf16", "w4a8:g32:asym"}) {
+      for (int64_t outputs : {48, 40}) { // 40: two linears and a product of their own
+        Graph graph;
+        Graph::Value x = graph.embedding(kVocabulary, 64);
+        Graph::Value gate = graph.linear(x, "gate", outputs, LinearKind::parse(kind));
+        Graph::Value up = graph.linear(x, "up", outputs, LinearKind::parse(kind));
+        graph.returns(graph.selectRows(graph.gatedProduct(activation, gate, up)));
+        check(graph, kFloatTolerance, std::string(activation) + " " + kind);
+      }
+      if (std::string(activation) != "silu")
+        break;
+    }
+}
+
+TEST(Matmul, FusedProjectionsAreSlices) {
+  for (const char *kind : {"f32", "w4a8:g32"})
+    for (bool bias : {true, false}) {
+      Graph graph;
+      Graph::Value x = graph.embedding(kVocabulary, 64);
+      Graph::Value a = graph.linear(x, "a", 48, LinearKind::parse(kind), bias);
+      Graph::Value b = graph.linear(x, "b", 16, LinearKind::parse(kind), bias);
+      Graph::Value c = graph.linear(x, "c", 48, LinearKind::parse(kind), bias);
+      // The matmul reads one slice as it lies, and adds another.
+      Graph::Value y = graph.linear(a, "w", 48, LinearKind::parse("f32"));
+      Graph::Value z = graph.linear(b, "v", 48, LinearKind::parse("bf16"));
+      graph.returns(graph.selectRows(graph.residual(graph.residual(c, y), z)));
+      check(graph, kIntegerTolerance * 10, std::string("slices ") + kind);
+    }
+}
+
+} // namespace

@@ -1,0 +1,204 @@
+// Small whole models, compiled for every target, against the reference; and the same bits however they are fed.
+#include "lib/Runtime/Context.h"
+#include "tests/unit/Kernels/Harness.h"
+#include "tests/unit/Kernels/Tolerances.h"
+
+using namespace qopt;
+using namespace qopt::kerneltest;
+
+namespace {
+
+constexpr int64_t kLengths[] = {40, 13, 3};
+
+double modelTolerance(const ModelKind &kind) {
+  auto of = [](const LinearKind &linear) {
+    if (!linear.scheme)
+      return linear.plain == ElementFormat::BF16 ? kBf16ModelTolerance : kModelTolerance;
+    switch (linear.scheme->activations) {
+    case ActivationKind::F32:
+      return kModelTolerance;
+    case ActivationKind::BF16:
+      return kBf16ModelTolerance;
+    default:
+      return kI8ModelTolerance;
+    }
+  };
+  double tolerance = std::max(of(kind.linears), of(kind.head));
+  return kind.cacheFormat == ElementFormat::F16 ? std::max(tolerance, kF16CacheTolerance) : tolerance;
+}
+
+/// The largest logit's index where the reference's lead over the next one exceeds what the tolerance leaves open.
+int64_t disagreements(const Logits &got, const Logits &expected, int64_t width, double tolerance) {
+  double largest = 0;
+  for (const auto &step : expected)
+    for (float value : step)
+      largest = std::max<double>(largest, std::fabs(value));
+  int64_t count = 0;
+  for (size_t step = 0; step < got.size(); ++step)
+    for (size_t row = 0; row * width < expected[step].size(); ++row) {
+      auto begin = expected[step].begin() + static_cast<int64_t>(row) * width, end = begin + width;
+      auto best = std::max_element(begin, end);
+      float second = -INFINITY;
+      for (auto it = begin; it != end; ++it)
+        if (it != best)
+          second = std::max(second, *it);
+      auto gotBegin = got[step].begin() + static_cast<int64_t>(row) * width;
+      if (*best - second > 2 * tolerance * largest &&
+          std::max_element(gotBegin, gotBegin + width) - gotBegin != best - begin)
+        ++count;
+    }
+  return count;
+}
+
+void check(const ModelKind &kind, const std::string &what) {
+  SCOPED_TRACE(what);
+  Graph graph = makeModel(kind);
+  auto model = TestModel::make(graph, machine().runnable);
+  if (!model)
+    return;
+  Feed feed = Feed::mixed(kLengths, 17, kind.vocabulary);
+  Logits expected = model->reference(feed);
+  for (const Target &target : machine().runnable) {
+    SCOPED_TRACE(target.name);
+    auto compiled = model->open(target.name);
+    if (!compiled)
+      return;
+    Logits got = run(*compiled, feed, 2);
+    double worst = difference(got, expected), tolerance = modelTolerance(kind);
+    EXPECT_LE(worst, tolerance);
+    EXPECT_EQ(disagreements(got, expected, kind.vocabulary, tolerance), 0);
+    std::printf("%s, %s: %.2g of %.2g\n", what.c_str(), target.name.c_str(), worst, tolerance);
+  }
+}
+
+ModelKind modelOf(const char *linears, const char *head) {
+  ModelKind kind;
+  kind.linears = LinearKind::parse(linears), kind.head = LinearKind::parse(head);
+  return kind;
+}
+
+TEST(Models, PlainLlama) {
+  ModelKind kind = modelOf("f32", "f32");
+  kind.hidden = 60, kind.mlp = 100, kind.vocabulary = 17, kind.dim = 16, kind.heads = 3, kind.keyValueHeads = 1;
+  kind.cacheFormat = ElementFormat::F32, kind.tied = true, kind.scaledRotary = true;
+  check(kind, "f32, odd sizes, tied");
+}
+
+TEST(Models, EveryPartThatIsOptional) {
+  ModelKind kind = modelOf("f16", "bf16");
+  kind.biases = true, kind.layerNorms = true, kind.gated = false, kind.activation = "gelu", kind.window = 9;
+  kind.heads = 2, kind.keyValueHeads = 2, kind.dim = 48;
+  check(kind, "f16, biases, layer norms, plain MLP, window");
+  kind = modelOf("bf16", "f32");
+  kind.biases = true, kind.activation = "gelu_tanh", kind.normFormat = ElementFormat::BF16, kind.mlp = 40;
+  check(kind, "bf16, biases, unfused gated product");
+}
+
+TEST(Models, QuantizedLlama) {
+  int index = 0;
+  for (const char *scheme : {"w4a8:g32", "w4a8:g64:asym", "w4a16:g32:asym", "w4a16:g64", "w8a8:g64", "w8a8g32:g32:asym",
+                             "w8a16:g32", "w4a32:g32:asym", "w4a8g32:channel:sym:f32", "w8a8:channel:asym:bf16"}) {
+    ModelKind kind = modelOf(scheme, index % 2 ? "w8a8:g32" : "f32");
+    kind.tied = index % 3 == 1, kind.biases = index % 4 == 2;
+    kind.mlp = 64 * (1 + index % 2), kind.heads = 4, kind.keyValueHeads = index % 3 == 2 ? 1 : 2;
+    check(kind, scheme);
+    ++index;
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// The runtime: the same bits however a sequence is fed
+//===----------------------------------------------------------------------===//
+
+/// Feeds `tokens` to a new sequence of `context` in chunks; logits of every position, [tokens, vocabulary].
+std::vector<float> feedAlone(Context &context, std::span<const int32_t> tokens, size_t chunk) {
+  SequenceId sequence = *context.cache().createSequence();
+  int64_t width = context.model().manifest().model.vocabulary;
+  std::vector<float> logits(tokens.size() * width);
+  for (size_t start = 0; start < tokens.size(); start += chunk) {
+    size_t count = std::min(chunk, tokens.size() - start);
+    std::vector<int32_t> rows(count);
+    for (size_t i = 0; i < count; ++i)
+      rows[i] = static_cast<int32_t>(i);
+    auto outcome = context.forward({.tokens = tokens.subspan(start, count),
+                                    .sequences = {&sequence, 1},
+                                    .rows = rows,
+                                    .logits = std::span(logits).subspan(start * width, count * width)});
+    EXPECT_TRUE(outcome && *outcome == ForwardOutcome::Done);
+  }
+  EXPECT_TRUE(context.cache().freeSequence(sequence));
+  return logits;
+}
+
+class Determinism : public testing::TestWithParam<const char *> {};
+
+TEST_P(Determinism, SameBitsHoweverItIsFed) {
+  ModelKind kind = modelOf(GetParam(), "f32");
+  kind.window = std::string(GetParam()) == "w8a8:g64" ? 21 : 0;
+  auto model = TestModel::make(makeModel(kind), machine().runnable);
+  ASSERT_TRUE(model);
+  std::vector<int32_t> tokens, others;
+  for (int32_t i = 0; i < 75; ++i)
+    tokens.push_back((i * 31 + 7) % 50), others.push_back((i * 17 + 3) % 50);
+  for (const Target &target : machine().runnable) {
+    SCOPED_TRACE(target.name);
+    auto compiled = model->open(target.name);
+    ASSERT_TRUE(compiled);
+    auto makeContext = [&](int threads, int64_t chunkTokens = 512) {
+      return std::move(*Context::create(
+          compiled, {.threads = threads, .contextTokens = 128, .cacheTokens = 1024, .chunkTokens = chunkTokens}));
+    };
+    auto one = makeContext(1);
+    std::vector<float> expected = feedAlone(*one, tokens, tokens.size()), expectedOthers = feedAlone(*one, others, 75);
+    int64_t width = model->outputs();
+    auto rowsOf = [&](const std::vector<float> &logits, size_t first, size_t count) {
+      return std::span(logits).subspan(first * width, count * width);
+    };
+    for (int threads : {1, 2, 4, 8}) {
+      auto context = makeContext(threads);
+      ASSERT_EQ(context->workers(), threads);
+      for (size_t chunk : {1, 2, 3, 5, 7, 31, 32, 33})
+        EXPECT_TRUE(sameBits(feedAlone(*context, tokens, chunk), expected)) << threads << " threads, chunk " << chunk;
+      // The runtime's own chunks.
+      EXPECT_TRUE(sameBits(feedAlone(*makeContext(threads, 11), tokens, tokens.size()), expected));
+
+      // Two sequences in turns of one token, prefilled together before.
+      SequenceId a = *context->cache().createSequence(), b = *context->cache().createSequence();
+      std::vector<int32_t> mixed;
+      std::vector<SequenceId> owners;
+      for (int i = 0; i < 40; ++i) {
+        mixed.push_back(tokens[i]), owners.push_back(a);
+        if (i < 20)
+          mixed.push_back(others[i]), owners.push_back(b);
+      }
+      ASSERT_TRUE(context->forward({.tokens = mixed, .sequences = owners}));
+      std::vector<float> two(2 * width);
+      for (int i = 0; i < 20; ++i) {
+        int32_t next[] = {others[20 + i], tokens[40 + i]}, rows[] = {0, 1};
+        SequenceId both[] = {b, a};
+        ASSERT_TRUE(context->forward({.tokens = next, .sequences = both, .rows = rows, .logits = two}));
+        EXPECT_TRUE(sameBits(std::span(two).first(width), rowsOf(expectedOthers, 20 + i, 1))) << i;
+        EXPECT_TRUE(sameBits(std::span(two).last(width), rowsOf(expected, 40 + i, 1))) << i;
+      }
+      // A fork goes its own way, and the parent is as it was.
+      SequenceId fork = *context->cache().fork(a);
+      std::vector<float> onFork(15 * width);
+      std::vector<int32_t> rows;
+      for (int32_t i = 0; i < 15; ++i)
+        rows.push_back(i);
+      ASSERT_TRUE(context->forward({.tokens = std::span(others).first(15), .sequences = {&fork, 1}}));
+      ASSERT_TRUE(context->forward(
+          {.tokens = std::span(tokens).last(15), .sequences = {&a, 1}, .rows = rows, .logits = onFork}));
+      EXPECT_TRUE(sameBits(onFork, rowsOf(expected, 60, 15)));
+      ASSERT_TRUE(context->cache().truncate(fork, 60));
+      ASSERT_TRUE(context->forward(
+          {.tokens = std::span(tokens).last(15), .sequences = {&fork, 1}, .rows = rows, .logits = onFork}));
+      EXPECT_TRUE(sameBits(onFork, rowsOf(expected, 60, 15)));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Schemes, Determinism, testing::Values("f32", "w4a8:g32:asym", "w4a16:g64", "w8a8:g64"),
+                         [](const auto &info) { return "Case" + std::to_string(info.index); });
+
+} // namespace

@@ -1,0 +1,86 @@
+// #kernel.panel and lib/Numerics/Panel.h describe the same bytes: sizes, and where each element's code lies.
+#include "dialects/Kernel/Dialect.h"
+#include "lib/Numerics/Panel.h"
+
+#include "mlir/IR/MLIRContext.h"
+#include "gtest/gtest.h"
+
+#include <vector>
+
+using namespace qopt;
+
+namespace {
+
+struct Case {
+  kernel::PanelCode code;
+  int dot;
+  int64_t group;
+  const char *scale; ///< "f16", "bf16", "f32", or null
+  bool zeroPoints;
+};
+
+mlir::Type scaleType(mlir::MLIRContext &context, const char *name) {
+  if (!name)
+    return {};
+  std::string_view text = name;
+  if (text == "f16")
+    return mlir::Float16Type::get(&context);
+  if (text == "bf16")
+    return mlir::BFloat16Type::get(&context);
+  return mlir::Float32Type::get(&context);
+}
+
+std::vector<Case> allCases() {
+  std::vector<Case> cases{{kernel::PanelCode::F32, 1, 0, nullptr, false},
+                          {kernel::PanelCode::F16, 1, 0, nullptr, false},
+                          {kernel::PanelCode::BF16, 2, 0, nullptr, false}};
+  for (kernel::PanelCode code : {kernel::PanelCode::U4, kernel::PanelCode::U8})
+    for (int dot : {1, 2, 4})
+      for (int64_t group : {0, 8, 16})
+        for (const char *scale : {"f16", "bf16", "f32"})
+          for (bool zeroPoints : {false, true})
+            cases.push_back({code, dot, group, scale, zeroPoints});
+  return cases;
+}
+
+TEST(PanelAttribute, agreesWithNumerics) {
+  mlir::MLIRContext context;
+  context.loadDialect<kernel::KernelDialect>();
+  constexpr int64_t rows = 19, inputs = 32; // a last panel that is not full
+  for (const Case &c : allCases()) {
+    SCOPED_TRACE(testing::Message() << "code " << static_cast<int>(c.code) << " dot " << c.dot << " group " << c.group
+                                    << " scale " << (c.scale ? c.scale : "none") << " zero points " << c.zeroPoints);
+    auto attribute =
+        kernel::PanelAttr::get(&context, c.code, c.dot, c.group, scaleType(context, c.scale), c.zeroPoints);
+    PanelLayout layout;
+    layout.dot = c.dot;
+    layout.code = static_cast<PanelCode>(c.code);
+    layout.group = c.group ? c.group : inputs;
+    layout.scale = c.scale ? parseElementFormat(c.scale).value() : ElementFormat::F16;
+    layout.zeroPoints = c.zeroPoints;
+    ASSERT_TRUE(static_cast<bool>(layout.validate(rows, inputs)));
+
+    EXPECT_EQ(attribute.getTileOutputs(), layout.rows);
+    EXPECT_EQ(attribute.getBlockDepth(), layout.blockDepth());
+    EXPECT_EQ(attribute.getBlockBytes(), layout.blockBytes());
+    EXPECT_EQ(attribute.getGroupBytes(inputs), layout.groupBytes());
+    EXPECT_EQ(attribute.getTileBytes(inputs), layout.panelBytes(inputs));
+    EXPECT_EQ(static_cast<int>(attribute.getCodeBits()), layout.codeBits());
+    EXPECT_EQ(attribute.getGroupSize(inputs), layout.group);
+
+    // Set the lowest bit of each code alone: lib/Numerics must find it there, and nowhere else.
+    std::vector<std::byte> panels(static_cast<size_t>(layout.totalBytes(rows, inputs)));
+    for (int64_t row = 0; row < rows; ++row)
+      for (int64_t input = 0; input < inputs; ++input) {
+        int64_t tile = row / layout.rows;
+        int64_t bit = 8 * tile * layout.panelBytes(inputs) + attribute.getBitOffset(inputs, row % layout.rows, input);
+        std::byte &byte = panels[static_cast<size_t>(bit / 8)];
+        byte |= std::byte{1} << (bit % 8);
+        EXPECT_EQ(unpackElement(layout, inputs, panels, row, input).code, 1u) << row << ", " << input;
+        EXPECT_EQ(unpackElement(layout, inputs, panels, row, (input + 1) % inputs).code, 0u) << row << ", " << input;
+        byte = std::byte{0};
+      }
+  }
+}
+
+} // namespace
