@@ -85,7 +85,7 @@ def main():
 
     result = {
         "format": 1,
-        "command": shlex.join(sys.argv),
+        "command": shlex.join(Path(part).name if part.startswith("/") else part for part in sys.argv),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "noisy": options.noisy,
         "load_average_before": load,
