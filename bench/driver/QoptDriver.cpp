@@ -25,7 +25,7 @@ public:
     qopt::ContextOptions options;
     options.threads = arguments.threads;
     options.contextTokens = arguments.contextTokens;
-    options.chunkRows = 1;
+    options.chunkRows = 1; // only the last token's logits are ever wanted here
     context = taken(qopt::Context::create(model, options));
     logits.resize(static_cast<size_t>(model->manifest().model.vocabulary));
     sequence = taken(context->cache().createSequence());
