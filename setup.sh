@@ -59,7 +59,8 @@ stop() {
 install_packages() {
   local missing=() name
   for name in "$@"; do
-    [[ $(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null || true) == installed ]] || missing+=("$name")
+    # One line for each architecture that the package is known for.
+    [[ $(dpkg-query -W -f='=${db:Status-Status}=' "$name" 2>/dev/null || true) == *=installed=* ]] || missing+=("$name")
   done
   if ((${#missing[@]} == 0)); then
     say "all $# packages are installed"
@@ -78,11 +79,11 @@ install_packages() {
   # apt-cache policy says "Candidate: (none)" for a package that no enabled suite has.
   local absent=()
   for name in "${missing[@]}"; do
-    apt-cache policy "$name" | grep -q 'Candidate: [^(]' || absent+=("$name")
+    [[ $(apt-cache policy "$name") == *'Candidate: '[!\(]* ]] || absent+=("$name")
   done
   if ((${#absent[@]} != 0)); then
     stop "no enabled suite of apt has: ${absent[*]}" \
-      "LLVM 22 for Debian 12 is in the security suite. Enable it, then run this again:" \
+      "Packages of LLVM 22 for Debian 12 are in the security suite. Enable it, then run this again:" \
       "echo 'deb http://deb.debian.org/debian-security bookworm-security main' > /etc/apt/sources.list.d/security.list"
   fi
   DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}" ||

@@ -246,7 +246,8 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
     Value given = loadField(b, env, field, pointer);
     Value none = LLVM::ICmpOp::create(b, LLVM::ICmpPredicate::eq, given, LLVM::ZeroOp::create(b, pointer));
     Value offset64 = arith::IndexCastOp::create(b, b.getI64Type(), offset);
-    Value inArena = LLVM::GEPOp::create(b, pointer, b.getI8Type(), loadField(b, env, kArena, pointer), ValueRange{offset64});
+    Value inArena =
+        LLVM::GEPOp::create(b, pointer, b.getI8Type(), loadField(b, env, kArena, pointer), ValueRange{offset64});
     Value chosen = LLVM::SelectOp::create(b, none, inArena, given);
     return view(b, bytesAt(b, chosen), b.index(0), {extent}, type);
   }

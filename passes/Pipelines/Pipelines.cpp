@@ -53,7 +53,8 @@ void qopt::buildMachinePipeline(OpPassManager &manager, const TargetPipelineOpti
 
 void qopt::registerPipelines() {
   PassPipelineRegistration<>("qopt-kernel-graph", "From the graph to planned dispatches", buildKernelGraphPipeline);
-  PassPipelineRegistration<KernelsPipelineOptions>("qopt-kernels", "From dispatches to loops over vectors", buildKernelsPipeline);
+  PassPipelineRegistration<KernelsPipelineOptions>("qopt-kernels", "From dispatches to loops over vectors",
+                                                   buildKernelsPipeline);
   PassPipelineRegistration<TargetPipelineOptions>("qopt-machine", "From loops over vectors to the LLVM dialect",
                                                   buildMachinePipeline);
 }

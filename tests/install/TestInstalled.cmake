@@ -34,7 +34,7 @@ set(plugin ${WORK}/plugin/CountLinears.so)
 set(symmetric "2 of #lowbit.scheme<weights = <bits = 4, symmetric = true")
 set(asymmetric "1 of #lowbit.scheme<weights = <bits = 4, symmetric = false")
 foreach(how
-    "${prefix}/bin/qopt;--load-pass-plugin=${plugin};--count-linears"
+    "${prefix}/bin/qopt;--load-pass-plugin=${plugin};--pass-pipeline=builtin.module(count-linears)"
     "${MLIR_OPT};--load-dialect-plugin=${prefix}/${LIBDIR}/libqopt.so;--load-pass-plugin=${plugin};--pass-pipeline=builtin.module(count-linears)")
   run(output ${how} ${example}/quantized.mlir)
   expect("${output}" "${symmetric}")

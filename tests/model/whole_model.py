@@ -17,13 +17,19 @@ import sys
 SCHEMES = ["w8a8", "w4a8", "w4a16"]
 # "The capital of France is Paris. The capital of Italy is"
 PROMPT = [504, 3575, 282, 4649, 314, 7042, 30, 378, 3575, 282, 7158, 314]
-# Largest difference of logits, relative to the largest logit. f32: errors of 2^-24 in each sum, through 30 layers. bf16
-# and i8 activations: a difference of one ulp in f32 can move an activation to its neighbour, 2^-8 of itself or 1/127 of
-# the token's largest, and later layers carry that on.
-TOLERANCE = {"original": 1e-4, "w8a8": 8e-2, "w4a8": 8e-2, "w4a16": 4e-2}
-# Prompts and a word that every model above must answer with, greedily.
-ANSWERS = [("The capital of France is", "Paris"), ("Two plus two equals", "four"),
-           ("The opposite of hot is", "cold")]
+# Largest difference of logits, relative to the largest logit, over PROMPT. f32: errors of 2^-24 in each sum, through 30
+# layers. bf16 activations: a difference of one ulp in f32 can move an activation to its neighbour, 2^-8 of itself. i8
+# activations: to a neighbour that is 1/127 of its token's largest away, and this model has tokens whose largest value is a
+# hundred times the typical one: the reference itself moves by 0.05 when attention's scale changes by 2e-7 of itself. So a
+# prompt can only show gross faults there, and single tokens, whose attention is exact, are held to a tight tolerance.
+TOLERANCE = {"original": 1e-4, "w8a8": 0.3, "w4a8": 0.3, "w4a16": 4e-2}
+SINGLE_TOKENS = [504, 3575, 7042, 1]
+SINGLE_TOLERANCE = {"original": 1e-4, "w8a8": 1e-3, "w4a8": 1e-3, "w4a16": 1e-2}
+# Prompts, a word that the greedy answer contains, and of which models it is asked: rounding this one to the nearest of 4
+# bits costs it some of what it knows.
+EIGHT_BITS, ALL = ["original", "w8a8"], ["original", *SCHEMES]
+ANSWERS = [("The capital of France is", "Paris", ALL), ("The opposite of hot is", "cold", ALL),
+           ("A baby cat is called a", "kitten", EIGHT_BITS)]
 
 
 def run(*command):
@@ -45,13 +51,16 @@ def make(arguments, work):
 
 
 def logits(arguments, work, name):
-    print(run(arguments.logits, work / f"{name}.mlir", work / f"{name}.qopt", TOLERANCE[name], *PROMPT), end="")
+    model = [work / f"{name}.mlir", work / f"{name}.qopt"]
+    print("prompt: " + run(arguments.logits, *model, TOLERANCE[name], *PROMPT), end="")
+    for token in SINGLE_TOKENS:
+        print(f"token {token}: " + run(arguments.logits, *model, SINGLE_TOLERANCE[name], token), end="")
 
 
 def answers(arguments, work):
     problems = []
     for name in ["original", *SCHEMES]:
-        for prompt, word in ANSWERS:
+        for prompt, word, expected in ANSWERS:
             tokens = {}
             for threads in (1, 2, 4, 8):
                 answer = json.loads(run(arguments.qopt_run, work / f"{name}.qopt", "--prompt", prompt, "--max-tokens",
@@ -60,7 +69,7 @@ def answers(arguments, work):
             print(f"{name}: {prompt}{answer['text']!r}")
             if len({tuple(value) for value in tokens.values()}) != 1:
                 problems.append(f"{name}: '{prompt}': tokens depend on the number of threads: {tokens}")
-            if name in ("original", "w8a8") and word not in answer["text"].lower().replace("paris", "Paris"):
+            if name in expected and word not in answer["text"]:
                 problems.append(f"{name}: '{prompt}': expected '{word}' in the answer, but got {answer['text']!r}")
     if problems:
         sys.exit("\n".join(problems))

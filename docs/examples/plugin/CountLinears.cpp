@@ -1,6 +1,6 @@
 // A pass plugin: count-linears says how many quantized linears a module has of each scheme.
 //
-//   qopt q.mlir --load-pass-plugin=CountLinears.so --count-linears
+//   qopt q.mlir --load-pass-plugin=CountLinears.so --pass-pipeline='builtin.module(count-linears)'
 //   mlir-opt-22 q.mlir --load-dialect-plugin=libqopt.so --load-pass-plugin=CountLinears.so \
 //     --pass-pipeline='builtin.module(count-linears)'
 #include "dialects/LowBit/Dialect.h"

@@ -33,7 +33,8 @@ public:
   AttentionEmitter(KernelBuilder &b, KernelContext &context, transformer::AttentionOp op) : b(b), op(op) {
     transformer::CacheType type = op.getCache().getType();
     heads = type.getHeads(), dim = type.getDim();
-    query = context.buffers.lookup(throughSlices(op.getQuery(), queryColumn)), cache = context.buffers.lookup(op.getCache());
+    query = context.buffers.lookup(throughSlices(op.getQuery(), queryColumn)),
+    cache = context.buffers.lookup(op.getCache());
     layer = context.buffers.lookup(op.getLayer()), positions = context.buffers.lookup(op.getPositions());
     sequences = context.buffers.lookup(op.getSequences()), tables = context.buffers.lookup(op.getBlockTables());
     output = context.buffers.lookup(op.getResult());
@@ -174,8 +175,8 @@ private:
   /// totals = totals · keep + (Σ probability · value) · take, a stretch of channels at a time.
   void mergeValues(Value head, int64_t count, Value page, Value begin, Value end, ArrayRef<Value> keep,
                    ArrayRef<Value> take) {
-    int64_t channels =
-        largestDivisorUpTo(dim / std::min(dim, kLanes), std::max<int64_t>(mostValueVectors / count, 1)) * std::min(dim, kLanes);
+    int64_t channels = largestDivisorUpTo(dim / std::min(dim, kLanes), std::max<int64_t>(mostValueVectors / count, 1)) *
+                       std::min(dim, kLanes);
     if (dim % kLanes != 0)
       channels = dim; // narrow or odd heads: all pieces at once
     b.loop(b.index(0), b.index(dim), channels, [&](Value first) {

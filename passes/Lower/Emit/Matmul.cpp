@@ -63,8 +63,8 @@ public:
   void emit(Value lower, Value upper) {
     Value tokens = memref::DimOp::create(b, payload, 0);
     ArrayRef<int64_t> known = integer ? ArrayRef<int64_t>(kTokenBlocksInteger)
-                               : bf16  ? ArrayRef<int64_t>(kTokenBlocksBf16)
-                                       : ArrayRef<int64_t>(kTokenBlocksF32);
+                              : bf16  ? ArrayRef<int64_t>(kTokenBlocksBf16)
+                                      : ArrayRef<int64_t>(kTokenBlocksF32);
     SmallVector<int64_t> blocks;
     for (int64_t block : known)
       if (block < mostTokens)
@@ -187,7 +187,8 @@ private:
           Value input = b.add(firstInput, static_cast<int64_t>(index) * layout.getDot());
           for (int64_t m = 0; m < block; ++m) {
             Value &sum = values[m * parts + step % parts];
-            sum = multiply(sum, weights, b.loadRepeated(payload, {tokens[m], b.add(input, payloadColumn)}, layout.getDot()));
+            sum = multiply(sum, weights,
+                           b.loadRepeated(payload, {tokens[m], b.add(input, payloadColumn)}, layout.getDot()));
           }
           ++step;
         }

@@ -20,8 +20,8 @@ std::string assemblyOf(const Graph &graph, const std::string &target) {
   mlir::DialectRegistry registry;
   registerDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
-  std::string text =
-      "module {\n  transformer.archive @archive \"none.safetensors\" size 1024 header \"sha256:00\"\n" + graph.text() + "}";
+  std::string text = "module {\n  transformer.archive @archive \"none.safetensors\" size 1024 header \"sha256:00\"\n" +
+                     graph.text() + "}";
   auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
   CompileOptions options;
   options.targets = {*findTarget(target)};
@@ -54,7 +54,8 @@ std::vector<Body> bodiesOf(const std::string &assembly, const std::string &suffi
     if (bodies.empty())
       bodies.emplace_back();
     bodies.back().push_back(line);
-    bool jump = line.starts_with("\tj") || line.starts_with("\tb.") || line.starts_with("\tcb") || line.starts_with("\tb\t");
+    bool jump =
+        line.starts_with("\tj") || line.starts_with("\tb.") || line.starts_with("\tcb") || line.starts_with("\tb\t");
     if (jump)
       bodies.emplace_back();
   }
@@ -130,7 +131,7 @@ TEST(Assembly, GenericTargetsWorkOnVectors) {
 /// Exponentials, roundings and conversions are inline; angles' sines and cosines are the C library's, per token.
 TEST(Assembly, WholeModelsCallTheLibraryForAnglesOnly) {
   for (const char *target : {"generic-x86-64", "x86-64-v4+vnni", "generic-aarch64"})
-    for (const char *scheme : {"w4a8:g32:asym", "w8a16:g32"}) {
+    for (const char *scheme : {"w8a16:g32:asym"}) {
       ModelKind kind;
       kind.linears = kind.head = LinearKind::parse(scheme);
       kind.activation = "gelu_tanh";

@@ -215,8 +215,8 @@ std::unique_ptr<TestModel> TestModel::make(const Graph &graph, std::span<const T
 TestModel::~TestModel() = default;
 
 std::shared_ptr<const Model> TestModel::open(const std::string &target) const {
-  auto model = Model::open(artifact(), {.verify = Verify::Full, .weights = WeightPlacement::Mapped, .target = target,
-                                        .threads = 1});
+  auto model = Model::open(
+      artifact(), {.verify = Verify::Full, .weights = WeightPlacement::Mapped, .target = target, .threads = 1});
   if (!model) {
     ADD_FAILURE() << model.error().format();
     return nullptr;
@@ -248,8 +248,8 @@ Logits TestModel::reference(const Feed &feed) const {
   reference::Cache cache(cast<transformer::CacheType>(function.getArgumentTypes().back()));
   Logits logits;
   for (const Step &step : feed.steps) {
-    auto results = evaluator.call(function, {vector(step.tokens), vector(step.positions), vector(step.sequences), tables,
-                                             vector(step.rows), cache});
+    auto results = evaluator.call(function, {vector(step.tokens), vector(step.positions), vector(step.sequences),
+                                             tables, vector(step.rows), cache});
     if (failed(results)) {
       ADD_FAILURE() << "the reference failed";
       return {};
@@ -311,7 +311,8 @@ Logits run(const Model &model, const Feed &feed, int workers) {
   Logits logits;
   for (const Step &step : feed.steps) {
     auto tokens = static_cast<int64_t>(step.tokens.size()), rows = static_cast<int64_t>(step.rows.size());
-    Guarded arena(manifest.arena.constant + manifest.arena.perToken * tokens + manifest.arena.perRow * rows, kNotANumber);
+    Guarded arena(manifest.arena.constant + manifest.arena.perToken * tokens + manifest.arena.perRow * rows,
+                  kNotANumber);
     Guarded out(rows * manifest.model.vocabulary * sizeof(float), kNotANumber);
     Guarded counters(manifest.counters * sizeof(int64_t), 0);
     Team team(workers);

@@ -1,8 +1,8 @@
 // Compiles a graph, runs what came out, and evaluates the same graph with the reference.
 //
 // Compiled code is called through its ABI, in memory that is hostile: the arena, the cache, the logits and the counters
-// lie between guards, and all of them but the counters are NaN before the first call. What a kernel reads without having
-// written it shows in the result; what it writes beyond its buffers shows in the guards.
+// lie between guards, and all of them but the counters are NaN before the first call. What a kernel reads without
+// having written it shows in the result; what it writes beyond its buffers shows in the guards.
 #ifndef QOPT_TESTS_UNIT_KERNELS_HARNESS_H
 #define QOPT_TESTS_UNIT_KERNELS_HARNESS_H
 

@@ -109,8 +109,8 @@ TEST(Matmul, EverySchemeOnce) {
     for (const char *activation : {"a8", "a8g32", "a16", "a32"})
       for (const char *symmetry : {"sym", "asym"}) {
         const char *groups[] = {"g32", "g64", "g128", "channel"}, *scales[] = {"f16", "bf16", "f32"};
-        std::string kind = std::string(bits) + activation + ":" + groups[index % 4] + ":" + symmetry + ":" +
-                           scales[index % 3];
+        std::string kind =
+            std::string(bits) + activation + ":" + groups[index % 4] + ":" + symmetry + ":" + scales[index % 3];
         checkLinear(kind, 128 * (1 + index % 2), 33 + 16 * (index % 3), index % 2, index % 3 == 0);
         ++index;
       }

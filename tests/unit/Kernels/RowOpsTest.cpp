@@ -1,4 +1,5 @@
-// Ops on one token at a time, and attention, against the reference: their inputs are tables of embeddings, read exactly.
+// Ops on one token at a time, and attention, against the reference: their inputs are tables of embeddings, read
+// exactly.
 #include "tests/unit/Kernels/Harness.h"
 #include "tests/unit/Kernels/Tolerances.h"
 
@@ -35,8 +36,11 @@ Feed tokens(int64_t count) { return Feed::single(count, kVocabulary); }
 //===----------------------------------------------------------------------===//
 
 TEST(RowOps, RmsNorm) {
-  for (auto [width, format] : {std::pair{1, ElementFormat::F32}, {7, ElementFormat::BF16}, {16, ElementFormat::F16},
-                               {31, ElementFormat::F32}, {576, ElementFormat::F32}}) {
+  for (auto [width, format] : {std::pair{1, ElementFormat::F32},
+                               {7, ElementFormat::BF16},
+                               {16, ElementFormat::F16},
+                               {31, ElementFormat::F32},
+                               {576, ElementFormat::F32}}) {
     Graph graph;
     graph.returns(graph.rmsNorm(graph.selectRows(graph.embedding(kVocabulary, width)), "w", format));
     check(graph, tokens(5), kElementwiseTolerance, "rms norm of " + std::to_string(width));
@@ -143,8 +147,14 @@ constexpr int64_t kLengths[] = {70, 33, 1, 32};
 
 TEST(Attention, HeadsAndDimensions) {
   Feed feed = Feed::mixed(kLengths, 0, kVocabulary);
-  for (AttentionCase kind : {AttentionCase{9, 3, 64}, {1, 1, 16}, {4, 4, 32, ElementFormat::F32}, {8, 1, 48},
-                             {6, 2, 80, ElementFormat::F32}, {5, 1, 128}, {3, 1, 20}, {7, 7, 6, ElementFormat::F32}})
+  for (AttentionCase kind : {AttentionCase{9, 3, 64},
+                             {1, 1, 16},
+                             {4, 4, 32, ElementFormat::F32},
+                             {8, 1, 48},
+                             {6, 2, 80, ElementFormat::F32},
+                             {5, 1, 128},
+                             {3, 1, 20},
+                             {7, 7, 6, ElementFormat::F32}})
     checkAttention(kind, feed, "whole");
 }
 

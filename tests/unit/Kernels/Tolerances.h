@@ -24,7 +24,8 @@ inline constexpr double kElementwiseTolerance = 1e-5;
 /// Whole models without rounding of activations: the errors above through a few layers and their norms.
 inline constexpr double kModelTolerance = 1e-4;
 
-/// Whole models with keys and values in f16: an f32 difference of one ulp can move one to its neighbour, 2^-11 relative.
+/// Whole models with keys and values in f16: an f32 difference of one ulp can move one to its neighbour, 2^-11
+/// relative.
 inline constexpr double kF16CacheTolerance = 1e-3;
 
 /// Whole models with bf16 activations. An f32 difference of one ulp can move an activation to the neighbouring bf16,
