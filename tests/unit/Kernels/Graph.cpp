@@ -79,10 +79,12 @@ static std::string weightsAttribute(const WeightScheme &scheme) {
 
 Graph::Value Graph::embedding(int64_t vocabulary, int64_t width, ElementFormat format, const std::string &name) {
   tokenCount = vocabulary;
+  bool first = input.name.empty();
   ParameterSpec table{name, {vocabulary, width}, ParameterSpec::Kind::Numbers, format};
   std::string value = get(table);
-  return append("transformer.embedding %tokens, " + value,
-                "(" + std::string(kIndices) + ", " + typeOf(table) + ") -> " + activations(width), width);
+  Value result = append("transformer.embedding %tokens, " + value,
+                        "(" + std::string(kIndices) + ", " + typeOf(table) + ") -> " + activations(width), width);
+  return first ? input = result : result;
 }
 
 Graph::Value Graph::embedding(int64_t vocabulary, int64_t width, const LinearKind &kind, const std::string &name) {
@@ -90,8 +92,9 @@ Graph::Value Graph::embedding(int64_t vocabulary, int64_t width, const LinearKin
     return embedding(vocabulary, width, kind.plain, name);
   tokenCount = vocabulary;
   auto [operands, types] = codes(name, vocabulary, width, kind.scheme->weights);
-  return append("lowbit.embedding %tokens, " + operands + " " + weightsAttribute(kind.scheme->weights),
-                "(" + std::string(kIndices) + ", " + types + ") -> " + activations(width), width);
+  Value result = append("lowbit.embedding %tokens, " + operands + " " + weightsAttribute(kind.scheme->weights),
+                        "(" + std::string(kIndices) + ", " + types + ") -> " + activations(width), width);
+  return input.name.empty() ? input = result : result;
 }
 
 Graph::Value Graph::linear(Value x, const std::string &name, int64_t outputs, const LinearKind &kind, bool bias) {
@@ -116,7 +119,9 @@ Graph::Value Graph::linear(Value x, const std::string &name, int64_t outputs, co
           activationText[static_cast<int>(kind.scheme->activations)] +
           ">, accumulation = " + (integer ? "i32" : "f32") + ">";
   }
-  return append(op, "(" + activations(x.width) + ", " + types + ") -> " + activations(outputs), outputs);
+  Value result = append(op, "(" + activations(x.width) + ", " + types + ") -> " + activations(outputs), outputs);
+  lastLinear = result.name;
+  return result;
 }
 
 Graph::Value Graph::rmsNorm(Value x, const std::string &name, ElementFormat format) {
@@ -197,11 +202,18 @@ std::string Graph::text() const {
     text += "  transformer.parameter @\"" + spec.name + "\" : " + typeOf(spec) + " from <@archive, \"" + spec.name +
             "\", " + encoding + ">\n";
   }
-  std::string result = "tensor<?x" + number(logits.width) + "xf32>, " + cacheType();
+  std::string results = logits.name + ", " + cacheValue, types = activations(logits.width) + ", " + cacheType();
+  std::string hidden;
+  if (logits.name != lastLinear) {
+    hidden = "    %hidden = transformer.select_rows " + input.name + ", %rows : " + activations(input.width) + ", " +
+             kIndices + " -> " + activations(input.width) + "\n";
+    results += ", %hidden";
+    types += ", " + activations(input.width);
+  }
   text += "  func.func @forward(%tokens: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>, "
           "%tables: tensor<?x?xi32>, %rows: tensor<?xi32>, %cache: " +
-          cacheType() + ") -> (" + result + ") {\n" + body + "    return " + logits.name + ", " + cacheValue + " : " +
-          result + "\n  }\n";
+          cacheType() + ") -> (" + types + ") {\n" + body + hidden + "    return " + results + " : " + types +
+          "\n  }\n";
   return text;
 }
 

@@ -69,7 +69,9 @@ public:
   Value attention(int64_t layer, Value query, int64_t window = 0);
 
   void returns(Value value) { logits = value; }
-  /// The module's text without its archive: parameters name entries of @archive of their own name.
+  /// The module's text without its archive: parameters name entries of @archive of their own name. Compilation wants
+  /// logits from a linear, whose input are the hidden states, unless the hidden states are named: where no linear comes
+  /// last, the rows of the embedding are returned as such.
   std::string text() const;
   const std::vector<ParameterSpec> &parameters() const { return specs; }
   int64_t tokens() const { return tokenCount; }
@@ -88,7 +90,8 @@ private:
 
   CacheKind cache;
   std::vector<ParameterSpec> specs;
-  std::string body, cacheValue = "%cache";
+  std::string body, cacheValue = "%cache", lastLinear;
+  Value input; // the first embedding
   int64_t values = 0, tokenCount = 0;
   Value logits;
 };

@@ -5,6 +5,7 @@
 // logits after the prompt, one a line. Standard error: tokens per second.
 #include "lib/Runtime/Generate.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -13,7 +14,7 @@ using namespace qopt;
 
 static int fail(const Error &error) {
   std::fprintf(stderr, "%s\n", error.format().c_str());
-  return error.exitCode();
+  return static_cast<int>(error.errorClass);
 }
 
 int main(int argc, char **argv) {
