@@ -197,7 +197,7 @@ made() {
     say "$name: nothing has changed"
     return
   fi
-  say "$*"
+  if [[ $1 == to_file ]]; then say "${*:3} > $2"; else say "$*"; fi
   rm -f "$stamp"
   "$@"
   printf '%s %s\n' "$key" "$(stat -c '%s %Y' "$output")" >"$stamp"
