@@ -267,7 +267,7 @@ demo() {
   step "Measure: speed and memory, $(nproc) threads"
   for scheme in original "${SCHEMES[@]}"; do
     made "bench-$scheme" "$DEMO/bench-$scheme.json" "$DEMO/$scheme.qopt" -- \
-      to_file "$DEMO/bench-$scheme.json" "$qopt" bench "$DEMO/$scheme.qopt" --prompt-tokens 512 --generate 128 \
+      to_file "$DEMO/bench-$scheme.json" "$qopt" bench "$DEMO/$scheme.qopt" --prompt-tokens 512 --generate 128 --repeat 3 \
       --threads "$(nproc)" --json
   done
 
