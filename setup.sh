@@ -179,20 +179,30 @@ run_tests() {
   ctest --preset release -j "$(nproc)" --no-tests=error
 }
 
+# digest FILE: sets `digest` to its SHA-256; each file is read once unless it changes.
+declare -A digests=()
+digest() {
+  local state
+  state="$1 $(stat -c '%s %y %i' "$1")"
+  if [[ -z ${digests[$state]-} ]]; then
+    digest=$(sha256sum <"$1")
+    digests[$state]=$digest
+  fi
+  digest=${digests[$state]}
+}
+
 # made NAME OUTPUT READS... -- COMMAND...: runs the command unless OUTPUT is there and was made by the same command from
 # the same bytes.
 made() {
-  local name=$1 output=$2 reads=() key stamp=$DEMO/.$1.stamp
+  local name=$1 output=$2 key="$tool_digest" stamp=$DEMO/.$1.stamp digest
   shift 2
   while [[ $1 != -- ]]; do
-    reads+=("$1")
+    digest "$1"
+    key+=" $digest"
     shift
   done
   shift
-  key=$({
-    printf '%s\n' "$*" "$tool_digest"
-    sha256sum -- "${reads[@]}"
-  } | sha256sum)
+  key=$(printf '%s\n%s\n' "$key" "$*" | sha256sum)
   if [[ -f $output && -f $stamp && $(<"$stamp") == "$key $(stat -c '%s %Y' "$output")" ]]; then
     say "$name: nothing has changed"
     return
