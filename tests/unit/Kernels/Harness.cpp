@@ -96,6 +96,13 @@ const Machine &machine() {
   return found;
 }
 
+std::span<const Target> everyTarget() { return machine().runnable; }
+
+std::span<const Target> nextTarget() {
+  static size_t turn = 0;
+  return everyTarget().subspan(turn++ % everyTarget().size(), 1);
+}
+
 /// The numbers of a parameter, as the reference takes them: small weights, scales that fit their codes.
 static reference::Tensor numbersOf(const ParameterSpec &spec, RankedTensorType type, uint64_t seed) {
   reference::Tensor tensor = reference::randomTensor(spec.name, type, seed);

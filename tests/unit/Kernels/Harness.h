@@ -59,6 +59,9 @@ struct Machine {
   std::vector<std::string> skipped;
 };
 const Machine &machine();
+/// All runnable targets, or for quick tests one of them, in turns: code generation is what tests wait for.
+std::span<const Target> everyTarget();
+std::span<const Target> nextTarget();
 
 class TestModel {
 public:

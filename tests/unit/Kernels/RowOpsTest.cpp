@@ -10,13 +10,14 @@ namespace {
 
 constexpr int64_t kVocabulary = 53;
 
-void check(const Graph &graph, const Feed &feed, double tolerance, const std::string &what) {
+void check(const Graph &graph, const Feed &feed, double tolerance, const std::string &what,
+           std::span<const Target> targets = nextTarget()) {
   SCOPED_TRACE(what);
-  auto model = TestModel::make(graph, machine().runnable);
+  auto model = TestModel::make(graph, targets);
   if (!model)
     return;
   Logits expected = model->reference(feed);
-  for (const Target &target : machine().runnable) {
+  for (const Target &target : targets) {
     SCOPED_TRACE(target.name);
     auto compiled = model->open(target.name);
     if (!compiled)
