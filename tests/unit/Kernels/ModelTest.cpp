@@ -74,6 +74,7 @@ void check(const ModelKind &kind, const std::string &what, std::span<const Targe
 ModelKind modelOf(const char *linears, const char *head) {
   ModelKind kind;
   kind.linears = LinearKind::parse(linears), kind.head = LinearKind::parse(head);
+  kind.mlp = 128; // groups of 64 divide it
   return kind;
 }
 
