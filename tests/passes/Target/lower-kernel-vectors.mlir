@@ -13,11 +13,16 @@
 func.func @dot_i8(%acc: vector<16xi32>, %a: vector<64xi8>, %b: vector<64xi8>) -> vector<16xi32> {
   // V4: %[[R:.*]] = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%[[ACC]], %[[A]], %[[B]])
   // BF16: %[[R:.*]] = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%[[ACC]], %[[A]], %[[B]])
-  // Unsigned times signed.
-  // GENERIC-DAG: %[[WA:.*]] = arith.extui %[[A]] : vector<64xi8> to vector<64xi32>
-  // GENERIC-DAG: %[[WB:.*]] = arith.extsi %[[B]] : vector<64xi8> to vector<64xi32>
-  // GENERIC: arith.muli %[[WA]], %[[WB]]
-  // GENERIC: %[[R:.*]] = arith.addi %[[ACC]], %{{.*}} : vector<16xi32>
+  // Unsigned times signed, byte by byte of each lane: a mask on one side, a sign-extending shift on the other.
+  // GENERIC-DAG: %[[WA:.*]] = vector.bitcast %[[A]] : vector<64xi8> to vector<16xi32>
+  // GENERIC-DAG: %[[WB:.*]] = vector.bitcast %[[B]] : vector<64xi8> to vector<16xi32>
+  // GENERIC: %[[U:.*]] = arith.andi %[[WA]], %{{.*}} : vector<16xi32>
+  // GENERIC: %[[T:.*]] = arith.shli %[[WB]], %{{.*}} : vector<16xi32>
+  // GENERIC: %[[S:.*]] = arith.shrsi %[[T]], %{{.*}} : vector<16xi32>
+  // GENERIC: %[[P:.*]] = arith.muli %[[U]], %[[S]] : vector<16xi32>
+  // GENERIC: arith.addi %[[ACC]], %[[P]] : vector<16xi32>
+  // GENERIC-COUNT-3: arith.muli
+  // GENERIC: %[[R:.*]] = arith.addi %{{.*}} : vector<16xi32>
   // CHECK: return %[[R]]
   %0 = kernel.dot %acc, %a, %b : vector<16xi32>, vector<64xi8>
   return %0 : vector<16xi32>
