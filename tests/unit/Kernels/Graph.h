@@ -98,7 +98,7 @@ private:
 
 /// A model in the shape of Llama, with every part optional that the tests vary.
 struct ModelKind {
-  int64_t vocabulary = 50, hidden = 64, layers = 2, heads = 4, keyValueHeads = 2, dim = 16, mlp = 96;
+  int64_t vocabulary = 50, hidden = 64, layers = 2, heads = 4, keyValueHeads = 2, dim = 16, mlp = 128;
   LinearKind linears, head;
   bool tied = false, biases = false, layerNorms = false, scaledRotary = false;
   bool gated = true; ///< else a plain MLP

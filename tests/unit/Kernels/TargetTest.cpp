@@ -111,8 +111,9 @@ TEST(Targets, Aarch64UnderEmulation) {
     feed.steps.push_back({{3, 1, 4, 1, 5, 9, 2, 6}, {0, 1, 2, 3, 4, 5, 6, 7}, std::vector<int32_t>(8, 0), {7}});
     Logits expected = model->reference(feed);
     // One thread: with two, qemu-aarch64 7.2 did not end (seen here; whether it is the emulator or ours is not known).
-    auto [status, output] = shell("timeout -s KILL 20 qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu max " QOPT_AARCH64_LOGITS " " +
-                                  model->artifact() + " auto 1 1 3 1 4 1 5 9 2 6");
+    auto [status, output] =
+        shell("timeout -s KILL 20 qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu max " QOPT_AARCH64_LOGITS " " +
+              model->artifact() + " auto 1 1 3 1 4 1 5 9 2 6");
     ASSERT_EQ(status, 0) << output;
     EXPECT_LE(difference({logitsOf(output, "generic-aarch64")}, expected), kI8ModelTolerance) << output;
   }
