@@ -84,8 +84,8 @@ install_packages() {
   done
   if ((${#absent[@]} != 0)); then
     stop "no enabled suite of apt has: ${absent[*]}" \
-      "Packages of LLVM 22 for Debian 12 are in the security suite. Enable it, then run this again:" \
-      "echo 'deb http://deb.debian.org/debian-security bookworm-security main' > /etc/apt/sources.list.d/security.list"
+      "Packages of LLVM 22 for Debian 12 are in the suite bookworm-security, component main. Add it to apt's sources" \
+      "(/etc/apt/sources.list.d), beside the mirror that bookworm itself comes from, then run this again."
   fi
   DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}" ||
     stop "apt-get could not install them; see above. The command was" \
