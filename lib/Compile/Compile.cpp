@@ -5,6 +5,7 @@
 #include "lib/Artifact/ArtifactWriter.h"
 #include "lib/Codegen/Codegen.h"
 #include "lib/Parameters/ParameterEvaluator.h"
+#include "passes/Lower/Emit/KernelBuilder.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/SymbolTable.h"
@@ -15,9 +16,6 @@ using namespace mlir;
 using namespace qopt;
 
 namespace {
-
-/// Positions of a page of the cache: what attention takes at a time.
-constexpr int64_t kBlockTokens = 32;
 
 Error failedStage(StringRef stage) {
   return badInput("the model did not pass the stage \"" + stage.str() + "\"; the diagnostics above say why");
@@ -96,8 +94,8 @@ Result<Manifest> describeModel(ModuleOp graph, ModuleOp kernels, const CompileOp
   manifest.model.context = number("context");
   if (forward.getNumResults() == 3)
     manifest.model.hidden = cast<RankedTensorType>(forward.getResultTypes()[2]).getDimSize(1);
-  manifest.cache.blockTokens = kBlockTokens;
-  manifest.cache.blockBytes = cache.getLayers() * cache.getHeads() * 2 * kBlockTokens * cache.getDim() *
+  manifest.cache.blockTokens = emit::kBlockTokens;
+  manifest.cache.blockBytes = cache.getLayers() * cache.getHeads() * 2 * emit::kBlockTokens * cache.getDim() *
                               cache.getElementType().getIntOrFloatBitWidth() / 8;
   manifest.cache.format = cache.getElementType().isF32() ? "f32" : "f16";
   auto arena = graph->getAttrOfType<DenseI64ArrayAttr>("kernel.arena");

@@ -21,13 +21,6 @@ constexpr int64_t kMostValueVectors = 16;
 constexpr int64_t kUnroll = 4;
 constexpr float kMinusInfinity = -__builtin_inff();
 
-int64_t largestDivisorUpTo(int64_t value, int64_t limit) {
-  for (int64_t divisor = std::min(value, limit); divisor > 1; --divisor)
-    if (value % divisor == 0)
-      return divisor;
-  return 1;
-}
-
 class AttentionEmitter {
 public:
   AttentionEmitter(KernelBuilder &b, KernelContext &context, transformer::AttentionOp op) : b(b), op(op) {

@@ -7,6 +7,13 @@ using namespace mlir;
 using namespace qopt;
 using namespace qopt::emit;
 
+int64_t qopt::emit::largestDivisorUpTo(int64_t value, int64_t limit) {
+  for (int64_t divisor = std::min(value, limit); divisor > 1; --divisor)
+    if (value % divisor == 0)
+      return divisor;
+  return 1;
+}
+
 Value KernelBuilder::index(int64_t value) { return arith::ConstantIndexOp::create(*this, value); }
 Value KernelBuilder::i32(int32_t value) { return arith::ConstantOp::create(*this, getI32IntegerAttr(value)); }
 Value KernelBuilder::f32(float value) { return arith::ConstantOp::create(*this, getF32FloatAttr(value)); }

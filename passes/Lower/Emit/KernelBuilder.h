@@ -14,6 +14,9 @@ constexpr int64_t kLanes = 16;
 /// Tokens in a page of the cache, and keys that attention takes at a time.
 constexpr int64_t kBlockTokens = 32;
 
+/// The largest divisor of `value` that is at most `limit`; 1 if there is no other.
+int64_t largestDivisorUpTo(int64_t value, int64_t limit);
+
 /// Builds loops and vectors with the constants, casts and loads that kernels are full of.
 class KernelBuilder : public mlir::ImplicitLocOpBuilder {
 public:

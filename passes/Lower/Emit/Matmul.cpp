@@ -29,13 +29,6 @@ constexpr int64_t kBf16Accumulators = 2;
 /// Below so many tokens at a time a target has no registers to spare for several accumulators of one element.
 constexpr int64_t kFewTokens = 8;
 
-int64_t largestDivisorUpTo(int64_t value, int64_t limit) {
-  for (int64_t divisor = std::min(value, limit); divisor > 1; --divisor)
-    if (value % divisor == 0)
-      return divisor;
-  return 1;
-}
-
 class MatmulEmitter {
 public:
   MatmulEmitter(KernelBuilder &b, KernelContext &context, lowbit::MatmulOp op, Operation *epilogue)
