@@ -232,31 +232,31 @@ make_texts() {
 }
 
 SCHEMES=(w8a8 w4a8 w4a16)
-HEAD_SCHEME=w8:g32 # for all columns, so that they differ by their linears alone
+HEAD_SCHEME=w8a16:g32 # of the embedding and the head in all columns, so that these differ by their linears alone
 WINDOWS=16
 PROMPT='What is the capital of France, and what is it known for?'
 
 demo() {
   mkdir -p "$DEMO"
-  local qopt=$BUILD/bin/qopt scheme file
+  local qopt=$BUILD/bin/qopt scheme body
   tool_digest=$(sha256sum "$qopt" "$BUILD"/lib/libqopt.so.* tools/dev/demo_table.py | sha256sum)
 
   step "Import: the checkpoint's configuration and tensor names become IR; the weights stay where they are"
-  made import "$DEMO/original.mlir" "$MODEL" -- "$qopt" import "$MODEL" -o "$DEMO/original.mlir"
+  made import "$DEMO/imported.mlir" "$MODEL" -- "$qopt" import "$MODEL" -o "$DEMO/imported.mlir"
 
-  step "Quantize: round to nearest, three schemes, groups of 64"
-  for scheme in "${SCHEMES[@]}"; do
+  step "Quantize: round to nearest; three schemes in groups of 64, and the original, whose linears are kept"
+  for scheme in original "${SCHEMES[@]}"; do
     # Two files are made: where the archive is gone, the IR beside it is worth nothing.
     [[ -f $DEMO/$scheme.safetensors ]] || rm -f "$DEMO/.quantize-$scheme.stamp"
-    made "quantize-$scheme" "$DEMO/$scheme.mlir" "$DEMO/original.mlir" "$MODEL" -- \
-      "$qopt" quantize "$DEMO/original.mlir" --scheme "$scheme:g64" --head "$HEAD_SCHEME" -o "$DEMO/$scheme.mlir"
+    body=$scheme:g64
+    [[ $scheme == original ]] && body=keep
+    made "quantize-$scheme" "$DEMO/$scheme.mlir" "$DEMO/imported.mlir" "$MODEL" -- \
+      "$qopt" quantize "$DEMO/imported.mlir" --scheme "$body" --head "$HEAD_SCHEME" -o "$DEMO/$scheme.mlir"
   done
 
   step "Compile: four models to native code, each one file"
   for scheme in original "${SCHEMES[@]}"; do
-    file=$DEMO/$scheme.safetensors
-    [[ $scheme == original ]] && file=$MODEL
-    made "compile-$scheme" "$DEMO/$scheme.qopt" "$DEMO/$scheme.mlir" "$file" "$MODEL" -- \
+    made "compile-$scheme" "$DEMO/$scheme.qopt" "$DEMO/$scheme.mlir" "$DEMO/$scheme.safetensors" "$MODEL" -- \
       "$qopt" compile "$DEMO/$scheme.mlir" --target native -o "$DEMO/$scheme.qopt"
   done
 

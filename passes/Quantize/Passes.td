@@ -31,7 +31,7 @@ def QuantizeRtn : Pass<"quantize-rtn", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"scheme", "scheme", "std::string", "\"\"",
-           "scheme of all linears, such as w4a8:g64:asym (lib/Numerics/Scheme.h)">,
+           "scheme of all linears, such as w4a8:g64:asym (lib/Numerics/Scheme.h), or keep">,
     Option<"head", "head", "std::string", "\"\"",
            "scheme of the embedding and the output head, or keep; default w8:g32 if the body has 4 bits, "
            "else the body's">,

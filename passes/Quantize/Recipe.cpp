@@ -22,14 +22,14 @@ bool RecipeRule::matches(std::string_view name) const {
   return false;
 }
 
-Result<Scheme> qopt::parseSchemeLike(std::string_view text, ActivationKind activations) {
+Result<Scheme> qopt::parseSchemeLike(std::string_view text, const std::optional<Scheme> &body) {
   llvm::StringRef rest(text);
   // "w8:g32": a weight's width and no activations.
-  if (rest.consume_front("w")) {
+  if (body && rest.consume_front("w")) {
     llvm::StringRef bits = rest.take_while([](char c) { return c >= '0' && c <= '9'; });
     llvm::StringRef after = rest.drop_front(bits.size());
     if (!bits.empty() && (after.empty() || after.starts_with(":"))) {
-      std::string whole = "w" + bits.str() + std::string(activationName(activations)) + after.str();
+      std::string whole = "w" + bits.str() + std::string(activationName(body->activations)) + after.str();
       return parseScheme(whole);
     }
   }
@@ -47,26 +47,35 @@ Result<RecipeRule> qopt::makeRule(std::string match, std::optional<Scheme> schem
   return RecipeRule{std::move(match), scheme, std::move(reason), std::move(where)};
 }
 
-Result<std::optional<Scheme>> qopt::makeHead(const std::string &text, const Scheme &body) {
+Result<std::optional<Scheme>> qopt::makeBody(const std::string &text) {
+  if (text == "keep")
+    return std::optional<Scheme>();
+  Result<Scheme> body = parseScheme(text);
+  if (!body)
+    return body.takeError();
+  return std::optional<Scheme>(*body);
+}
+
+Result<std::optional<Scheme>> qopt::makeHead(const std::string &text, const std::optional<Scheme> &body) {
   if (text == "keep")
     return std::optional<Scheme>();
   if (!text.empty()) {
-    Result<Scheme> head = parseSchemeLike(text, body.activations);
+    Result<Scheme> head = parseSchemeLike(text, body);
     if (!head)
       return head.takeError();
     return std::optional<Scheme>(*head);
   }
-  Scheme head = body;
-  if (body.weights.bits == 4)
-    head.weights = WeightScheme{8, /*symmetric=*/true, /*group=*/32, ElementFormat::F16};
-  return std::optional<Scheme>(head);
+  std::optional<Scheme> head = body;
+  if (head && head->weights.bits == 4)
+    head->weights = WeightScheme{8, /*symmetric=*/true, /*group=*/32, ElementFormat::F16};
+  return head;
 }
 
 Result<Recipe> qopt::makeRecipe(const RecipeOptions &options) {
   if (options.scheme.empty())
     return usageError("expected a scheme or a recipe")
         .withNext("say for example --scheme w4a8:g64, or --recipe R.yaml");
-  Result<Scheme> body = parseScheme(options.scheme);
+  Result<std::optional<Scheme>> body = makeBody(options.scheme);
   if (!body)
     return body.takeError().in("scheme");
   Result<std::optional<Scheme>> head = makeHead(options.head, *body);

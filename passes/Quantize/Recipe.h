@@ -1,7 +1,7 @@
 // A recipe: what a quantization shall do, as the command line or a YAML file says it.
 //
 //   version: 1
-//   scheme: w4a8:g64:asym        # of every linear (lib/Numerics/Scheme.h)
+//   scheme: w4a8:g64:asym        # of every linear (lib/Numerics/Scheme.h); or keep
 //   head: w8:g32                 # of the embedding and the output head; or keep
 //   rules:                       # the first that matches a parameter decides it, before scheme and head
 //     - match: model.layers.0.*
@@ -12,7 +12,7 @@
 //
 // `match` is a glob (* ? [a-z] {a,b}; * crosses dots) for the whole name of a parameter, or for its first parts up to a
 // dot: model.layers.3 matches all of that layer. A scheme without activations ("w8:g32") has those of the body.
-// Without `head`, embedding and head are w8:g32:sym:f16 if the body has 4 bits, and have the body's scheme otherwise.
+// Without `head`, embedding and head are w8:g32:sym:f16 if the body has 4 bits, and are as the body otherwise.
 #ifndef QOPT_PASSES_QUANTIZE_RECIPE_H
 #define QOPT_PASSES_QUANTIZE_RECIPE_H
 
@@ -37,14 +37,14 @@ struct RecipeRule {
 };
 
 struct Recipe {
-  Scheme body;
+  std::optional<Scheme> body; ///< nothing: keep the linears that no rule names
   std::optional<Scheme> head; ///< nothing: keep the embedding and the head
   std::vector<RecipeRule> rules;
 };
 
 /// What the command line says; empty text is what was not given.
 struct RecipeOptions {
-  std::string scheme;            ///< of the body; required
+  std::string scheme;            ///< of the body, or "keep"; required
   std::string head;              ///< a scheme, or "keep"
   std::vector<std::string> keep; ///< globs
 };

@@ -6,11 +6,14 @@
 
 namespace qopt {
 
-/// A scheme, or one without activations, which then are `activations`.
-Result<Scheme> parseSchemeLike(std::string_view text, ActivationKind activations);
+/// A scheme, or one without activations, which then are those of `body`.
+Result<Scheme> parseSchemeLike(std::string_view text, const std::optional<Scheme> &body);
+
+/// The scheme of the body: "keep" (nothing), or a scheme.
+Result<std::optional<Scheme>> makeBody(const std::string &text);
 
 /// The scheme of embedding and head: "keep" (nothing), a scheme, or the default if `text` is empty.
-Result<std::optional<Scheme>> makeHead(const std::string &text, const Scheme &body);
+Result<std::optional<Scheme>> makeHead(const std::string &text, const std::optional<Scheme> &body);
 
 Result<RecipeRule> makeRule(std::string match, std::optional<Scheme> scheme, std::string reason, std::string where);
 

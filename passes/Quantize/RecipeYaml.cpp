@@ -207,7 +207,7 @@ Result<Recipe> RecipeReader::read() {
   if (scheme.empty())
     return usageError("expected a key \"scheme\"", place(nullptr)).withNext("add for example scheme: w4a8:g64");
 
-  Result<Scheme> body = parseScheme(scheme);
+  Result<std::optional<Scheme>> body = makeBody(scheme);
   if (!body)
     return body.takeError().in(schemePlace);
   Result<std::optional<Scheme>> headScheme = makeHead(head, *body);
@@ -217,7 +217,7 @@ Result<Recipe> RecipeReader::read() {
   for (RawRule &raw : rules) {
     std::optional<Scheme> ruleScheme;
     if (!raw.keep) {
-      Result<Scheme> parsed = parseSchemeLike(raw.scheme, body->activations);
+      Result<Scheme> parsed = parseSchemeLike(raw.scheme, *body);
       if (!parsed)
         return parsed.takeError().in(raw.where);
       ruleScheme = *parsed;

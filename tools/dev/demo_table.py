@@ -4,7 +4,7 @@
 Usage: demo_table.py DIR --windows N --head SCHEME NAME...
 
 DIR has, for each NAME, NAME.qopt, eval-NAME-near.json and eval-NAME-far.json (`qopt eval --json`), bench-NAME.json
-(`qopt bench --json`) and, but for the first, which is the original, NAME.safetensors with the ledger.
+(`qopt bench --json`) and NAME.safetensors with the ledger. The first is the original, whose linears are kept.
 """
 import argparse
 import json
@@ -65,9 +65,9 @@ def main():
         if index == 0:
             print("  " + "-" * (width + 12 * len(columns)))
     print(f"""
-  SmolLM2-135M-Instruct, round to nearest. Embedding and output head: {arguments.head} in every quantized column, f32 in the
-  original (in the source they are Q8_0, 8 bits in groups of 32). KL(original || quantized), nats per token. Near text:
-  the Developers' Reference; far text: fortunes; {arguments.windows} windows of 512 tokens of each. {threads} threads.
+  SmolLM2-135M-Instruct, round to nearest. Embedding and output head, which are one tensor: {arguments.head} in all columns, so
+  that they differ by their linears alone. KL(original || quantized), nats per token. Near text: the Developers' Reference;
+  far text: fortunes; {arguments.windows} windows of 512 tokens of each. {threads} threads.
   The source's weights lie on a 4-bit grid: the differences are those of requantizing it (docs/GettingStarted.md).""")
     return 0
 

@@ -9,12 +9,8 @@ using namespace qopt;
 
 static Status build(const CompilerArguments &compiler, QuantizeArguments arguments, const std::string &source,
                     const std::string &output, const std::string &targets, bool halfCache) {
-  if (arguments.scheme == "none") {
-    arguments.scheme.clear();
-    if (!arguments.empty())
-      return usageError("expected --scheme none alone, but got --head, --keep or --recipe beside it")
-          .withNext("leave one of them out");
-  }
+  if (arguments.scheme == "keep" && arguments.head.empty() && arguments.recipe.empty() && arguments.keep.empty())
+    arguments.scheme.clear(); // nothing is left to quantize
   if (Status status = checkArguments(arguments); !status)
     return status;
   Session session(compiler);
@@ -50,7 +46,7 @@ int qopt::buildMain(int argc, char **argv) {
   app.add_option("-o,--output", output, "the artifact to write")->required();
   addQuantizeOptions(app, arguments);
   app.get_option("--scheme")
-      ->description("scheme of all linears, such as w4a8:g64:asym; none (the default) keeps them");
+      ->description("scheme of all linears, such as w4a8:g64:asym; keep (the default) leaves them as they are");
   app.add_option("--target", targets, "machines to generate code for, separated by commas")->capture_default_str();
   app.add_option("--cache", cache, "the type of cached keys and values")
       ->check(CLI::IsMember({"f32", "f16"}))

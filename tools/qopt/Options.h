@@ -10,7 +10,7 @@
 namespace qopt {
 
 inline void addQuantizeOptions(CLI::App &app, QuantizeArguments &arguments) {
-  app.add_option("--scheme", arguments.scheme, "scheme of all linears, such as w4a8:g64:asym");
+  app.add_option("--scheme", arguments.scheme, "scheme of all linears, such as w4a8:g64:asym, or keep");
   app.add_option("--head", arguments.head,
                  "scheme of the embedding and the output head, such as w8:g32, or keep\n"
                  "(default: w8:g32 if the body has 4 bits, else the body's)");

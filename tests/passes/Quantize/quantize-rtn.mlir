@@ -7,6 +7,8 @@
 // The same by a recipe, and the same bytes with one thread.
 // RUN: qopt %s --quantize-rtn="recipe=%S/Inputs/keep.yaml directory=%qopt_src/tests/fixtures overlay=%t.one.safetensors" --mlir-disable-threading | FileCheck %s --check-prefix=KEEP
 // RUN: %python -c "import sys; a, b = (open(f, 'rb').read() for f in sys.argv[1:]); n = 8 + int.from_bytes(a[:8], 'little'); m = 8 + int.from_bytes(b[:8], 'little'); assert len(a) > n and a[n:] == b[m:]" %t.safetensors %t.one.safetensors
+// With the body kept, what has a scheme of its own.
+// RUN: qopt %s --quantize-rtn="scheme=keep head=w8a16:g32 directory=%qopt_src/tests/fixtures overlay=%t.safetensors" | FileCheck %s --check-prefix=BODY
 // What it did, in numbers: three linears, the embedding that is also the head, and @q's two and @up.half go.
 // RUN: qopt %s --quantize-rtn="scheme=w4a8:g32 directory=%qopt_src/tests/fixtures overlay=%t.safetensors" --pass-counts -o %t.counted.mlir 2>&1 | FileCheck %s --check-prefix=COUNTS
 // A second time there is nothing to do, which is an error: the recipe would have no effect.
@@ -47,6 +49,12 @@
 // HEAD: lowbit.linear {{.*}}group = 32, scale = f16>, activations = <kind = bf16>, accumulation = f32
 // HEAD: return
 // HEAD-NOT: func
+
+// BODY-NOT: lowbit.linear
+// BODY:     lowbit.embedding
+// BODY-NOT: lowbit.linear
+// BODY:     transformer.linear {{.*}} bias
+// BODY:     lowbit.linear {{.*}}activations = <kind = bf16>
 
 // KEEP:     transformer.parameter @q.stored
 // KEEP:     %[[E:.*]] = transformer.get @embed :

@@ -25,7 +25,7 @@ rules:
 )",
                                       "r.yaml");
   ASSERT_TRUE(recipe) << recipe.error().format();
-  EXPECT_EQ(printScheme(recipe->body), "w4a8:g64:asym:f16");
+  EXPECT_EQ(printScheme(*recipe->body), "w4a8:g64:asym:f16");
   ASSERT_TRUE(recipe->head);
   EXPECT_EQ(printScheme(*recipe->head), "w8a8:g32:sym:f16");
   ASSERT_EQ(recipe->rules.size(), 2u);
@@ -42,6 +42,10 @@ TEST(Recipe, Head) {
   EXPECT_FALSE(makeRecipe({"w4a8", "keep", {}})->head);
   EXPECT_FALSE(makeRecipe({"w4a8", "w9", {}}));
   EXPECT_FALSE(makeRecipe({"", "", {}}));
+  // A kept body: what has a scheme of its own must say its activations.
+  EXPECT_FALSE(makeRecipe({"keep", "", {}})->head);
+  EXPECT_EQ(printScheme(*makeRecipe({"keep", "w8a16:g32", {}})->head), "w8a16:g32:sym:f16");
+  EXPECT_FALSE(makeRecipe({"keep", "w8:g32", {}}));
 }
 
 TEST(Recipe, MatchesNamesAndTheirFirstParts) {
