@@ -95,9 +95,14 @@ Result<Counts> countsOf(const WeightScheme &scheme, int64_t rows, int64_t cols) 
 } // namespace
 
 std::optional<GroupGrid> fitGrid(const WeightScheme &scheme, std::span<const float> weights) {
-  float codes = static_cast<float>(scheme.maxCode());
   Range range = scheme.symmetric ? magnitudeOf(weights) : rangeOf(weights);
-  float exact = scheme.symmetric ? range.high / (codes / 2) : (range.high - range.low) / codes;
+  return gridForRange(scheme, range.low, range.high);
+}
+
+std::optional<GroupGrid> gridForRange(const WeightScheme &scheme, float low, float high) {
+  float codes = static_cast<float>(scheme.maxCode());
+  low = std::min(low, 0.0F), high = std::max(high, 0.0F);
+  float exact = scheme.symmetric ? std::max(-low, high) / (codes / 2) : (high - low) / codes;
   float scale = roundScale(scheme.scale, exact);
   if (!std::isfinite(scale))
     return std::nullopt;
@@ -106,7 +111,7 @@ std::optional<GroupGrid> fitGrid(const WeightScheme &scheme, std::span<const flo
   if (scale == 0)
     return GroupGrid{0, 0};
   // A subnormal scale may have lost much in rounding: the quotient is not bounded by the range.
-  float zero = std::min(-range.low / scale, codes);
+  float zero = std::min(-low / scale, codes);
   return GroupGrid{scale, static_cast<uint8_t>(roundToInt(zero))};
 }
 

@@ -37,6 +37,10 @@ struct GroupGrid {
 /// Scale and zero point of one group : [group]. Nothing if a weight is not finite or the scale overflows its format.
 std::optional<GroupGrid> fitGrid(const WeightScheme &scheme, std::span<const float> weights);
 
+/// The grid that just covers [low, high], widened to include 0; a symmetric scheme covers the greater of the two
+/// magnitudes. fitGrid is this for the least and the greatest weight. Nothing if the scale is not finite in its format.
+std::optional<GroupGrid> gridForRange(const WeightScheme &scheme, float low, float high);
+
 /// The nearest code of each weight on `grid`. codes : [weights.size()], one per byte.
 void encodeGroup(const WeightScheme &scheme, GroupGrid grid, std::span<const float> weights, std::span<uint8_t> codes);
 

@@ -1,0 +1,250 @@
+// GPTQ on chunks of rows: all loops run over the rows of a chunk, which are adjacent in memory.
+#include "lib/Algorithms/Gptq.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+using namespace qopt;
+
+/// Columns whose feedback to all later ones is applied at once, as one product.
+static constexpr int64_t kLazyColumns = 128;
+
+Status GptqOptions::validate() const {
+  if (!(shrink >= 0 && shrink < 1))
+    return usageError("expected a shrinkage in [0, 1), but got " + std::to_string(shrink));
+  if (scales == Scales::Live && activationOrder)
+    return usageError("expected live scales without activation order: a group's columns would not be rounded together")
+        .withNext("use static scales, or the stored order");
+  if (damping.empty() || !std::is_sorted(damping.begin(), damping.end()) || !(damping.front() >= 0) ||
+      !std::isfinite(damping.back()))
+    return usageError("expected a ladder of damping factors, not negative and ascending");
+  if (range.candidates < 1 || !(range.step > 0) || (range.candidates - 1) * range.step >= 1)
+    return usageError("expected candidates for the range that are greater than 0");
+  return {};
+}
+
+Result<Gptq> Gptq::create(std::span<const float> hessian, int64_t inputs, int64_t tokens, const GptqOptions &options) {
+  if (Status status = options.validate(); !status)
+    return status.takeError();
+  auto gate = [](std::string rule, std::string next) {
+    return Error{ErrorClass::Gate, std::move(rule), {}, {}, std::move(next)};
+  };
+  if (inputs < 1 || static_cast<int64_t>(hessian.size()) != inputs * inputs)
+    return badInput("expected a Hessian of " + std::to_string(inputs) + " x " + std::to_string(inputs) +
+                    " numbers, but got " + std::to_string(hessian.size()));
+  if (tokens < inputs)
+    return gate("expected statistics of at least as many tokens as there are inputs (" + std::to_string(inputs) +
+                    "), but got " + std::to_string(tokens),
+                "calibrate with more samples");
+  Gptq gptq(hessian, inputs, options);
+  for (int64_t i = 0; i < inputs; ++i) {
+    std::span<const float> row = hessian.subspan(i * inputs, inputs);
+    if (!std::all_of(row.begin(), row.end(), [](float value) { return std::isfinite(value); }) || row[i] < 0)
+      return gate("expected a Hessian of finite numbers with a diagonal that is not negative, but row " +
+                      std::to_string(i) + " breaks that",
+                  "look for activations that overflow: 'qopt calibrate' reports them");
+  }
+  gptq.chooseOrder();
+  int64_t n = static_cast<int64_t>(gptq.order.size());
+  if (n == 0)
+    return gptq;
+  double mean = 0;
+  for (int32_t i : gptq.order)
+    mean += hessian[i * inputs + i] / static_cast<double>(n);
+  gptq.factor.resize(n * n);
+  MatrixView h{hessian.data(), inputs, inputs, inputs};
+  for (gptq.rung = 0; gptq.rung < options.damping.size(); ++gptq.rung)
+    if (dense().inverseFactor(h, gptq.order.data(), n, options.shrink, options.damping[gptq.rung] * mean,
+                              gptq.factor.data()))
+      return gptq;
+  return gate("expected a Hessian that damping makes positive definite, but the last of " +
+                  std::to_string(options.damping.size()) + " factors, " + std::to_string(options.damping.back()) +
+                  ", does not",
+              "calibrate with more samples, or shrink the Hessian toward its diagonal");
+}
+
+void Gptq::chooseOrder() {
+  for (int64_t i = 0; i < inputs; ++i)
+    (hessian[i * inputs + i] > 0 ? order : dead).push_back(static_cast<int32_t>(i));
+  if (options.activationOrder)
+    std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+      float left = hessian[a * inputs + a], right = hessian[b * inputs + b];
+      return left > right || (left == right && a < b);
+    });
+}
+
+MatrixView Gptq::block(int64_t first, int64_t size, std::vector<float> &storage) const {
+  const float *corner = hessian.data() + first * inputs + first;
+  if (options.shrink == 0)
+    return {corner, size, size, inputs};
+  auto keep = static_cast<float>(1 - options.shrink);
+  storage.resize(size * size);
+  for (int64_t i = 0; i < size; ++i)
+    for (int64_t j = 0; j < size; ++j)
+      storage[i * size + j] = corner[i * inputs + j] * (i == j ? 1 : keep);
+  return {storage.data(), size, size, size};
+}
+
+/// Some rows of one weight, columns outermost: element k of row r stands at k·rows + r.
+struct Gptq::Chunk {
+  int64_t rows, groupSize;
+  std::vector<float> weights;   ///< [inputs, rows] as given
+  std::vector<float> work;      ///< [order.size(), rows] in order, with feedback
+  std::vector<float> errors;    ///< [columns of a lazy block, rows]
+  std::vector<GroupGrid> grids; ///< [groups, rows]
+  std::vector<uint8_t> codes;   ///< [inputs, rows]
+  std::vector<float> delta;     ///< [inputs, rows]: w - ŵ
+};
+
+/// The first row whose group has no grid, as an error of quantizeRoundToNearest: it names the weight.
+static Status namedGridError(const WeightScheme &scheme, int64_t inputs, std::span<const float> row, int64_t number) {
+  std::vector<uint8_t> codes(inputs), zeros(scheme.symmetric ? 0 : scheme.groupsPerRow(inputs));
+  std::vector<std::byte> scales(scheme.groupsPerRow(inputs) * info(scheme.scale).blockBytes);
+  Status status = quantizeRoundToNearest(scheme, 1, inputs, row, {codes, scales, zeros}, number);
+  if (!status)
+    return status;
+  // The weights as given have a grid; feedback has taken one out of range.
+  return Error{ErrorClass::Gate,
+               "expected scales that their format can hold, but feedback has made a weight too large",
+               "row " + std::to_string(number),
+               {},
+               "use a greater damping, or bf16 or f32 scales"};
+}
+
+Status Gptq::quantizeRows(const WeightScheme &scheme, int64_t rows, std::span<const float> weights, QuantizedRows out,
+                          GptqErrors &errors, int64_t firstRow) const {
+  if (Status status = scheme.validate(inputs); !status)
+    return status;
+  int64_t groups = scheme.groupsPerRow(inputs), groupSize = scheme.groupSize(inputs);
+  size_t scaleBytes = info(scheme.scale).blockBytes;
+  for (int64_t first = 0; first < rows; first += rowsPerChunk) {
+    int64_t count = std::min(rowsPerChunk, rows - first);
+    Chunk chunk{count,
+                groupSize,
+                std::vector<float>(inputs * count),
+                {},
+                {},
+                std::vector<GroupGrid>(groups * count),
+                std::vector<uint8_t>(inputs * count),
+                std::vector<float>(inputs * count)};
+    for (int64_t r = 0; r < count; ++r)
+      for (int64_t k = 0; k < inputs; ++k)
+        chunk.weights[k * count + r] = weights[(first + r) * inputs + k];
+    if (std::optional<int64_t> refused = quantizeChunk(scheme, chunk))
+      return namedGridError(scheme, inputs, weights.subspan((first + *refused) * inputs, inputs),
+                            firstRow + first + *refused);
+    for (int64_t r = 0; r < count; ++r) {
+      for (int64_t k = 0; k < inputs; ++k)
+        out.codes[(first + r) * inputs + k] = chunk.codes[k * count + r];
+      for (int64_t g = 0; g < groups; ++g) {
+        const GroupGrid &grid = chunk.grids[g * count + r];
+        storeScale(scheme.scale, grid.scale, out.scales.data() + ((first + r) * groups + g) * scaleBytes);
+        if (!scheme.symmetric)
+          out.zeros[(first + r) * groups + g] = grid.zero;
+      }
+    }
+    MatrixView h{hessian.data(), inputs, inputs, inputs};
+    std::vector<float> forms(count);
+    dense().quadraticForms(h, chunk.delta.data(), count, forms.data());
+    errors.trace += std::accumulate(forms.begin(), forms.end(), 0.0);
+    dense().quadraticForms(h, chunk.weights.data(), count, forms.data());
+    errors.power += std::accumulate(forms.begin(), forms.end(), 0.0);
+  }
+  return {};
+}
+
+namespace {
+/// A column's grid for each row, as its loop wants it.
+struct ColumnGrid {
+  explicit ColumnGrid(int64_t rows) : scale(rows), low(rows), high(rows) {}
+
+  void load(const WeightScheme &scheme, const GroupGrid *grids) {
+    for (size_t r = 0; r < scale.size(); ++r) {
+      scale[r] = grids[r].scale;
+      low[r] = -static_cast<float>(grids[r].zero);
+      high[r] = static_cast<float>(scheme.maxCode() - grids[r].zero);
+    }
+  }
+  /// Codes : [rows] and w - ŵ : [rows] of one column.
+  void round(const float *w, uint8_t *codes, float *delta) const {
+    auto rows = static_cast<int64_t>(scale.size());
+    for (int64_t r = 0; r < rows; ++r) {
+      float steps = 0;
+      if (scale[r] > 0)
+        steps = std::nearbyint(std::clamp(w[r] / scale[r], low[r], high[r]));
+      codes[r] = static_cast<uint8_t>(steps - low[r]);
+      delta[r] = w[r] - scale[r] * steps;
+    }
+  }
+
+  std::vector<float> scale, low, high;
+};
+} // namespace
+
+std::optional<int64_t> Gptq::quantizeChunk(const WeightScheme &scheme, Chunk &chunk) const {
+  int64_t rows = chunk.rows, size = chunk.groupSize, n = static_cast<int64_t>(order.size());
+  RangeSearch ranges(scheme, options.range, rows, size);
+  std::vector<float> storage;
+  auto fitGroup = [&](int64_t group, const float *weights) {
+    MatrixView h{};
+    if (options.range.rule == RangeRule::Hessian)
+      h = block(group * size, size, storage);
+    return ranges.search(weights, size, h, std::span(chunk.grids).subspan(group * rows, rows));
+  };
+  if (options.scales == GptqOptions::Scales::Static)
+    for (int64_t group = 0; group * size < inputs; ++group)
+      if (auto refused = fitGroup(group, chunk.weights.data() + group * size * rows))
+        return refused;
+
+  chunk.work.resize(n * rows);
+  for (int64_t i = 0; i < n; ++i)
+    std::copy_n(chunk.weights.data() + order[i] * rows, rows, chunk.work.data() + i * rows);
+  ColumnGrid grid(rows);
+  int64_t fitted = -1;     // the last group whose live scales are known
+  std::vector<float> live; // [group, rows]: W with feedback so far
+  for (int64_t first = 0, end; first < n; first = end) {
+    end = std::min(first + kLazyColumns, n);
+    // Live scales need all feedback to their group's columns: a group does not cross the end of a block.
+    if (options.scales == GptqOptions::Scales::Live)
+      while (end < n && order[end] / size == order[end - 1] / size)
+        ++end;
+    chunk.errors.resize((end - first) * rows);
+    for (int64_t i = first; i < end; ++i) {
+      int64_t input = order[i], group = input / size;
+      if (options.scales == GptqOptions::Scales::Live && group != fitted) {
+        live.assign(chunk.weights.begin() + group * size * rows, chunk.weights.begin() + (group + 1) * size * rows);
+        for (int64_t j = i; j < n && order[j] / size == group; ++j)
+          std::copy_n(chunk.work.data() + j * rows, rows, live.data() + (order[j] - group * size) * rows);
+        if (auto refused = fitGroup(group, live.data()))
+          return refused;
+        fitted = group;
+      }
+      grid.load(scheme, chunk.grids.data() + group * rows);
+      float *errors = chunk.errors.data() + (i - first) * rows;
+      grid.round(chunk.work.data() + i * rows, chunk.codes.data() + input * rows, errors);
+      const float *factorRow = factor.data() + i * n;
+      for (int64_t r = 0; r < rows; ++r) {
+        // The error against the weight as it was given, not as feedback left it.
+        chunk.delta[input * rows + r] = chunk.weights[input * rows + r] - (chunk.work[i * rows + r] - errors[r]);
+        errors[r] /= factorRow[i];
+      }
+      dense().subtractColumn(chunk.work.data() + (i + 1) * rows, rows, end - i - 1, errors, factorRow + i + 1);
+    }
+    if (end < n)
+      dense().subtractFeedback(chunk.work.data() + end * rows, rows, n - end, chunk.errors.data(), end - first,
+                               factor.data() + first * n + end, n);
+  }
+  for (int32_t input : dead) {
+    int64_t group = input / size;
+    // A group of dead inputs alone has no grid yet if scales are live.
+    if (options.scales == GptqOptions::Scales::Live && input % size == 0 &&
+        std::none_of(order.begin(), order.end(), [&](int32_t other) { return other / size == group; }))
+      if (auto refused = fitGroup(group, chunk.weights.data() + group * size * rows))
+        return refused;
+    grid.load(scheme, chunk.grids.data() + group * rows);
+    grid.round(chunk.weights.data() + input * rows, chunk.codes.data() + input * rows,
+               chunk.delta.data() + input * rows);
+  }
+  return std::nullopt;
+}

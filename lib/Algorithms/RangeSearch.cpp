@@ -1,0 +1,60 @@
+// Searches ranges for all rows of a chunk at once, so that every loop runs over rows.
+#include "lib/Algorithms/RangeSearch.h"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace qopt;
+
+/// The exponent of RangeRule::Power.
+static constexpr float kPower = 2.4F;
+
+RangeSearch::RangeSearch(const WeightScheme &scheme, const RangeOptions &options, int64_t rows, int64_t groupSize)
+    : scheme(scheme), options(options), rows(rows), low(rows), high(rows), scale(rows), lowestStep(rows),
+      highestStep(rows), delta(options.rule == RangeRule::MinMax ? 0 : rows * groupSize), cost(rows), best(rows),
+      candidate(rows) {}
+
+std::optional<int64_t> RangeSearch::search(const float *weights, int64_t cols, MatrixView h,
+                                           std::span<GroupGrid> grids) {
+  std::fill(low.begin(), low.end(), 0.0F);
+  std::fill(high.begin(), high.end(), 0.0F);
+  for (int64_t k = 0; k < cols; ++k)
+    for (int64_t r = 0; r < rows; ++r) {
+      float weight = weights[k * rows + r];
+      low[r] = std::min(low[r], weight), high[r] = std::max(high[r], weight);
+      // A NaN passes both comparisons unseen.
+      if (!std::isfinite(weight))
+        return r;
+    }
+  int candidates = options.rule == RangeRule::MinMax ? 1 : options.candidates;
+  for (int i = 0; i < candidates; ++i) {
+    auto p = static_cast<float>(1 - i * options.step);
+    for (int64_t r = 0; r < rows; ++r) {
+      std::optional<GroupGrid> grid = gridForRange(scheme, p * low[r], p * high[r]);
+      if (!grid)
+        return r;
+      candidate[r] = *grid;
+      scale[r] = grid->scale;
+      lowestStep[r] = -static_cast<float>(grid->zero);
+      highestStep[r] = static_cast<float>(scheme.maxCode() - grid->zero);
+    }
+    if (candidates > 1)
+      costs(weights, cols, h);
+    for (int64_t r = 0; r < rows; ++r)
+      if (i == 0 || cost[r] < best[r])
+        grids[r] = candidate[r], best[r] = cost[r];
+  }
+  return std::nullopt;
+}
+
+void RangeSearch::costs(const float *weights, int64_t cols, MatrixView h) {
+  dense().roundingErrors(weights, rows, cols, scale.data(), lowestStep.data(), highestStep.data(), delta.data());
+  if (options.rule == RangeRule::Hessian) {
+    dense().quadraticForms(h, delta.data(), rows, cost.data());
+    return;
+  }
+  std::fill(cost.begin(), cost.end(), 0.0F);
+  for (int64_t k = 0; k < cols; ++k)
+    for (int64_t r = 0; r < rows; ++r)
+      cost[r] += std::pow(std::abs(delta[k * rows + r]), kPower);
+}

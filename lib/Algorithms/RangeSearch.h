@@ -1,0 +1,55 @@
+// Which range a group of weights is rounded in: all of it, or the part of it that costs least.
+//
+// A grid that covers less than the weights' range has smaller steps, and clamps a few weights. Candidates are the range
+// times p = 1 - i·step, i = 0, 1, …; the first of the least cost wins. The cost of the rounding errors δ of a group is
+//   power     Σ |δ|^2.4, as in GPTQ's published code
+//   hessian   δᵀ·H_gg·δ, with the group's own block of H: what the errors do to the linear's output
+#ifndef QOPT_LIB_ALGORITHMS_RANGESEARCH_H
+#define QOPT_LIB_ALGORITHMS_RANGESEARCH_H
+
+#include "lib/Algorithms/Dense.h"
+#include "lib/Numerics/RoundToNearest.h"
+
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace qopt {
+
+enum class RangeRule : uint8_t { MinMax, Power, Hessian };
+
+struct RangeOptions {
+  RangeRule rule = RangeRule::MinMax;
+  int candidates = 80;
+  double step = 0.01;
+
+  bool operator==(const RangeOptions &) const = default;
+};
+
+/// The grids of one group in several rows at once.
+class RangeSearch {
+public:
+  /// The block of H that belongs to the group, its diagonal times 1 and all else times 1 - shrink. Needed for
+  /// RangeRule::Hessian only.
+  RangeSearch(const WeightScheme &scheme, const RangeOptions &options, int64_t rows, int64_t groupSize);
+
+  /// weights[k·rows + r] : [group, rows]; h : [group, group] or nothing. grids : [rows].
+  /// Returns the first row whose weights are not finite, or whose scale its format cannot hold; nothing if all is well.
+  std::optional<int64_t> search(const float *weights, int64_t cols, MatrixView h, std::span<GroupGrid> grids);
+
+private:
+  void costs(const float *weights, int64_t cols, MatrixView h);
+
+  WeightScheme scheme;
+  RangeOptions options;
+  int64_t rows;
+  std::vector<float> low, high;                      ///< [rows]: of the weights
+  std::vector<float> scale, lowestStep, highestStep; ///< [rows]: of the candidate
+  std::vector<float> delta;                          ///< [group, rows]
+  std::vector<float> cost, best;                     ///< [rows]
+  std::vector<GroupGrid> candidate;                  ///< [rows]
+};
+
+} // namespace qopt
+
+#endif // QOPT_LIB_ALGORITHMS_RANGESEARCH_H
