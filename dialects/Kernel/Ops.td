@@ -19,7 +19,7 @@ def Kernel_DispatchOp : Kernel_Op<"dispatch", [Pure, IsolatedFromAbove, SingleBl
     operands. `grid` maps (tokens, rows) to the number of independent tiles of work. With `over_rows` the first axis of
     the results is that of the rows whose logits are wanted, else that of the tokens. `placement`, given by
     `--plan-memory`, has for each result a byte offset in the arena, `array<i64: constant, per_token, per_row>`; or the
-    name of a buffer of the caller; or both, `["hidden", array<…>]`, for a buffer that the caller may leave out; or unit for
+    name of a buffer of the caller, or the number of an output of a part of a model; or both, `["hidden", array<…>]`, for a buffer that the caller may leave out; or unit for
     a value that is no buffer.
 
     ```mlir

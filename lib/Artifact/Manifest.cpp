@@ -23,6 +23,7 @@ constexpr int64_t kMaxCount = INT32_MAX;           // vocabulary, positions: 32-
 constexpr int64_t kMaxBytes = int64_t(1) << 46;    // weights, cache blocks
 constexpr int64_t kMaxPerToken = int64_t(1) << 30; // times INT32_MAX tokens still fits
 constexpr size_t kMaxTargets = 64;
+constexpr size_t kMaxStreams = 1024;
 
 /// Reads the fields of one JSON object and remembers the first thing that is wrong with it.
 class FieldReader {
@@ -119,12 +120,40 @@ ordered_json Manifest::toJson() const {
                    {"context", model.context}};
   json["cache"] = {{"block_tokens", cache.blockTokens}, {"block_bytes", cache.blockBytes}, {"format", cache.format}};
   json["arena"] = {{"constant", arena.constant}, {"per_token", arena.perToken}, {"per_row", arena.perRow}};
+  auto streamsToJson = [](const std::vector<Stream> &streams) {
+    ordered_json array = ordered_json::array();
+    for (const Stream &stream : streams)
+      array.push_back({{"name", stream.name}, {"channels", stream.channels}});
+    return array;
+  };
+  json["inputs"] = streamsToJson(inputs);
+  json["outputs"] = streamsToJson(outputs);
   json["counters"] = counters;
   json["entry"] = entry;
   json["weights"] = {{"bytes", weightBytes}};
   json["targets"] = std::move(list);
   json["provenance"] = provenance;
   return json;
+}
+
+static std::vector<Manifest::Stream> readStreams(FieldReader &top, const char *key, std::optional<Error> &failure) {
+  std::vector<Manifest::Stream> streams;
+  const ordered_json *list = top.get(key);
+  if (!list)
+    return streams;
+  if (!list->is_array() || list->size() > kMaxStreams) {
+    top.fail("expected a list of at most " + std::to_string(kMaxStreams) + " tensors", key);
+    return streams;
+  }
+  for (const ordered_json &json : *list) {
+    FieldReader fields(json, std::string(key) + "[" + std::to_string(streams.size()) + "]", failure);
+    Manifest::Stream stream;
+    stream.name = fields.text("name", 4096);
+    stream.channels = fields.integer("channels", 1, kMaxPerToken);
+    fields.finish();
+    streams.push_back(std::move(stream));
+  }
+  return streams;
 }
 
 static ArtifactTarget readTarget(const ordered_json &json, size_t index, std::optional<Error> &failure) {
@@ -197,6 +226,8 @@ Result<Manifest> Manifest::fromJson(const ordered_json &json) {
   manifest.arena.perRow = arena.integer("per_row", 0, kMaxPerToken);
   arena.finish();
 
+  manifest.inputs = readStreams(top, "inputs", failure);
+  manifest.outputs = readStreams(top, "outputs", failure);
   manifest.counters = top.integer("counters", 0, 1 << 24);
   manifest.entry = top.text("entry");
   if (!isSymbol(manifest.entry))

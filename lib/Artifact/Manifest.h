@@ -26,7 +26,7 @@ struct Manifest {
   struct Model {
     std::string name;         ///< for people
     std::string architecture; ///< "llama"
-    int64_t vocabulary = 0;   ///< logits per row
+    int64_t vocabulary = 0;   ///< token ids are below it; logits per row, if there are logits
     int64_t hidden = 0;       ///< width of a hidden state; 0: the code hands none out
     int64_t layers = 0;
     int64_t context = 0; ///< most positions of one sequence
@@ -41,9 +41,16 @@ struct Manifest {
     int64_t constant = 0, perToken = 0, perRow = 0;
   };
 
+  /// A tensor of floats beside tokens and logits: [tokens, channels].
+  struct Stream {
+    std::string name; ///< for people
+    int64_t channels = 0;
+  };
+
   Model model;
   Cache cache;
   Arena arena;
+  std::vector<Stream> inputs, outputs; ///< of a part of a model; a part with outputs has no logits
   int64_t counters = 0;                ///< 8-byte work claims per forward
   std::string entry = "qopt_forward";  ///< the symbol of a QoptForwardFn
   int64_t weightBytes = 0;             ///< the end of the last weight, from the start of the data section

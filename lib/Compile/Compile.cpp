@@ -1,114 +1,16 @@
-// From a model's graph to an artifact: pipelines, code for each target, and the weights, one at a time.
+// From a model's graph to an artifact: code for each target, and the weights, one at a time.
 #include "lib/Compile/Compile.h"
 
-#include "dialects/Transformer/Dialect.h"
 #include "lib/Artifact/ArtifactWriter.h"
 #include "lib/Codegen/Codegen.h"
+#include "lib/Compile/Stages.h"
 #include "lib/Parameters/ParameterEvaluator.h"
-#include "passes/Lower/Emit/KernelBuilder.h"
-
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/IR/SymbolTable.h"
-
-#include <algorithm>
 
 using namespace mlir;
 using namespace qopt;
 
-namespace {
-
-Error failedStage(StringRef stage) {
-  return badInput("the model did not pass the stage \"" + stage.str() + "\"; the diagnostics above say why");
-}
-
-Status runPipeline(ModuleOp module, const CompileOptions &options, StringRef stage,
-                   function_ref<void(OpPassManager &)> build) {
-  PassManager manager(module.getContext());
-  if (options.configure && failed(options.configure(manager)))
-    return usageError("the pass manager's options do not fit together");
-  build(manager);
-  if (failed(manager.run(module)))
-    return failedStage(stage);
-  return {};
-}
-
-/// The kernel graph as loops over vectors for a target.
-Status lowerToKernels(ModuleOp module, const CompileOptions &options, const Target &target) {
-  KernelsPipelineOptions pipeline;
-  pipeline.mostTokens = target.mostTokens;
-  return runPipeline(module, options, "kernels",
-                     [&](OpPassManager &manager) { buildKernelsPipeline(manager, pipeline); });
-}
-
-/// The loops over vectors in the LLVM dialect of a target.
-Status lowerToMachine(ModuleOp module, const CompileOptions &options, const Target &target) {
-  TargetPipelineOptions pipeline;
-  pipeline.vectors = target.vectors;
-  pipeline.expandHalf = target.expandHalf;
-  pipeline.expandFma = target.expandFma;
-  return runPipeline(module, options, "machine",
-                     [&](OpPassManager &manager) { buildMachinePipeline(manager, pipeline); });
-}
-
-/// Parameters that code reads, in the order of their offsets.
-SmallVector<transformer::ParameterOp> placedParameters(ModuleOp module) {
-  SmallVector<transformer::ParameterOp> parameters;
-  for (auto parameter : module.getOps<transformer::ParameterOp>())
-    if (parameter->hasAttr("kernel.offset"))
-      parameters.push_back(parameter);
-  llvm::sort(parameters, [](transformer::ParameterOp a, transformer::ParameterOp b) {
-    return a->getAttrOfType<IntegerAttr>("kernel.offset").getInt() <
-           b->getAttrOfType<IntegerAttr>("kernel.offset").getInt();
-  });
-  return parameters;
-}
-
-int64_t bytesOf(transformer::ParameterOp parameter) {
-  auto type = cast<RankedTensorType>(parameter.getType());
-  return type.getNumElements() * type.getElementTypeBitWidth() / 8;
-}
-
-/// What the runtime must know, read off the planned module.
-Result<Manifest> describeModel(ModuleOp graph, ModuleOp kernels, const CompileOptions &options) {
-  auto forward = graph.lookupSymbol<func::FuncOp>("forward");
-  auto cache = dyn_cast<transformer::CacheType>(forward.getArgumentTypes().back());
-  auto logits = dyn_cast<RankedTensorType>(forward.getResultTypes().front());
-  if (!cache || !logits)
-    return badInput("expected @forward to take a cache last and to return logits first");
-  Manifest manifest;
-  auto model = graph->getAttrOfType<DictionaryAttr>("transformer.model");
-  auto text = [&](StringRef key) {
-    auto value = model ? model.getAs<StringAttr>(key) : StringAttr();
-    return value ? value.str() : std::string();
-  };
-  auto number = [&](StringRef key) {
-    auto value = model ? model.getAs<IntegerAttr>(key) : IntegerAttr();
-    return value ? value.getInt() : 0;
-  };
-  manifest.model.name = text("name");
-  if (manifest.model.name.empty() && graph.getSymName())
-    manifest.model.name = graph.getSymName()->str();
-  manifest.model.architecture = text("architecture");
-  manifest.model.vocabulary = logits.getDimSize(1);
-  manifest.model.layers = cache.getLayers();
-  manifest.model.context = number("context");
-  if (forward.getNumResults() == 3)
-    manifest.model.hidden = cast<RankedTensorType>(forward.getResultTypes()[2]).getDimSize(1);
-  manifest.cache.blockTokens = emit::kBlockTokens;
-  manifest.cache.blockBytes = cache.getLayers() * cache.getHeads() * 2 * emit::kBlockTokens * cache.getDim() *
-                              cache.getElementType().getIntOrFloatBitWidth() / 8;
-  manifest.cache.format = cache.getElementType().isF32() ? "f32" : "f16";
-  auto arena = graph->getAttrOfType<DenseI64ArrayAttr>("kernel.arena");
-  manifest.arena = {arena[0], arena[1], arena[2]};
-  manifest.counters = kernels->getAttrOfType<IntegerAttr>("kernel.counters").getInt();
-  for (const Target &target : options.targets)
-    manifest.targets.push_back({target.name, target.architecture, target.features, ""});
-  manifest.provenance = options.provenance;
-  return manifest;
-}
-
-Status writeWeights(ModuleOp graph, const std::string &directory, const CompileOptions &options,
-                    ArtifactWriter &writer) {
+static Status writeWeights(ModuleOp graph, const std::string &directory, const CompileOptions &options,
+                           ArtifactWriter &writer) {
   Result<std::unique_ptr<ParameterEvaluator>> evaluator = ParameterEvaluator::open(graph, directory);
   if (!evaluator)
     return evaluator.takeError();
@@ -130,31 +32,21 @@ Status writeWeights(ModuleOp graph, const std::string &directory, const CompileO
   return {};
 }
 
-} // namespace
-
 Status qopt::compileModel(ModuleOp module, const std::string &directory, const CompileOptions &options,
                           const std::string &output) {
-  if (Status status = runPipeline(module, options, "kernel graph", buildKernelGraphPipeline); !status)
+  if (Status status = lowerToKernelGraph(module, options); !status)
     return status;
   ArtifactDescription description;
-  OwningOpRef<ModuleOp> kernels;
+  int64_t counters = 0;
   for (const Target &target : options.targets) {
-    kernels = module.clone();
-    if (Status status = lowerToKernels(*kernels, options, target); !status)
-      return status;
-    OwningOpRef<ModuleOp> machine = kernels->clone();
-    if (Status status = lowerToMachine(*machine, options, target); !status)
-      return status;
-    Result<std::string> object = generateCode(*machine, target, CodeForm::Object);
-    if (!object)
-      return object.takeError();
-    Result<std::vector<std::byte>> shared = linkShared(*object);
-    if (!shared)
-      return shared.takeError();
-    description.code.push_back(std::move(*shared));
+    Result<CompiledCode> code = generateShared(module, options, target);
+    if (!code)
+      return code.takeError();
+    description.code.push_back(std::move(code->shared));
+    counters = code->counters;
   }
 
-  Result<Manifest> manifest = describeModel(module, *kernels, options);
+  Result<Manifest> manifest = describeModel(module, counters, options);
   if (!manifest)
     return manifest.takeError();
   description.manifest = std::move(*manifest);
@@ -183,7 +75,7 @@ Status qopt::compileModel(ModuleOp module, const std::string &directory, const C
 }
 
 Result<std::string> qopt::compileToStage(ModuleOp module, const CompileOptions &options, Emit stage) {
-  if (Status status = runPipeline(module, options, "kernel graph", buildKernelGraphPipeline); !status)
+  if (Status status = lowerToKernelGraph(module, options); !status)
     return status.takeError();
   const Target &target = options.targets.front();
   if (Status status = lowerToKernels(module, options, target); !status)

@@ -35,6 +35,15 @@ Result<std::unique_ptr<ParameterEvaluator>> ParameterEvaluator::open(ModuleOp mo
   return evaluator;
 }
 
+std::unique_ptr<ParameterEvaluator> ParameterEvaluator::forModule(ModuleOp other) const {
+  std::unique_ptr<ParameterEvaluator> evaluator(new ParameterEvaluator(other));
+  for (const auto &entry : archives)
+    evaluator->archives[entry.getKey()] = entry.getValue();
+  for (const auto &entry : provided)
+    evaluator->provided[entry.getKey()] = entry.getValue();
+  return evaluator;
+}
+
 const Archive *ParameterEvaluator::archive(StringRef symbol) const {
   auto found = archives.find(symbol);
   return found == archives.end() ? nullptr : found->second.get();
@@ -56,9 +65,12 @@ Result<HostTensor> ParameterEvaluator::evaluateAny(ParameterOp parameter) {
   if (!active.insert(parameter))
     return badInput("expected an initializer that does not need itself", name);
   llvm::scope_exit leave([&] { active.remove(parameter); });
-  if (!parameter.getSource() && parameter.getInitializer().empty())
+  if (!parameter.getSource() && parameter.getInitializer().empty()) {
+    if (auto found = provided.find(parameter.getSymName()); found != provided.end())
+      return found->getValue();
     return badInput("expected a parameter with values, but got one that is only a shape", name)
         .withNext("a module of shapes is good for planning; import the model from its checkpoint");
+  }
   Result<HostTensor> result = parameter.getSource() ? readEntry(parameter) : runInitializer(parameter);
   if (!result)
     return result.takeError().in(name);

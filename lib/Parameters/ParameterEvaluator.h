@@ -50,6 +50,13 @@ public:
   /// Errors: one that cannot be opened, or whose size or header digest is not the one in the IR.
   static Result<std::unique_ptr<ParameterEvaluator>> open(mlir::ModuleOp module, const std::string &directory);
 
+  /// The same archives and provided tensors for another module, a part or a copy of the first.
+  std::unique_ptr<ParameterEvaluator> forModule(mlir::ModuleOp other) const;
+
+  /// What a parameter that is only a shape holds: something that a pass has computed and not yet written. The tensor
+  /// is in the canonical form.
+  void provide(llvm::StringRef parameter, HostTensor tensor) { provided[parameter] = std::move(tensor); }
+
   /// The parameter's numbers in the canonical form. Symbols are looked up in the module as it is now.
   /// Errors (with the parameter's name in `where`): it has neither entry nor initializer; a tensor that is not in the
   /// archive, or has another format or shape; an initializer with an op that is not evaluated, or that needs itself;
@@ -82,6 +89,7 @@ private:
 
   mlir::ModuleOp module;
   llvm::StringMap<std::shared_ptr<const Archive>> archives;
+  llvm::StringMap<HostTensor> provided;
   llvm::SetVector<mlir::Operation *> active; ///< parameters being evaluated, to find cycles
 };
 

@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-#define QOPT_COMPILED_ABI 1
+#define QOPT_COMPILED_ABI 2
 
 /* The KV of all tokens of a batch is written before it is read. Tokens of one sequence in a batch are in ascending
  * position. `rows` may be empty. No two tokens of a batch have the same sequence and position. */
@@ -45,6 +45,9 @@ typedef struct QoptForwardArgs {
   int64_t *counters;           /* 14: [manifest's counters], zero when called: work claims */
   int32_t (*barrier)(void *pool, int64_t worker); /* 15: all workers wait; nonzero: stop (all get the same answer) */
   void *pool;                                     /* 16: first argument of barrier */
+  const float *const *inputs; /* 17: one [num_tokens, channels] for each of the manifest's inputs; models that start
+                                     from tokens have none */
+  float *const *outputs;      /* 18: one [num_tokens, channels] for each of the manifest's outputs */
 } QoptForwardArgs;
 
 /* Every worker 0 .. workers-1 calls it once per forward, with the same args. 0: done; nonzero: stopped. */
@@ -52,9 +55,9 @@ typedef int32_t (*QoptForwardFn)(const QoptForwardArgs *args, int64_t worker, in
 
 #ifdef __cplusplus
 }
-static_assert(sizeof(QoptForwardArgs) == 17 * 8, "compiled code reads fields by index: each is 8 bytes");
+static_assert(sizeof(QoptForwardArgs) == 19 * 8, "compiled code reads fields by index: each is 8 bytes");
 #else
-_Static_assert(sizeof(QoptForwardArgs) == 17 * 8, "compiled code reads fields by index: each is 8 bytes");
+_Static_assert(sizeof(QoptForwardArgs) == 19 * 8, "compiled code reads fields by index: each is 8 bytes");
 #endif
 
 #endif /* QOPT_LIB_RUNTIME_COMPILEDABI_H */

@@ -85,6 +85,10 @@ Status Context::check(const Batch &batch) const {
                         std::to_string(row) + " after " + std::to_string(previous));
     previous = row;
   }
+  if (batch.inputs.size() != manifest.inputs.size() || batch.outputs.size() != manifest.outputs.size())
+    return usageError("expected " + std::to_string(manifest.inputs.size()) + " inputs and " +
+                      std::to_string(manifest.outputs.size()) + " outputs beside the tokens, but got " +
+                      std::to_string(batch.inputs.size()) + " and " + std::to_string(batch.outputs.size()));
   auto holds = [&](std::span<float> out, int64_t width) {
     return out.size() / static_cast<size_t>(width) >= batch.rows.size();
   };
@@ -188,6 +192,14 @@ bool Context::runChunk(const Batch &batch, int64_t firstToken, int64_t tokens, i
   args.counters = counters.data();
   args.barrier = waitAtBarrier;
   args.pool = this;
+  inputs.assign(batch.inputs.begin(), batch.inputs.end());
+  outputs.assign(batch.outputs.begin(), batch.outputs.end());
+  for (size_t i = 0; i < inputs.size(); ++i)
+    inputs[i] += firstToken * manifest.inputs[i].channels;
+  for (size_t i = 0; i < outputs.size(); ++i)
+    outputs[i] += firstToken * manifest.outputs[i].channels;
+  args.inputs = inputs.data();
+  args.outputs = outputs.data();
   std::atomic<bool> stopped{false};
   QoptForwardFn entry = compiled->entry();
   int64_t workerCount = pool->workers();

@@ -38,6 +38,9 @@ struct Batch {
   std::span<const int32_t> rows = {};
   std::span<float> logits = {}; ///< out: [rows, vocabulary]
   std::span<float> hidden = {}; ///< out: [rows, hidden] final normed hidden states; empty: not wanted
+  /// Of a part of a model: one tensor [tokens, channels] for each of the manifest's inputs and outputs.
+  std::span<const float *const> inputs = {};
+  std::span<float *const> outputs = {};
 };
 
 enum class ForwardOutcome {
@@ -89,6 +92,8 @@ private:
   std::vector<KvCache::Append> appends;
   std::vector<int32_t> positions, slots; // [tokens of the batch]
   std::vector<int32_t> rows;             // [rows of a chunk]
+  std::vector<const float *> inputs;     // of a chunk
+  std::vector<float *> outputs;
 };
 
 } // namespace qopt

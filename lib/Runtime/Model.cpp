@@ -71,9 +71,26 @@ Result<std::shared_ptr<const Model>> Model::open(const std::string &path, const 
   if (!entry)
     return badInput("expected the code to define " + file.manifest().entry,
                     escapeForMessage(path, 1000) + ": " + chosen.tensor);
-  auto forward = reinterpret_cast<QoptForwardFn>(entry);
-  return std::shared_ptr<const Model>(
-      new Model(std::move(*artifact), *target, std::move(*weights), std::move(*code), forward));
+  std::shared_ptr<Model> model(new Model);
+  model->artifact = std::move(*artifact);
+  model->targetIndex = *target;
+  model->weightMemory = std::move(*weights);
+  model->code = std::make_shared<CodeObject>(std::move(*code));
+  model->forward = reinterpret_cast<QoptForwardFn>(entry);
+  return std::shared_ptr<const Model>(std::move(model));
+}
+
+Result<std::shared_ptr<const Model>> Model::assemble(Manifest manifest, std::shared_ptr<const CodeObject> code,
+                                                     Pages weights) {
+  void *entry = code->find(manifest.entry);
+  if (!entry)
+    return badInput("expected the code to define " + manifest.entry);
+  std::shared_ptr<Model> model(new Model);
+  model->contents = std::move(manifest);
+  model->ownWeights = std::move(weights);
+  model->code = std::move(code);
+  model->forward = reinterpret_cast<QoptForwardFn>(entry);
+  return std::shared_ptr<const Model>(std::move(model));
 }
 
 } // namespace qopt

@@ -29,35 +29,41 @@ struct ModelOptions {
 Result<size_t> chooseTarget(std::span<const ArtifactTarget> targets, const CpuFeatures &cpu,
                             std::string_view name = {});
 
-/// An artifact, opened, verified, its code loaded. Immutable; any number of contexts and threads share it.
+/// An artifact, opened, verified, its code loaded; or the same as compiled in this process. Immutable; any number of
+/// contexts and threads share it.
 class Model {
 public:
   /// Opens and checks the file, chooses a target, places and checks the weights, and only then loads the code: nothing
   /// of the file runs before everything was checked. Bad input, resource or usage error.
   static Result<std::shared_ptr<const Model>> open(const std::string &path, const ModelOptions &options = {});
 
-  const Manifest &manifest() const { return artifact->manifest(); }
-  const ArtifactTarget &target() const { return artifact->manifest().targets[targetIndex]; }
+  /// A model that was compiled in this process for this processor and has no file: `weights` is its data section.
+  /// Bad input: the code does not define the manifest's entry.
+  static Result<std::shared_ptr<const Model>> assemble(Manifest manifest, std::shared_ptr<const CodeObject> code,
+                                                       Pages weights);
+
+  const Manifest &manifest() const { return artifact ? artifact->manifest() : contents; }
+  const ArtifactTarget &target() const { return manifest().targets[targetIndex]; }
+  /// For a model that open() made.
   const ArtifactReader &file() const { return *artifact; }
   std::string_view tokenizer() const { return artifact->tokenizer(); }
 
   /// The data section: parameter offsets count from here; 64-byte aligned.
-  const std::byte *weights() const { return weightMemory.data(); }
+  const std::byte *weights() const { return artifact ? weightMemory.data() : ownWeights.data(); }
   /// Where Auto ended: Mapped or HugePages.
   WeightPlacement weightPlacement() const { return weightMemory.placement(); }
   QoptForwardFn entry() const { return forward; }
 
 private:
-  Model(std::shared_ptr<const ArtifactReader> artifact, size_t target, Weights weights, CodeObject code,
-        QoptForwardFn forward)
-      : artifact(std::move(artifact)), targetIndex(target), weightMemory(std::move(weights)), code(std::move(code)),
-        forward(forward) {}
+  Model() = default;
 
-  std::shared_ptr<const ArtifactReader> artifact;
-  size_t targetIndex;
-  Weights weightMemory;
-  CodeObject code;
-  QoptForwardFn forward;
+  std::shared_ptr<const ArtifactReader> artifact; ///< null: assembled
+  size_t targetIndex = 0;
+  Weights weightMemory; ///< of an artifact
+  Manifest contents;    ///< of an assembled model, as its weights
+  Pages ownWeights;
+  std::shared_ptr<const CodeObject> code;
+  QoptForwardFn forward = nullptr;
 };
 
 } // namespace qopt

@@ -24,6 +24,7 @@ enum class Verify { Full, None };
 /// A model's weights in memory. At no time are they there twice: the copy is read in pieces, not through the mapping.
 class Weights {
 public:
+  Weights() = default;
   /// Places the weights, all workers of `pool` reading, and, for Verify::Full, checking each piece as it passes. Bad
   /// input names the first piece that is damaged; resource error where memory or reading fails.
   static Result<Weights> place(std::shared_ptr<const ArtifactReader> artifact, WeightPlacement placement, Verify verify,

@@ -37,7 +37,9 @@ enum Field : int32_t {
   kHidden,
   kCounters,
   kBarrier,
-  kPool
+  kPool,
+  kInputs,
+  kOutputs
 };
 
 /// Claims that a worker would make if all were equally fast: more balance better, fewer read longer streams.
@@ -105,9 +107,9 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
     env.stopped = memref::AllocaOp::create(b, MemRefType::get({}, b.getI32Type()));
     memref::StoreOp::create(b, b.i32(0), env.stopped, ValueRange{});
 
-    if (forward.getNumArguments() != 6)
+    if (forward.getNumArguments() < 6)
       return forward.emitOpError() << "expected the six arguments of a model's entry (tokens, positions, sequences, "
-                                      "block tables, rows, cache), but got "
+                                      "block tables, rows, cache) and then inputs, but got "
                                    << forward.getNumArguments();
     llvm::DenseMap<Value, Value> values;
     auto vectorAt = [&](Field field, Value length) {
@@ -124,6 +126,9 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
     values[forward.getArgument(4)] = vectorAt(kRows, env.numRows);
     values[forward.getArgument(5)] =
         view(b, env.cache, b.index(0), {env.numTokens}, bufferType(forward.getArgument(5).getType()));
+    for (BlockArgument input : forward.getArguments().drop_front(6))
+      values[input] = view(b, bytesAt(b, loadElement(b, env, kInputs, input.getArgNumber() - 6)), b.index(0),
+                           {env.numTokens}, bufferType(input.getType()));
     if (failed(lowerBlock(b, env, forward.getBody().front(), values)))
       return failure();
     func::ReturnOp::create(b, ValueRange{memref::LoadOp::create(b, env.stopped, ValueRange{})});
@@ -217,6 +222,9 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
       Value buffer;
       if (isa<UnitAttr>(placement)) {
         buffer = values.lookup(dispatch.getBindings()[cacheBinding(dispatch)]);
+      } else if (auto output = dyn_cast<IntegerAttr>(placement)) {
+        buffer = view(b, bytesAt(b, loadElement(b, env, kOutputs, output.getInt())), b.index(0), {extent},
+                      bufferType(result.getType()));
       } else if (isa<StringAttr>(placement)) {
         Value bytes = bytesAt(b, loadField(b, env, kLogits, LLVM::LLVMPointerType::get(&getContext())));
         buffer = view(b, bytes, b.index(0), {extent}, bufferType(result.getType()));
@@ -377,6 +385,14 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
     Value address = LLVM::GEPOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), b.getI64Type(), env.arguments,
                                         ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(field)});
     return LLVM::LoadOp::create(b, type, address);
+  }
+
+  /// Element `index` of an array of pointers.
+  static Value loadElement(KernelBuilder &b, Environment &env, Field array, int64_t index) {
+    auto pointer = LLVM::LLVMPointerType::get(b.getContext());
+    Value address = LLVM::GEPOp::create(b, pointer, pointer, loadField(b, env, array, pointer),
+                                        ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)});
+    return LLVM::LoadOp::create(b, pointer, address);
   }
 
   /// A memref<?xi8> at a pointer, of unknown length.

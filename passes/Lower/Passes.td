@@ -9,7 +9,8 @@ def ReturnHiddenStates : Pass<"return-hidden-states", "::mlir::ModuleOp"> {
     The third result of `@forward` becomes the input of the linear that makes the logits: [rows, hidden].
 
     *Requires:* nothing. *Guarantees:* where a linear makes the logits, `@forward` has three results. *Leaves alone:* a
-    function that has them already or whose logits are not a linear's, and all computation.
+    function that has them already or whose logits are not a linear's, a part of a model (`transformer.part`), and all
+    computation.
 
     ```mlir
     return %logits, %cache : tensor<?x50xf32>, !transformer.cache<layers = 1, heads = 1, dim = 16, f32>
@@ -79,7 +80,8 @@ def FormDispatches : Pass<"form-dispatches", "::mlir::func::FuncOp"> {
 def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
   let summary = "Give every dispatch's results a place in the arena";
   let description = [{
-    Offsets are affine in the batch: `array<i64: constant, per_token, per_row>`. Values that are never live together share
+    The results of `@forward` go to the caller: logits and hidden states, or, of a part of a model (`transformer.part`),
+    output number so and so. Offsets are affine in the batch: `array<i64: constant, per_token, per_row>`. Values that are never live together share
     memory; a value carried around a `kernel.repeat` keeps its place. The module's `kernel.arena` says how much is needed.
 
     *Requires:* `form-dispatches`. *Guarantees:* every result has a placement, or an error. *Leaves alone:* the ops.

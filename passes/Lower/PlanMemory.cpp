@@ -111,6 +111,12 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory>, qopt::ReportsCounts 
         borrowed.insert(result);
       }
 
+    // What a part of a model returns stands in the caller's buffers from the start.
+    bool isPart = wanted.empty() && function->hasAttr("transformer.part");
+    if (isPart)
+      for (Value output : terminator->getOperands())
+        if (!isa<transformer::CacheType>(output.getType()) && !output.getDefiningOp<kernel::DispatchOp>())
+          return terminator->emitOpError("expected the outputs of a part of a model to be results of dispatches");
     Builder builder(&getContext());
     for (Operation &op : block) {
       if (auto dispatch = dyn_cast<kernel::DispatchOp>(op)) {
@@ -118,6 +124,11 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory>, qopt::ReportsCounts 
         for (Value result : dispatch.getResults()) {
           if (isa<transformer::CacheType>(result.getType())) {
             placement.push_back(builder.getUnitAttr());
+            continue;
+          }
+          if (isPart && llvm::is_contained(terminator->getOperands(), result)) {
+            auto index = llvm::find(terminator->getOperands(), result) - terminator->getOperands().begin();
+            placement.push_back(builder.getI64IntegerAttr(index));
             continue;
           }
           if (wanted.empty() && terminator->getOperand(0) == result) {

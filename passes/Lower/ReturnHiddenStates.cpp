@@ -20,8 +20,8 @@ struct ReturnHiddenStates : qopt::impl::ReturnHiddenStatesBase<ReturnHiddenState
   void runOnOperation() override {
     changed = 0;
     auto forward = getOperation().lookupSymbol<func::FuncOp>("forward");
-    if (!forward || forward.isExternal() || forward.getNumResults() != 2)
-      return; // another shape, or done before
+    if (!forward || forward.isExternal() || forward.getNumResults() != 2 || forward->hasAttr("transformer.part"))
+      return; // another shape, done before, or without logits
     Operation *terminator = forward.getBody().back().getTerminator();
     Operation *head = terminator->getOperand(0).getDefiningOp();
     // Without a linear there is nothing that could be called the hidden state; the manifest then says so.

@@ -4,6 +4,7 @@
 #include "dialects/Kernel/Dialect.h"
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
+#include "passes/Calibrate/Passes.h"
 #include "passes/Fuse/Passes.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Pipelines/Pipelines.h"
@@ -30,6 +31,7 @@ void qopt::registerPasses() {
 }
 
 void qopt::registerOwnPasses() {
+  registerCalibratePasses();
   registerFusePasses();
   registerLowerPasses();
   registerTargetPasses();

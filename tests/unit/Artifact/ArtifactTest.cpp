@@ -231,9 +231,11 @@ TEST(Artifact, EachRuleOfTheFormatIsChecked) {
   refused("they are damaged", [](Forgery &f) { f.tensors[0].second[5] = std::byte(1); });
   refused("weights.a", [](Forgery &f) { f.tensors[0].second[5] = std::byte(1); });
   // The manifest.
-  refused("format version 1 and ABI version 1, but got 2 and 1", [](Forgery &f) { f.manifest["format_version"] = 2; });
+  refused("format version 1 and ABI version 2, but got 2 and 2", [](Forgery &f) { f.manifest["format_version"] = 2; });
   refused("but got 1 and 7", [](Forgery &f) { f.manifest["abi_version"] = 7; });
   refused("missing key", [](Forgery &f) { f.manifest.erase("arena"); });
+  refused("inputs", [](Forgery &f) { f.manifest["inputs"] = 3; });
+  refused("outputs[0].channels", [](Forgery &f) { f.manifest["outputs"] = {{{"name", "x"}, {"channels", 0}}}; });
   refused("model.vocabulary", [](Forgery &f) { f.manifest["model"]["vocabulary"] = 0; });
   refused("model.vocabulary", [](Forgery &f) { f.manifest["model"]["vocabulary"] = 1.5; });
   refused("model.context", [](Forgery &f) { f.manifest["model"]["context"] = uint64_t(1) << 63; });

@@ -1,0 +1,1 @@
+qopt_add_passes(Calibrate ExtractSegment.cpp Segments.cpp)
