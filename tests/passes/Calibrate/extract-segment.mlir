@@ -39,6 +39,6 @@
 // MLP:     %[[R:.*]] = transformer.residual %[[X]]
 // MLP:     return %[[R]]
 
-// NONE: error: expected the number of a segment below 5, but got 5
+// NONE: expected the number of a segment below 5, but got 5
 
 // COUNTS: 6 ops-kept

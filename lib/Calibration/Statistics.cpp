@@ -1,0 +1,164 @@
+// Sums of activations, tile by tile and channel by channel.
+#include "lib/Calibration/Statistics.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cmath>
+
+using namespace qopt;
+
+/// Gram matrices are kept as the tiles on and above the diagonal, row by row, each kTile x kTile.
+static constexpr int64_t kTile = 192;
+/// Channels that one worker takes at a time.
+static constexpr int64_t kChannels = 64;
+
+static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/// The bin of |x|; what is not finite falls into the last ones.
+static int64_t histogramBin(float magnitude) { return std::bit_cast<uint32_t>(magnitude) >> 20; }
+
+SiteStatistics::SiteStatistics(int64_t channels, StatisticsWanted wanted)
+    : greatest(channels), histogram(wanted.histogram ? kHistogramBins : 0), channelCount(channels), what(wanted) {}
+
+int64_t SiteStatistics::tiles() const {
+  int64_t side = ceilDiv(channelCount, kTile);
+  return side * (side + 1) / 2;
+}
+
+int64_t SiteStatistics::tileOffset(int64_t row, int64_t col) const {
+  int64_t side = ceilDiv(channelCount, kTile);
+  return (row * side - row * (row - 1) / 2 + col - row) * kTile * kTile;
+}
+
+StatisticsSums SiteStatistics::emptySums() const {
+  return {std::vector<float>(what.gram ? tiles() * kTile * kTile : 0), std::vector<double>(channelCount),
+          std::vector<double>(channelCount)};
+}
+
+void SiteStatistics::add(WorkerPool &pool, int64_t sample, MatrixView x) {
+  if (first < 0)
+    first = sample;
+  if (!leafOpen) {
+    nodes.push_back({1, emptySums()});
+    leafOpen = true;
+  }
+  StatisticsSums &sums = nodes.back().sums;
+  int64_t side = ceilDiv(channelCount, kTile), gramTasks = what.gram ? tiles() : 0;
+  int64_t tasks = gramTasks + ceilDiv(channelCount, kChannels);
+  std::atomic<int64_t> next{0}, strange{0};
+  std::vector<std::vector<uint64_t>> histograms(pool.workers());
+  pool.runEach([&](int worker) {
+    if (what.histogram)
+      histograms[worker].resize(kHistogramBins);
+    for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
+      if (task < gramTasks) {
+        int64_t row = 0, col = task;
+        while (col >= side - row)
+          col -= side - row++;
+        col += row;
+        dense().addGram(x, row * kTile, std::min(kTile, channelCount - row * kTile), col * kTile,
+                        std::min(kTile, channelCount - col * kTile), sums.gram.data() + tileOffset(row, col), kTile);
+        continue;
+      }
+      int64_t begin = (task - gramTasks) * kChannels, end = std::min(begin + kChannels, channelCount), bad = 0;
+      for (int64_t token = 0; token < x.rows; ++token)
+        for (int64_t channel = begin; channel < end; ++channel) {
+          float value = x.data[token * x.stride + channel], magnitude = std::fabs(value);
+          bad += !std::isfinite(value);
+          greatest[channel] = std::max(greatest[channel], magnitude);
+          sums.sum[channel] += value;
+          sums.magnitude[channel] += magnitude;
+          if (what.histogram)
+            ++histograms[worker][histogramBin(magnitude)];
+        }
+      strange.fetch_add(bad, std::memory_order_relaxed);
+    }
+  });
+  for (const std::vector<uint64_t> &counts : histograms)
+    for (size_t bin = 0; bin < counts.size(); ++bin)
+      histogram[bin] += counts[bin];
+  tokenCount += x.rows;
+  notFiniteCount += strange.load();
+  ++samples;
+  if ((sample + 1) % kLeafSamples == 0)
+    closeLeaf();
+}
+
+void SiteStatistics::addSums(StatisticsSums &left, const StatisticsSums &right) {
+  std::transform(left.gram.begin(), left.gram.end(), right.gram.begin(), left.gram.begin(), std::plus<>());
+  std::transform(left.sum.begin(), left.sum.end(), right.sum.begin(), left.sum.begin(), std::plus<>());
+  std::transform(left.magnitude.begin(), left.magnitude.end(), right.magnitude.begin(), left.magnitude.begin(),
+                 std::plus<>());
+}
+
+/// Joins equal neighbours, as carries run through a binary counter. That their first leaf is a multiple of their size
+/// follows from where the counting began.
+void SiteStatistics::closeLeaf() {
+  leafOpen = false;
+  while (nodes.size() > 1 && nodes[nodes.size() - 2].leaves == nodes.back().leaves) {
+    addSums(nodes[nodes.size() - 2].sums, nodes.back().sums);
+    nodes[nodes.size() - 2].leaves *= 2;
+    nodes.pop_back();
+  }
+}
+
+void SiteStatistics::finish() {
+  leafOpen = false;
+  if (nodes.empty())
+    nodes.push_back({0, emptySums()});
+  while (nodes.size() > 1) {
+    addSums(nodes[nodes.size() - 2].sums, nodes.back().sums);
+    nodes[nodes.size() - 2].leaves += nodes.back().leaves;
+    nodes.pop_back();
+  }
+}
+
+std::vector<float> SiteStatistics::gram() const {
+  std::vector<float> full(what.gram ? channelCount * channelCount : 0);
+  for (int64_t i = 0; i < channelCount && what.gram; ++i)
+    for (int64_t j = i; j < channelCount; ++j) {
+      float value = total().gram[tileOffset(i / kTile, j / kTile) + (i % kTile) * kTile + j % kTile];
+      full[i * channelCount + j] = full[j * channelCount + i] = value;
+    }
+  return full;
+}
+
+Status SiteStatistics::join(const SiteStatistics &right) {
+  auto refuse = [&](std::string rule) {
+    return badInput(std::move(rule))
+        .withNext("cut the samples into shards of 16, 32, 64, … that begin at a multiple of "
+                  "their size; only the last may be shorter");
+  };
+  if (right.channelCount != channelCount || !(right.what == what))
+    return badInput("expected statistics of the same kind for " + std::to_string(channelCount) +
+                    " channels, but got others");
+  if (right.first != first + samples)
+    return refuse("expected a shard that begins with sample " + std::to_string(first + samples) +
+                  ", but got one from " + std::to_string(right.first));
+  // The left must be a whole subtree, and the right the subtree beside it or what is left of that.
+  bool whole = std::has_single_bit(static_cast<uint64_t>(samples)) && samples % kLeafSamples == 0;
+  if (!whole || first % (2 * samples) != 0 || right.samples > samples)
+    return refuse("expected shards that are neighbours in the tree of samples, but got samples " +
+                  std::to_string(first) + " to " + std::to_string(first + samples - 1) + " and " +
+                  std::to_string(right.first) + " to " + std::to_string(right.first + right.samples - 1));
+  addSums(nodes.front().sums, right.nodes.front().sums);
+  for (int64_t channel = 0; channel < channelCount; ++channel)
+    greatest[channel] = std::max(greatest[channel], right.greatest[channel]);
+  for (size_t bin = 0; bin < histogram.size(); ++bin)
+    histogram[bin] += right.histogram[bin];
+  tokenCount += right.tokenCount;
+  notFiniteCount += right.notFiniteCount;
+  samples += right.samples;
+  return {};
+}
+
+SiteStatistics SiteStatistics::restore(int64_t channels, StatisticsWanted wanted, int64_t firstSample,
+                                       int64_t sampleCount, int64_t tokens, StatisticsSums sums) {
+  SiteStatistics statistics(channels, wanted);
+  statistics.first = firstSample;
+  statistics.samples = sampleCount;
+  statistics.tokenCount = tokens;
+  statistics.nodes.push_back({ceilDiv(sampleCount, kLeafSamples), std::move(sums)});
+  return statistics;
+}
