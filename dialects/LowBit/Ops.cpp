@@ -58,6 +58,12 @@ static LogicalResult verifyWeight(Operation *op, WeightsAttr scheme, Value codes
   return success();
 }
 
+LogicalResult ObserveOp::verify() {
+  if (getSite().empty()) // observe_c1
+    return emitOpError("expected a name for the site, but got none");
+  return success();
+}
+
 LogicalResult QuantizeOp::verify() {
   if (typeOf(getWeight()).getShape() != typeOf(getCodes()).getShape()) // quantize_c1
     return emitOpError() << "expected codes of the weight's shape, but got " << getCodes().getType();

@@ -30,6 +30,29 @@ def LowBit_Sums : Qopt_KnownAxis<2DTensorOf<[I32, F32]>, 1, // sums_c1
 def LowBit_Packed : Qopt_KnownMatrix<2DTensorOf<[I8]>, "i8 matrix of known shape">; // packed_type_c1
 
 //===----------------------------------------------------------------------===//
+// Calibration
+//===----------------------------------------------------------------------===//
+
+def LowBit_ObserveOp : LowBit_Op<"observe", [MemoryEffects<[MemWrite]>]> {
+  let summary = "a place where calibration looks at activations";
+  let description = [{
+    x: [tokens, channels]. What `qopt calibrate` gathers at a site: tokens, and per channel the greatest magnitude, the mean
+    and the mean magnitude; with `gram` Σ x·xᵀ, with `histogram` how often which magnitude occurs. The op computes nothing
+    in a compiled model, and one that is left over is an error there.
+
+    ```mlir
+    func.func @f(%x: tensor<?x64xf32>) {
+      lowbit.observe %x "model.layers.0.mlp.down_proj.weight" gram : tensor<?x64xf32>
+      return
+    }
+    ```
+  }];
+  let arguments = (ins LowBit_Activations:$input, StrAttr:$site, UnitAttr:$gram, UnitAttr:$histogram);
+  let assemblyFormat = "$input $site (`gram` $gram^)? (`histogram` $histogram^)? attr-dict `:` type($input)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
 // Weights
 //===----------------------------------------------------------------------===//
 

@@ -3,6 +3,30 @@
 
 include "mlir/Pass/PassBase.td"
 
+def InsertObservers : Pass<"insert-observers", "::mlir::ModuleOp"> {
+  let summary = "Mark the inputs of linears as places where calibration looks";
+  let description = [{
+    A value that several linears read is one site, named after the weight of the first of them.
+
+    *Requires*: `@forward`; no observers yet.
+    *Guarantees*: a `lowbit.observe` right after each value over tokens that a linear reads whose weight matches `match`.
+    *Leaves alone*: everything that computes; linears over the wanted rows (the output head).
+    *Refuses*: a pattern that matches no linear; a second time.
+
+    Example, with `gram`:
+    ```mlir
+    %1 = transformer.rms_norm %0, %norm epsilon 1.0e-5 : (tensor<?x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
+    lowbit.observe %1 "model.layers.0.self_attn.q_proj.weight" gram : tensor<?x64xf32>
+    ```
+  }];
+  let options = [
+    Option<"match", "match", "std::string", "\"*\"", "a glob for the names of weights">,
+    Option<"gram", "gram", "bool", "false", "sum x·xᵀ, which GPTQ and AWQ need">,
+    Option<"histogram", "histogram", "bool", "false", "count magnitudes, which static ranges need">,
+  ];
+  let dependentDialects = ["::qopt::lowbit::LowBitDialect"];
+}
+
 def ExtractSegment : Pass<"extract-segment", "::mlir::ModuleOp"> {
   let summary = "Keep one segment of a model, between two values that alone carry it";
   let description = [{

@@ -1,6 +1,7 @@
 // See Segments.h.
 #include "passes/Calibrate/Segments.h"
 
+#include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -15,7 +16,8 @@ using namespace mlir;
 using namespace qopt;
 using namespace qopt::transformer;
 
-static bool isLeaf(Operation *op) { return isa<GetOp, arith::ConstantOp>(op); }
+/// Ops that are no step of the computation. Observers come along with what they look at.
+static bool isLeaf(Operation *op) { return isa<GetOp, arith::ConstantOp, lowbit::ObserveOp>(op); }
 
 /// [tokens, channels] of floats.
 static bool isStream(Value value) {
@@ -34,6 +36,8 @@ SmallVector<Segment> qopt::findSegments(func::FuncOp forward) {
   auto lastUse = [&](Value value) {
     size_t last = 0;
     for (Operation *user : value.getUsers()) {
+      if (isLeaf(user))
+        continue;
       auto found = order.find(user);
       last = std::max(last, found == order.end() ? sequence.size() : found->second);
     }

@@ -1,1 +1,1 @@
-qopt_add_passes(Calibrate ExtractSegment.cpp Segments.cpp)
+qopt_add_passes(Calibrate ExtractSegment.cpp InsertObservers.cpp Segments.cpp)

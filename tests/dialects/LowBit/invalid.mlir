@@ -690,3 +690,11 @@ func.func @f(%x: tensor<?x64xi8>, %s: tensor<?x3xf32>, %w: tensor<2x544xi8>) {
 // scheme_c2
 // expected-error@+1 {{expected a group of weights and a group of activations of which one divides the other, but got 32 and 48}}
 #a = #lowbit.scheme<weights = <bits = 4, symmetric = true, group = 32, scale = f16>, activations = <kind = i8, group = 48>, accumulation = i32>
+
+// -----
+
+func.func @observe_c1(%x: tensor<?x64xf32>) {
+  // expected-error@+1 {{expected a name for the site, but got none}}
+  lowbit.observe %x "" : tensor<?x64xf32>
+  return
+}

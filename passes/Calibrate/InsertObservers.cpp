@@ -1,0 +1,77 @@
+// Marks the inputs of linears as places where calibration looks.
+//
+// A value that several linears read is one site, named after the weight of the first: q, k and v share their
+// statistics, and so do gate and up. Only linears whose weights a recipe may quantize are looked at; which of them, and
+// what of their inputs, is said by options, because each algorithm needs something else. See Passes.td.
+#include "dialects/LowBit/Dialect.h"
+#include "passes/Calibrate/Passes.h"
+#include "passes/Support/PassCounts.h"
+
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/Support/GlobPattern.h"
+
+namespace qopt {
+#define GEN_PASS_DEF_INSERTOBSERVERS
+#include "passes/Calibrate/Passes.h.inc"
+} // namespace qopt
+
+using namespace mlir;
+using namespace qopt;
+
+namespace {
+struct InsertObservers : qopt::impl::InsertObserversBase<InsertObservers>, qopt::ReportsCounts {
+  using InsertObserversBase::InsertObserversBase;
+  SmallVector<Count> counts() const override { return {{"sites", sites}, {"linears-observed", observed}}; }
+
+  void runOnOperation() override {
+    sites = observed = 0;
+    ModuleOp module = getOperation();
+    auto forward = module.lookupSymbol<func::FuncOp>("forward");
+    if (!forward || forward.isExternal()) {
+      module.emitError("expected a function @forward with a body");
+      return signalPassFailure();
+    }
+    auto pattern = llvm::GlobPattern::create(match, /*MaxSubPatterns=*/1024);
+    if (!pattern) {
+      module.emitError() << "expected a glob, but got \"" << match << "\": " << llvm::toString(pattern.takeError());
+      return signalPassFailure();
+    }
+    // Values in the order of their first linear; what is over rows is no site: calibration asks for no logits.
+    llvm::MapVector<Value, StringAttr> names;
+    llvm::DenseSet<Value> overRows;
+    bool before = false;
+    forward.walk([&](Operation *op) {
+      before |= isa<lowbit::ObserveOp>(op);
+      for (Value operand : op->getOperands())
+        if (isa<transformer::SelectRowsOp>(op) || overRows.contains(operand))
+          overRows.insert(op->result_begin(), op->result_end());
+      auto linear = dyn_cast<transformer::LinearOp>(op);
+      auto get = linear ? linear.getWeight().getDefiningOp<transformer::GetOp>() : transformer::GetOp();
+      if (!get || overRows.contains(linear.getInput()) || !pattern->match(get.getParameter()))
+        return;
+      names.insert({linear.getInput(), get.getParameterAttr().getAttr()});
+      ++observed;
+    });
+    if (before) {
+      forward.emitError("expected a function without observers, but it has some");
+      return signalPassFailure();
+    }
+    if (names.empty()) {
+      emitError(forward.getLoc()) << "expected linears whose weight matches \"" << match << "\", but found none";
+      return signalPassFailure();
+    }
+    for (auto &[value, name] : names) {
+      OpBuilder builder(&getContext());
+      if (Operation *producer = value.getDefiningOp())
+        builder.setInsertionPointAfter(producer);
+      else
+        builder.setInsertionPointToStart(&forward.getBody().front());
+      lowbit::ObserveOp::create(builder, value.getLoc(), value, name, gram, histogram);
+      ++sites;
+    }
+  }
+
+  int64_t sites = 0, observed = 0;
+};
+} // namespace
