@@ -154,11 +154,18 @@ Status SiteStatistics::join(const SiteStatistics &right) {
 }
 
 SiteStatistics SiteStatistics::restore(int64_t channels, StatisticsWanted wanted, int64_t firstSample,
-                                       int64_t sampleCount, int64_t tokens, StatisticsSums sums) {
+                                       int64_t sampleCount, int64_t tokens, std::span<const float> gram,
+                                       std::span<const double> sum, std::span<const double> magnitude) {
   SiteStatistics statistics(channels, wanted);
   statistics.first = firstSample;
   statistics.samples = sampleCount;
   statistics.tokenCount = tokens;
+  StatisticsSums sums = statistics.emptySums();
+  for (int64_t i = 0; i < channels && wanted.gram; ++i)
+    for (int64_t j = i / kTile * kTile; j < channels; ++j)
+      sums.gram[statistics.tileOffset(i / kTile, j / kTile) + (i % kTile) * kTile + j % kTile] = gram[i * channels + j];
+  sums.sum.assign(sum.begin(), sum.end());
+  sums.magnitude.assign(magnitude.begin(), magnitude.end());
   statistics.nodes.push_back({ceilDiv(sampleCount, kLeafSamples), std::move(sums)});
   return statistics;
 }

@@ -14,6 +14,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace qopt {
@@ -76,9 +77,11 @@ public:
   int64_t firstSample() const { return first; }
   int64_t sampleCount() const { return samples; }
 
-  /// Makes finished statistics from what an archive holds.
+  /// Makes finished statistics from what an archive holds; gram : [channels, channels] or nothing. `greatest` and
+  /// `histogram` are the caller's to fill.
   static SiteStatistics restore(int64_t channels, StatisticsWanted wanted, int64_t firstSample, int64_t sampleCount,
-                                int64_t tokens, StatisticsSums sums);
+                                int64_t tokens, std::span<const float> gram, std::span<const double> sum,
+                                std::span<const double> magnitude);
 
 private:
   struct Node {
