@@ -7,6 +7,7 @@ namespace qopt {
 
 int benchMain(int argc, char **argv);
 int buildMain(int argc, char **argv);
+int calibrateMain(int argc, char **argv);
 int compileMain(int argc, char **argv);
 int evalMain(int argc, char **argv);
 int exportMain(int argc, char **argv);
@@ -14,6 +15,7 @@ int importMain(int argc, char **argv);
 int inspectMain(int argc, char **argv);
 int quantizeMain(int argc, char **argv);
 int runSubcommand(int argc, char **argv);
+int statsMain(int argc, char **argv);
 int tokenizeMain(int argc, char **argv);
 
 /// Everything else: the mlir-opt driver over our dialects and passes.

@@ -1,0 +1,98 @@
+// See PartRunner.h.
+#include "passes/Calibrate/PartRunner.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+using namespace mlir;
+using namespace qopt;
+
+Result<SampleStream> SampleStream::create(int64_t samples, int64_t tokens, int64_t channels, bool inMemory) {
+  SampleStream stream;
+  stream.bytes = bytesFor(samples, tokens, channels);
+  stream.tokens = tokens, stream.width = channels;
+  auto failed = [&](const char *what) {
+    return resourceError(std::string("expected ") + what + " of " + std::to_string(stream.bytes >> 20) +
+                         " MiB for the samples between parts of the model: " + std::strerror(errno))
+        .withNext("calibrate with fewer samples, or change --memory");
+  };
+  int descriptor = -1;
+  if (!inMemory) {
+    const char *folder = std::getenv("TMPDIR");
+    descriptor = ::open(folder && *folder ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    // Space is taken now, so that a full disk is an error here and not a signal later.
+    if (descriptor < 0 || (errno = ::posix_fallocate(descriptor, 0, static_cast<off_t>(stream.bytes))) != 0) {
+      Error error = failed("a temporary file");
+      if (descriptor >= 0)
+        ::close(descriptor);
+      return error;
+    }
+  }
+  int flags = inMemory ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+  void *memory = ::mmap(nullptr, stream.bytes, PROT_READ | PROT_WRITE, flags, descriptor, 0);
+  if (descriptor >= 0)
+    ::close(descriptor);
+  if (memory == MAP_FAILED)
+    return failed("memory");
+  stream.start = static_cast<float *>(memory);
+  return stream;
+}
+
+SampleStream &SampleStream::operator=(SampleStream &&other) noexcept {
+  std::swap(start, other.start);
+  std::swap(bytes, other.bytes);
+  std::swap(tokens, other.tokens);
+  std::swap(width, other.width);
+  return *this;
+}
+
+SampleStream::~SampleStream() {
+  if (start)
+    ::munmap(start, bytes);
+}
+
+Status PartRunner::run(ModuleOp part, const ParameterEvaluator &parameters, std::span<SampleStream *const> inputs,
+                       const Consumer &consume) {
+  Result<std::shared_ptr<const Model>> model = compileInMemory(part, parameters, options, code);
+  if (!model)
+    return model.takeError();
+  ContextOptions shape;
+  shape.pool = workers;
+  shape.contextTokens = shape.cacheTokens = shape.chunkTokens = length;
+  shape.chunkRows = 1;
+  Result<std::unique_ptr<Context>> context = Context::create(*model, shape);
+  if (!context)
+    return context.takeError();
+  const Manifest &manifest = (*model)->manifest();
+  std::vector<std::vector<float>> buffers;
+  std::vector<float *> outputs;
+  std::vector<MatrixView> views;
+  for (const Manifest::Stream &output : manifest.outputs) {
+    buffers.emplace_back(length * output.channels);
+    outputs.push_back(buffers.back().data());
+    views.push_back({buffers.back().data(), length, output.channels, output.channels});
+  }
+  std::vector<const float *> given(inputs.size());
+  for (int64_t sample = 0; sample < samples(); ++sample) {
+    for (size_t i = 0; i < inputs.size(); ++i)
+      given[i] = inputs[i]->sample(sample);
+    Result<SequenceId> sequence = (*context)->cache().createSequence();
+    if (!sequence)
+      return sequence.takeError();
+    Result<ForwardOutcome> outcome = (*context)->forward({.tokens = tokens.subspan(sample * length, length),
+                                                          .sequences = {&*sequence, 1},
+                                                          .inputs = given,
+                                                          .outputs = outputs});
+    if (!outcome)
+      return outcome.takeError();
+    if (Status status = (*context)->cache().freeSequence(*sequence); !status)
+      return status;
+    if (Status status = consume(sample, views); !status)
+      return status;
+  }
+  return {};
+}

@@ -1,0 +1,68 @@
+// Runs parts of a model over the samples of a calibration: each is compiled by the ordinary lowering and run in this
+// process, with what flows between parts kept in streams.
+#ifndef QOPT_PASSES_CALIBRATE_PARTRUNNER_H
+#define QOPT_PASSES_CALIBRATE_PARTRUNNER_H
+
+#include "lib/Algorithms/Dense.h"
+#include "lib/Compile/InMemory.h"
+#include "lib/Runtime/Context.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+#include <functional>
+
+namespace qopt {
+
+/// What one value of a model is for every sample: [samples, tokens, channels] of f32, in memory, or in a file without a
+/// name that the kernel pages in and out.
+class SampleStream {
+public:
+  /// `inMemory` false: in TMPDIR, else /tmp. Resource error.
+  static Result<SampleStream> create(int64_t samples, int64_t tokens, int64_t channels, bool inMemory);
+  SampleStream() = default;
+  SampleStream(SampleStream &&other) noexcept { *this = std::move(other); }
+  SampleStream &operator=(SampleStream &&other) noexcept;
+  ~SampleStream();
+
+  float *sample(int64_t index) { return start + index * tokens * width; }
+  int64_t channels() const { return width; }
+  static uint64_t bytesFor(int64_t samples, int64_t tokens, int64_t channels) {
+    return static_cast<uint64_t>(samples) * tokens * channels * sizeof(float);
+  }
+
+private:
+  float *start = nullptr;
+  uint64_t bytes = 0;
+  int64_t tokens = 0, width = 0;
+};
+
+class PartRunner {
+public:
+  /// `tokens` : [samples, length], which must outlive the runner. `options` has one target, which this processor runs.
+  PartRunner(CompileOptions options, std::shared_ptr<WorkerPool> pool, std::span<const int32_t> tokens, int64_t length)
+      : options(std::move(options)), workers(std::move(pool)), tokens(tokens), length(length) {}
+
+  int64_t samples() const { return static_cast<int64_t>(tokens.size()) / length; }
+  int64_t tokensPerSample() const { return length; }
+  WorkerPool &pool() { return *workers; }
+  const CodeCache &codeCache() const { return code; }
+
+  /// What a sample gave: one matrix [tokens, channels] for each output, valid during the call.
+  using Consumer = std::function<Status(int64_t sample, std::span<const MatrixView> outputs)>;
+
+  /// Compiles `part` (Segments.h), which is consumed, and runs it over every sample. `inputs` has a stream for each
+  /// input. A consumer may write to them: the sample's inputs are not read again.
+  Status run(mlir::ModuleOp part, const ParameterEvaluator &parameters, std::span<SampleStream *const> inputs,
+             const Consumer &consume);
+
+private:
+  CompileOptions options;
+  std::shared_ptr<WorkerPool> workers;
+  std::span<const int32_t> tokens;
+  int64_t length;
+  CodeCache code;
+};
+
+} // namespace qopt
+
+#endif // QOPT_PASSES_CALIBRATE_PARTRUNNER_H
