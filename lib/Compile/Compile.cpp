@@ -134,6 +134,9 @@ Status writeWeights(ModuleOp graph, const std::string &directory, const CompileO
 
 Status qopt::compileModel(ModuleOp module, const std::string &directory, const CompileOptions &options,
                           const std::string &output) {
+  // Weights that are not the model's are found now, not after seconds of code generation.
+  if (auto sources = ParameterEvaluator::open(module, directory); !sources)
+    return sources.takeError();
   if (Status status = runPipeline(module, options, "kernel graph", buildKernelGraphPipeline); !status)
     return status;
   ArtifactDescription description;
