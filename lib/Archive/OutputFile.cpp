@@ -23,18 +23,17 @@ struct OutputFile::State {
   int file = -1;
   int ticket = -1; ///< of noteTemporaryFile
   uint64_t position = 0;
+  uint64_t inode = 0; ///< once it is sealed
   bool regular = true;
 
   ~State() { close(); }
 
-  /// Closes everything; removes the temporary file if it still has that name.
+  /// Closes everything; removes the file unless it is to stay.
   void close() {
     if (file >= 0)
       ::close(std::exchange(file, -1));
-    if (ticket >= 0) {
-      ::unlinkat(directory, temporaryName.c_str(), 0);
-      forgetTemporaryFile(std::exchange(ticket, -1));
-    }
+    if (ticket >= 0)
+      removeTemporaryFile(std::exchange(ticket, -1));
     if (directory >= 0)
       ::close(std::exchange(directory, -1));
   }
@@ -57,18 +56,29 @@ struct OutputFile::State {
   }
 
   Status openTemporary(mode_t mode);
+  Status seal();
+  Status publish();
+  Status keep();
   Status writeAll(std::span<const std::byte> bytes, std::optional<uint64_t> offset);
 };
 
-/// Creates the temporary file, with the permissions `mode` (or, if 0, what the umask gives to a new file).
-Status OutputFile::State::openTemporary(mode_t mode) {
+/// A name beside `finalName` that nobody has; none where the system gives no random number.
+static std::optional<std::string> temporaryNameFor(const std::string &finalName) {
   uint64_t number = 0;
   if (::getrandom(&number, sizeof number, 0) != sizeof number)
-    return fail("cannot name a temporary file", errno);
+    return std::nullopt;
   char suffix[32];
   std::snprintf(suffix, sizeof suffix, ".%016llx.partial", static_cast<unsigned long long>(number));
-  temporaryName = "." + finalName.substr(0, 200) + suffix;
-  ticket = noteTemporaryFile(directory, temporaryName.c_str());
+  return "." + finalName.substr(0, 200) + suffix;
+}
+
+/// Creates the temporary file, with the permissions `mode` (or, if 0, what the umask gives to a new file).
+Status OutputFile::State::openTemporary(mode_t mode) {
+  std::optional<std::string> name = temporaryNameFor(finalName);
+  if (!name)
+    return fail("cannot name a temporary file", errno);
+  temporaryName = std::move(*name);
+  ticket = noteTemporaryFile(directory, temporaryName.c_str(), finalName.c_str());
   if (ticket < 0)
     return fail("too many outputs are being written at once", EMFILE);
   file = ::openat(directory, temporaryName.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -180,30 +190,132 @@ Status OutputFile::writeAt(uint64_t offset, std::span<const std::byte> bytes) {
   return state->writeAll(bytes, offset);
 }
 
-Status OutputFile::commit() {
-  State &s = *state;
-  if (s.file < 0)
-    return s.writeAll({}, {}); // says what is wrong
-  if (!s.regular) {
-    // Closing is where some devices and network file systems report what went wrong.
-    if (::close(std::exchange(s.file, -1)) != 0)
-      return s.fail("cannot finish the output", errno);
+/// Makes the bytes durable; nothing can be written afterwards.
+Status OutputFile::State::seal() {
+  if (file < 0)
+    return writeAll({}, {}); // says what is wrong
+  struct stat status;
+  if (regular && (::fsync(file) != 0 || ::fstat(file, &status) != 0))
+    return fail("cannot make the output durable", errno);
+  // Closing is where some devices and network file systems report what went wrong.
+  if (::close(std::exchange(file, -1)) != 0)
+    return fail("cannot finish the output", errno);
+  if (regular)
+    inode = status.st_ino;
+  return {};
+}
+
+/// Gives the file its name. Until keep() it goes away as the temporary file would.
+Status OutputFile::State::publish() {
+  if (!regular)
     return {};
-  }
-  if (::fsync(s.file) != 0)
-    return s.fail("cannot make the output durable", errno);
-  if (::close(std::exchange(s.file, -1)) != 0)
-    return s.fail("cannot finish the output", errno);
-  if (::renameat(s.directory, s.temporaryName.c_str(), s.directory, s.finalName.c_str()) != 0)
-    return s.fail("cannot give the output its name", errno);
-  forgetTemporaryFile(std::exchange(s.ticket, -1));
-  if (::fsync(s.directory) != 0 && errno != EINVAL) { // EINVAL: this file system has no such thing
-    Error error = s.fail("cannot make the output's name durable", errno);
+  noteRename(ticket, inode);
+  if (::renameat(directory, temporaryName.c_str(), directory, finalName.c_str()) != 0)
+    return fail("cannot give the output its name", errno);
+  return {};
+}
+
+/// The file stays.
+Status OutputFile::State::keep() {
+  if (!regular)
+    return {};
+  forgetTemporaryFile(std::exchange(ticket, -1));
+  if (::fsync(directory) != 0 && errno != EINVAL) { // EINVAL: this file system has no such thing
+    Error error = fail("cannot make the output's name durable", errno);
     error.outcome = "the output is complete, but a power cut now might lose it";
     return error;
   }
-  s.close();
+  close();
   return {};
+}
+
+Status OutputFile::commit() {
+  Status status = state->seal();
+  if (status)
+    status = state->publish();
+  return status ? state->keep() : status;
+}
+
+OutputSet::OutputSet() = default;
+
+OutputSet::~OutputSet() {
+  files.clear();
+  if (folderTicket >= 0)
+    removeTemporaryFile(folderTicket);
+  if (folderParent >= 0)
+    ::close(folderParent);
+}
+
+Status OutputSet::makeFolder(const std::string &path) {
+  struct stat status;
+  if (::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode))
+    return {};
+  auto fail = [&](int code) {
+    Error error = resourceError(std::string("cannot make the output directory: ") + std::strerror(code),
+                                escapeForMessage(path, 1000));
+    if (code == ENOENT || code == ENOTDIR || code == EEXIST)
+      error.errorClass = ErrorClass::Usage;
+    error.outcome = "nothing was written";
+    error.next = "name a directory in one that exists and can be written";
+    return error;
+  };
+  std::string trimmed = path.substr(0, path.find_last_not_of('/') + 1);
+  size_t slash = trimmed.rfind('/');
+  std::string parent = slash == std::string::npos ? "." : trimmed.substr(0, slash + 1),
+              name = trimmed.substr(slash + 1);
+  folderParent = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folderParent < 0)
+    return fail(errno);
+  if (::fstatat(folderParent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0)
+    return fail(EEXIST);
+  // Under a temporary name first, as files are: there is no moment at which it exists and nobody would remove it.
+  std::optional<std::string> temporary = temporaryNameFor(name);
+  if (!temporary)
+    return fail(errno);
+  folderTicket = noteTemporaryFile(folderParent, temporary->c_str(), name.c_str(), /*folder=*/true);
+  if (folderTicket < 0)
+    return fail(EMFILE);
+  if (::mkdirat(folderParent, temporary->c_str(), 0777) != 0 ||
+      ::fstatat(folderParent, temporary->c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+    return fail(errno);
+  noteRename(folderTicket, status.st_ino);
+  if (::renameat(folderParent, temporary->c_str(), folderParent, name.c_str()) != 0)
+    return fail(errno);
+  return {};
+}
+
+Status OutputSet::add(OutputFile file) {
+  Status status = file.state->seal();
+  if (status)
+    files.push_back(std::move(file));
+  return status;
+}
+
+Status OutputSet::publish() {
+  leader = folderTicket;
+  for (OutputFile &file : files)
+    if (int ticket = file.state->ticket; ticket >= 0) {
+      leader = leader < 0 ? ticket : leader;
+      joinTemporaryFiles(ticket, leader);
+    }
+  for (OutputFile &file : files)
+    if (Status status = file.state->publish(); !status)
+      return status;
+  return {};
+}
+
+Status OutputSet::keep() {
+  if (leader >= 0)
+    keepTemporaryFiles(leader); // from here on an interrupt leaves all of them
+  Status result;
+  // The leader is the folder or the first file: forgotten last.
+  for (size_t i = files.size(); i-- > 0;)
+    if (Status status = files[i].state->keep(); !status && result)
+      result = std::move(status);
+  files.clear();
+  if (folderTicket >= 0)
+    forgetTemporaryFile(std::exchange(folderTicket, -1));
+  return result;
 }
 
 } // namespace qopt

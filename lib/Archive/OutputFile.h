@@ -13,6 +13,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace qopt {
 
@@ -52,9 +53,37 @@ public:
   void abandon();
 
 private:
+  friend class OutputSet;
   struct State;
   explicit OutputFile(std::unique_ptr<State> state);
   std::unique_ptr<State> state;
+};
+
+/// Files that belong together: all of them get their names, or none, whatever fails and whenever an interrupt comes.
+/// Files that had such names before stay until publish(); if one rename of several fails, those before it have replaced
+/// theirs.
+class OutputSet {
+public:
+  OutputSet();
+  OutputSet(const OutputSet &) = delete;
+  OutputSet &operator=(const OutputSet &) = delete;
+  /// Removes what was not kept.
+  ~OutputSet();
+
+  /// Makes the directory that the files are to lie in, unless it is there; for one directory, before the files are
+  /// created. Errors: there is no place for it, or the name belongs to a file (Usage); Resource.
+  Status makeFolder(const std::string &path);
+  /// Takes a file that is completely written, in place of its commit().
+  Status add(OutputFile file);
+  /// Gives the files their names, in the order in which they were added.
+  Status publish();
+  /// They stay.
+  Status keep();
+
+private:
+  std::vector<OutputFile> files;
+  int folderParent = -1, folderTicket = -1;
+  int leader = -1; ///< the ticket that decides for all, from publish() on
 };
 
 } // namespace qopt

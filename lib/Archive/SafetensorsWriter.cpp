@@ -171,7 +171,7 @@ Status SafetensorsWriter::append(std::string_view name, std::span<const std::byt
   return status;
 }
 
-Status SafetensorsWriter::commit() {
+Result<OutputFile> SafetensorsWriter::finish() {
   for (size_t i = 0; i < written.size(); ++i)
     if (const TensorEntry &entry = layout.tensors[i]; written[i] != entry.bytes && !isPadding(entry, layout.alignment))
       return misuse("expected " + std::to_string(entry.bytes) + " bytes, but " + std::to_string(written[i]) +
@@ -181,7 +181,15 @@ Status SafetensorsWriter::commit() {
   if (!file.isRegular())
     if (uint64_t missing = headerBytes.size() + layout.dataBytes - file.position())
       if (Status status = file.append(std::string(missing, '\0')); !status)
-        return status;
+        return status.takeError();
+  return std::move(file);
+}
+
+Status SafetensorsWriter::commit() {
+  Result<OutputFile> finished = finish();
+  if (!finished)
+    return finished.takeError();
+  file = std::move(*finished); // it is asked for its name and position later on
   return file.commit();
 }
 

@@ -64,6 +64,8 @@ public:
 
   /// Finishes the file under its name. Error (Bug): a tensor lacks bytes.
   Status commit();
+  /// The same but for the name: the file, for a set that it belongs to. The writer is of no use afterwards.
+  Result<OutputFile> finish();
 
 private:
   SafetensorsWriter(OutputFile file, SafetensorsPlan plan, std::string header);

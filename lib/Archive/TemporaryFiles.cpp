@@ -9,6 +9,8 @@
 #include <climits>
 #include <csignal>
 #include <cstring>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace qopt {
@@ -21,35 +23,69 @@ struct Slot {
   std::atomic<int> state{Free};
   pid_t owner = 0; // a forked child must not remove its parent's files
   int directory = -1;
-  char name[NAME_MAX + 1] = {};
+  bool folder = false;
+  char name[NAME_MAX + 1] = {}, finalName[NAME_MAX + 1] = {};
+  std::atomic<uint64_t> inode{0}; // other than 0: it may have its final name by now
+  std::atomic<int> leader{0};     // the slot whose `kept` counts; by default its own
+  std::atomic<bool> kept{false};
+
+  /// Removes what is noted. The rename may happen on another thread meanwhile: either the first call removes the file,
+  /// and the rename fails, or the file has its final name by the second.
+  void remove() noexcept {
+    int flags = folder ? AT_REMOVEDIR : 0;
+    ::unlinkat(directory, name, flags);
+    struct stat status;
+    uint64_t own = inode.load();
+    if (own != 0 && ::fstatat(directory, finalName, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_ino == own)
+      ::unlinkat(directory, finalName, flags);
+  }
 };
-static_assert(std::atomic<int>::is_always_lock_free, "the signal handler must not wait");
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<uint64_t>::is_always_lock_free,
+              "the signal handler must not wait");
 
 constinit Slot slots[64];
 
 } // namespace
 
-int noteTemporaryFile(int directory, const char *name) {
+int noteTemporaryFile(int directory, const char *name, const char *finalName, bool folder) {
   for (int i = 0; i < static_cast<int>(std::size(slots)); ++i) {
     int expected = Free;
     if (!slots[i].state.compare_exchange_strong(expected, Filling))
       continue;
     slots[i].owner = ::getpid();
     slots[i].directory = directory;
+    slots[i].folder = folder;
+    slots[i].inode = 0;
+    slots[i].leader = i;
+    slots[i].kept = false;
     std::strncpy(slots[i].name, name, NAME_MAX);
+    std::strncpy(slots[i].finalName, finalName, NAME_MAX);
     slots[i].state.store(Noted);
     return i;
   }
   return -1;
 }
 
+void noteRename(int ticket, uint64_t inode) { slots[ticket].inode.store(inode); }
+
+void joinTemporaryFiles(int ticket, int leader) { slots[ticket].leader = leader; }
+
+void keepTemporaryFiles(int leader) { slots[leader].kept = true; }
+
+void removeTemporaryFile(int ticket) {
+  slots[ticket].remove();
+  forgetTemporaryFile(ticket);
+}
+
 void forgetTemporaryFile(int ticket) { slots[ticket].state.store(Free); }
 
 void removeTemporaryFiles() noexcept {
   int code = errno;
-  for (Slot &slot : slots)
-    if (slot.state.load() == Noted && slot.owner == ::getpid())
-      ::unlinkat(slot.directory, slot.name, 0);
+  for (bool folders : {false, true}) // a folder must be empty
+    for (Slot &slot : slots)
+      if (slot.state.load() == Noted && slot.folder == folders && slot.owner == ::getpid() &&
+          !slots[slot.leader.load()].kept.load())
+        slot.remove();
   errno = code;
 }
 

@@ -25,7 +25,7 @@ Result<std::shared_ptr<const ArtifactReader>> ArtifactReader::open(const std::st
     return archive.takeError();
   std::shared_ptr<ArtifactReader> reader(new ArtifactReader(std::move(*archive)));
   if (Status status = reader->read(); !status)
-    return status.takeError().in(escapeForMessage(path, 1000));
+    return status.takeError().in(escapeForMessage(path, 1000)).withNext(std::string(kTruncatedOrDamaged));
   return std::shared_ptr<const ArtifactReader>(std::move(reader));
 }
 

@@ -1,6 +1,8 @@
 // From the LLVM dialect to machine code: translation, LLVM's optimizer and code generator, lld.
 #include "lib/Codegen/Codegen.h"
 
+#include "lib/Archive/TemporaryPath.h"
+
 #include "lld/Common/Driver.h"
 #include "mlir/Target/LLVMIR/Dialect/All.h"
 #include "mlir/Target/LLVMIR/Export.h"
@@ -89,26 +91,6 @@ std::string foreignImport(llvm::StringRef object) {
   return {};
 }
 
-/// A file that is gone when its owner is.
-class TemporaryFile {
-public:
-  static Result<TemporaryFile> create(llvm::StringRef suffix) {
-    llvm::SmallString<128> path;
-    if (std::error_code error = llvm::sys::fs::createTemporaryFile("qopt", suffix, path))
-      return resourceError("cannot create a temporary file: " + error.message());
-    return TemporaryFile(path.str().str());
-  }
-  TemporaryFile(TemporaryFile &&other) : path(std::exchange(other.path, {})) {}
-  ~TemporaryFile() {
-    if (!path.empty())
-      llvm::sys::fs::remove(path);
-  }
-  std::string path;
-
-private:
-  explicit TemporaryFile(std::string path) : path(std::move(path)) {}
-};
-
 } // namespace
 
 Result<std::string> qopt::generateCode(mlir::ModuleOp module, const Target &target, CodeForm form) {
@@ -168,19 +150,19 @@ Result<std::string> qopt::generateCode(mlir::ModuleOp module, const Target &targ
 }
 
 Result<std::vector<std::byte>> qopt::linkShared(const std::string &object) {
-  Result<TemporaryFile> input = TemporaryFile::create("o"), output = TemporaryFile::create("so");
+  Result<TemporaryPath> input = TemporaryPath::create(".o"), output = TemporaryPath::create(".so");
   if (!input)
     return input.takeError();
   if (!output)
     return output.takeError();
   {
     std::error_code error;
-    llvm::raw_fd_ostream stream(input->path, error);
+    llvm::raw_fd_ostream stream(input->path(), error);
     stream << object;
     stream.close();
     if (error || stream.has_error()) {
       stream.clear_error();
-      return resourceError("cannot write the temporary file " + input->path)
+      return resourceError("cannot write the temporary file " + input->path())
           .withNext("free some space there, or name another folder in TMPDIR");
     }
   }
@@ -198,14 +180,14 @@ Result<std::vector<std::byte>> qopt::linkShared(const std::string &object) {
                                       "-soname",
                                       "qopt-model.so",
                                       "-o",
-                                      output->path.c_str(),
-                                      input->path.c_str()};
+                                      output->path().c_str(),
+                                      input->path().c_str()};
   lld::Result result = lld::lldMain(arguments, log, log, {{lld::Gnu, &lld::elf::link}});
   if (result.retCode != 0)
     return bug("lld refused generated code: " + messages);
-  auto buffer = llvm::MemoryBuffer::getFile(output->path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  auto buffer = llvm::MemoryBuffer::getFile(output->path(), /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!buffer)
-    return resourceError("cannot read the temporary file " + output->path + ": " + buffer.getError().message());
+    return resourceError("cannot read the temporary file " + output->path() + ": " + buffer.getError().message());
   auto *begin = reinterpret_cast<const std::byte *>((*buffer)->getBufferStart());
   return std::vector<std::byte>(begin, begin + (*buffer)->getBufferSize());
 }

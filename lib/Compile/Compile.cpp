@@ -34,6 +34,9 @@ static Status writeWeights(ModuleOp graph, const std::string &directory, const C
 
 Status qopt::compileModel(ModuleOp module, const std::string &directory, const CompileOptions &options,
                           const std::string &output) {
+  // Weights that are not the model's are found now, not after seconds of code generation.
+  if (auto sources = ParameterEvaluator::open(module, directory); !sources)
+    return sources.takeError();
   if (Status status = lowerToKernelGraph(module, options); !status)
     return status;
   ArtifactDescription description;

@@ -18,50 +18,37 @@ using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
 namespace {
-/// The files of one export; those that were made are removed unless it is kept.
+/// The files of one export; they appear together, or not at all.
 class OutputDirectory {
 public:
   explicit OutputDirectory(std::string path) : path(std::move(path)) {}
-  OutputDirectory(const OutputDirectory &) = delete;
-  ~OutputDirectory() {
-    std::error_code ignored;
-    for (const std::string &name : kept ? std::vector<std::string>() : names)
-      fs::remove(file(name), ignored);
-    if (!kept && made)
-      fs::remove(path, ignored); // only if it is empty
-  }
 
-  Status make() {
-    std::error_code error;
-    made = fs::create_directory(path, error);
-    if (error || !fs::is_directory(path, error))
-      return resourceError("cannot make the output directory" + (error ? ": " + error.message() : std::string()),
-                           escapeForMessage(path, 1000))
-          .withNext("name a directory in one that exists and can be written");
-    return {};
-  }
+  Status make() { return outputs.makeFolder(path); }
   std::string file(const std::string &name) const { return (fs::path(path) / name).string(); }
-  void add(const std::string &name) { names.push_back(name); }
+  Status add(const std::string &name, OutputFile output) {
+    names.push_back(name);
+    return outputs.add(std::move(output));
+  }
   Status write(const std::string &name, std::string_view text) {
     Result<OutputFile> output = OutputFile::create(file(name), text.size());
     if (!output)
       return output.takeError();
     if (Status status = output->append(text); !status)
       return status;
-    if (Status status = output->commit(); !status)
-      return status;
-    add(name);
-    return {};
+    return add(name, std::move(*output));
   }
-  std::vector<std::string> keep() {
-    kept = true;
-    return names;
+  /// The names of what was written.
+  Result<std::vector<std::string>> keep() {
+    Status status = outputs.publish();
+    if (status)
+      status = outputs.keep();
+    return status ? Result(std::move(names)) : Result<std::vector<std::string>>(status.takeError());
   }
 
 private:
   std::string path;
   std::vector<std::string> names;
-  bool made = false, kept = false;
+  OutputSet outputs;
 };
 } // namespace
 
@@ -125,10 +112,8 @@ static Status writeWeights(LlamaModel &model, ParameterEvaluator &evaluator, Out
     if (progress)
       progress(done, total);
   }
-  if (Status status = writer->commit(); !status)
-    return status;
-  output.add("model.safetensors");
-  return {};
+  Result<OutputFile> file = writer->finish();
+  return file ? output.add("model.safetensors", std::move(*file)) : Status(file.takeError());
 }
 
 /// Copies or generates the tokenizer's files. What cannot be had is a note, not an error.
@@ -196,6 +181,9 @@ Result<ExportReport> qopt::exportHuggingFace(ModuleOp module, const std::string 
     return status.takeError();
   if (Status status = output.write("config.json", configText(model->config)); !status)
     return status.takeError();
-  report.written = output.keep();
+  Result<std::vector<std::string>> written = output.keep();
+  if (!written)
+    return written.takeError();
+  report.written = std::move(*written);
   return report;
 }

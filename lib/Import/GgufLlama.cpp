@@ -190,6 +190,11 @@ static std::string tensorName(StringRef parameter) {
   return ("blk." + layer + "." + stem + "." + kind).str();
 }
 
+/// What to do about metadata that are not as llama.cpp's converter writes them.
+static Error explainMetadata(Error error) {
+  return std::move(error).withNext("convert the model again with a current llama.cpp");
+}
+
 Result<OwningOpRef<ModuleOp>> qopt::importGgufLlama(MLIRContext &context, const std::string &path,
                                                     const ImportOptions &options) {
   Result<std::shared_ptr<const Archive>> opened = Archive::open(path);
@@ -202,7 +207,7 @@ Result<OwningOpRef<ModuleOp>> qopt::importGgufLlama(MLIRContext &context, const 
         .withNext("name the directory that holds the file and its config.json");
   Result<std::string_view> architecture = archive.ggufMetadata().string("general.architecture");
   if (!architecture)
-    return architecture.takeError().in(escapeForMessage(path, 1000));
+    return explainMetadata(architecture.takeError().in(escapeForMessage(path, 1000)));
   if (*architecture != "llama")
     return badInput("expected architecture llama, but got \"" + escapeForMessage(*architecture) + "\"",
                     escapeForMessage(path, 1000) + ": general.architecture")
@@ -213,7 +218,7 @@ Result<OwningOpRef<ModuleOp>> qopt::importGgufLlama(MLIRContext &context, const 
     return unsupportedField("rope_freqs.weight", describe(*factors), path);
   Result<LlamaConfig> config = readConfig(archive);
   if (!config)
-    return config.takeError();
+    return explainMetadata(config.takeError());
 
   OwningOpRef<ModuleOp> module = makeModule(context, config->name);
   addArchive(*module, "checkpoint", archive, options);
@@ -238,7 +243,7 @@ Result<OwningOpRef<ModuleOp>> qopt::importGgufLlama(MLIRContext &context, const 
   Type cacheType = options.halfCache ? Type(Float16Type::get(&context)) : Type(Float32Type::get(&context));
   if (Status status = buildLlama(*module, *config, cacheType, bind, locations); !status) {
     Error error = status.takeError();
-    return error.where.empty() ? std::move(error).in(escapeForMessage(path, 1000)) : error;
+    return error.where.empty() ? explainMetadata(std::move(error).in(escapeForMessage(path, 1000))) : error;
   }
   for (const TensorEntry &entry : archive.tensors())
     if (!bound.contains(entry.name))

@@ -241,7 +241,7 @@ void ConfigReader::readRotary(LlamaConfig &config) {
 Result<LlamaConfig> ConfigReader::read() {
   LlamaConfig config;
   if (!json.is_object())
-    return badInput("expected an object", path);
+    return badInput("expected an object, but got " + std::string(json.type_name()), path);
   checkArchitecture();
   checkKeys();
   config.hidden = integer("hidden_size");
@@ -296,14 +296,17 @@ Result<OwningOpRef<ModuleOp>> qopt::importHuggingFaceLlama(MLIRContext &context,
     error.next = "name a directory with config.json and model.safetensors, or a .gguf file";
     return error;
   }
+  auto explain = [](Error error) {
+    return std::move(error).withNext("compare config.json with the one that was published with the checkpoint");
+  };
   Result<Json> json = parseJson(*text, JsonLimits{1 << 20, 32, 1 << 16});
   if (!json)
-    return json.takeError().in(shown);
+    return explain(json.takeError().in(shown));
   Result<LlamaConfig> config = ConfigReader(*json, shown).read();
   if (!config)
-    return config.takeError();
+    return explain(config.takeError());
   if (Status status = config->validate(); !status)
-    return status.takeError().in(shown);
+    return explain(status.takeError().in(shown));
   std::error_code error;
   std::filesystem::path folder = std::filesystem::weakly_canonical(path, error);
   config->name = folder.has_filename() ? folder.filename().string() : folder.parent_path().filename().string();

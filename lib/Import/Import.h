@@ -2,6 +2,7 @@
 #ifndef QOPT_LIB_IMPORT_IMPORT_H
 #define QOPT_LIB_IMPORT_IMPORT_H
 
+#include "lib/Archive/OutputFile.h"
 #include "lib/Support/Error.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -30,8 +31,9 @@ Result<mlir::OwningOpRef<mlir::ModuleOp>> importModel(mlir::MLIRContext &context
                                                       const ImportOptions &options = {});
 
 /// Writes `module` as text with its locations, to a temporary file that then replaces `path`; "-" is the standard
-/// output. Errors: the file cannot be written; an existing one is then as it was.
-Status writeModule(mlir::ModuleOp module, const std::string &path);
+/// output. With `outputs`, the file gets its name with the others of that set. Errors: the file cannot be written; an
+/// existing one is then as it was.
+Status writeModule(mlir::ModuleOp module, const std::string &path, OutputSet *outputs = nullptr);
 
 } // namespace qopt
 

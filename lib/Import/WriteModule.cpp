@@ -1,8 +1,6 @@
 // Writes IR files.
 #include "lib/Import/Import.h"
 
-#include "lib/Archive/OutputFile.h"
-
 #include "llvm/Support/raw_ostream.h"
 
 #include <cstdio>
@@ -10,7 +8,7 @@
 using namespace mlir;
 using namespace qopt;
 
-Status qopt::writeModule(ModuleOp module, const std::string &path) {
+Status qopt::writeModule(ModuleOp module, const std::string &path, OutputSet *outputs) {
   std::string text;
   llvm::raw_string_ostream stream(text);
   // Locations inline: a line then says which tensor of the checkpoint it is about.
@@ -26,5 +24,5 @@ Status qopt::writeModule(ModuleOp module, const std::string &path) {
     return file.takeError();
   if (Status status = file->append(std::string_view(text)); !status)
     return status;
-  return file->commit();
+  return outputs ? outputs->add(std::move(*file)) : file->commit();
 }

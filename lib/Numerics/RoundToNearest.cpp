@@ -60,13 +60,15 @@ Error gridError(const WeightScheme &scheme, std::span<const float> group, int64_
   for (size_t i = 0; i < group.size(); ++i)
     if (!std::isfinite(group[i]))
       return badInput("expected finite weights, but got " + formatFloat(group[i]),
-                      where + ", column " + std::to_string(column + static_cast<int64_t>(i)));
+                      where + ", column " + std::to_string(column + static_cast<int64_t>(i)))
+          .withNext("download the checkpoint again; if it is as it was published, its training has failed");
   Range range = rangeOf(group);
   return badInput("expected a scale that " + std::string(info(scheme.scale).name) +
                       " can hold, but the weights range from " + formatFloat(range.low) + " to " +
                       formatFloat(range.high),
                   where + ", columns " + std::to_string(column) + " to " +
-                      std::to_string(column + static_cast<int64_t>(group.size()) - 1));
+                      std::to_string(column + static_cast<int64_t>(group.size()) - 1))
+      .withNext("take a scale of more range (:bf16 or :f32), or keep this weight");
 }
 
 Status checkSize(const char *what, size_t size, uint64_t wanted) {

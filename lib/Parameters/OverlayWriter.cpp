@@ -34,7 +34,7 @@ Status OverlayWriter::write(std::string_view tensor, uint64_t offset, std::span<
   return file.writeAt(header.size() + entry->offset + offset, bytes);
 }
 
-Result<OverlayWriter::Written> OverlayWriter::commit(const Ledger &ledger) {
+Result<OverlayWriter::Written> OverlayWriter::commit(const Ledger &ledger, OutputSet *outputs) {
   Result<std::string> last = safetensorsHeader(plan, metadataFor(ledger));
   if (!last)
     return last.takeError();
@@ -44,7 +44,7 @@ Result<OverlayWriter::Written> OverlayWriter::commit(const Ledger &ledger) {
   if (Status status = file.writeAt(0, bytes); !status)
     return status.takeError();
   uint64_t size = last->size() + plan.dataBytes;
-  if (Status status = file.commit(); !status)
+  if (Status status = outputs ? outputs->add(std::move(file)) : file.commit(); !status)
     return status.takeError();
   return Written{size, toString(sha256(bytes))};
 }

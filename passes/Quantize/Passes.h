@@ -9,6 +9,8 @@
 
 namespace qopt {
 
+class OutputSet;
+
 /// The element type of a KV cache.
 enum class CacheFormat { F16, F32 };
 
@@ -17,7 +19,9 @@ enum class CacheFormat { F16, F32 };
 
 /// Called now and then with the elements that are done and those that there are; from one thread at a time.
 using QuantizeProgress = std::function<void(int64_t done, int64_t total)>;
-std::unique_ptr<mlir::Pass> createQuantizeRtn(QuantizeRtnOptions options, QuantizeProgress progress);
+/// With `outputs`, the overlay is added there and gets its name with the others.
+std::unique_ptr<mlir::Pass> createQuantizeRtn(QuantizeRtnOptions options, QuantizeProgress progress,
+                                              OutputSet *outputs = nullptr);
 
 #define GEN_PASS_REGISTRATION
 #include "passes/Quantize/Passes.h.inc"

@@ -228,8 +228,8 @@ namespace {
 struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCounts {
   QuantizeRtn() = default;
   explicit QuantizeRtn(QuantizeRtnOptions options) : QuantizeRtnBase(std::move(options)) {}
-  QuantizeRtn(QuantizeRtnOptions options, QuantizeProgress progress)
-      : QuantizeRtnBase(std::move(options)), progress(std::move(progress)) {}
+  QuantizeRtn(QuantizeRtnOptions options, QuantizeProgress progress, OutputSet *outputs)
+      : QuantizeRtnBase(std::move(options)), progress(std::move(progress)), outputs(outputs) {}
 
   SmallVector<Count> counts() const override {
     return {{"weights-quantized", quantized}, {"ops-rewritten", rewritten}, {"parameters-erased", erased}};
@@ -290,7 +290,7 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
       if (progress)
         progress(done, total);
     }
-    Result<OverlayWriter::Written> written = writer->commit(selection->ledger);
+    Result<OverlayWriter::Written> written = writer->commit(selection->ledger, outputs);
     if (!written)
       return written.takeError();
 
@@ -306,10 +306,12 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
   }
 
   QuantizeProgress progress;
+  OutputSet *outputs = nullptr;
   int64_t quantized = 0, rewritten = 0, erased = 0;
 };
 } // namespace
 
-std::unique_ptr<Pass> qopt::createQuantizeRtn(QuantizeRtnOptions options, QuantizeProgress progress) {
-  return std::make_unique<QuantizeRtn>(std::move(options), std::move(progress));
+std::unique_ptr<Pass> qopt::createQuantizeRtn(QuantizeRtnOptions options, QuantizeProgress progress,
+                                              OutputSet *outputs) {
+  return std::make_unique<QuantizeRtn>(std::move(options), std::move(progress), outputs);
 }

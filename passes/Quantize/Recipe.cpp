@@ -73,7 +73,7 @@ Result<std::optional<Scheme>> qopt::makeHead(const std::string &text, const std:
 
 Result<Recipe> qopt::makeRecipe(const RecipeOptions &options) {
   if (options.scheme.empty())
-    return usageError("expected a scheme or a recipe")
+    return usageError("expected a scheme or a recipe, but got neither", "scheme")
         .withNext("say for example --scheme w4a8:g64, or --recipe R.yaml");
   Result<std::optional<Scheme>> body = makeBody(options.scheme);
   if (!body)

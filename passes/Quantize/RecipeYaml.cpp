@@ -97,7 +97,8 @@ void RecipeReader::mapping(yaml::Node *node, std::string_view what,
                            llvm::ArrayRef<std::pair<llvm::StringRef, Field>> fields) {
   auto *map = llvm::dyn_cast_or_null<yaml::MappingNode>(node);
   if (!map)
-    return fail(node, "expected " + std::string(what) + " to be a mapping of keys to values");
+    return fail(node, "expected " + std::string(what) + " to be a mapping of keys to values, but got " +
+                          (node ? "another kind of value" : "nothing"));
   llvm::StringMap<bool> seen;
   for (yaml::KeyValueNode &pair : *map) {
     if (failure)
@@ -172,7 +173,8 @@ void RecipeReader::readRule(yaml::Node *node) {
 void RecipeReader::readRules(yaml::Node *node) {
   auto *sequence = llvm::dyn_cast_or_null<yaml::SequenceNode>(node);
   if (!sequence)
-    return fail(node, "expected rules to be a list");
+    return fail(node, "expected rules to be a list, but got another kind of value",
+                "write one rule below the other, each after a dash");
   for (yaml::Node &rule : *sequence) {
     if (failure)
       return;
@@ -233,7 +235,8 @@ Result<Recipe> RecipeReader::read() {
 Result<Recipe> qopt::parseRecipe(std::string_view yaml, const std::string &name) {
   auto finish = [](Error error) {
     error.outcome = "nothing was written";
-    return error;
+    return std::move(error).withNext(
+        "write for example three lines: version: 1, scheme: w4a8:g32, rules: [{match: model.layers.0, keep: true}]");
   };
   if (yaml.size() > maxBytes)
     return finish(usageError("expected a recipe of at most 1 MiB, but got " + std::to_string(yaml.size()) + " bytes",

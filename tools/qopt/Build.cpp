@@ -1,7 +1,6 @@
 // qopt build: from a checkpoint to an artifact. What lies between, IR and overlay, is gone when it ends.
 #include "lib/Archive/TemporaryPath.h"
 #include "lib/Import/Import.h"
-#include "lib/Runtime/App/CommandLine.h"
 #include "tools/qopt/Options.h"
 #include "tools/qopt/Subcommands.h"
 
@@ -35,8 +34,6 @@ static Status build(const CompilerArguments &compiler, QuantizeArguments argumen
 
 int qopt::buildMain(int argc, char **argv) {
   CompilerArguments compiler;
-  if (Status status = compiler.take(argc, argv); !status)
-    return reportError(status.error());
   CLI::App app("Imports a checkpoint, quantizes it and compiles it: one file that the runtime loads.", "qopt build");
   app.footer(std::string(schemeHelp()) + compiler.help() +
              "\nExample:\n  qopt build SmolLM2-135M-Instruct.Q4_1.gguf --scheme w4a8:g64 -o model.qopt");
@@ -51,6 +48,6 @@ int qopt::buildMain(int argc, char **argv) {
   app.add_option("--cache", cache, "the type of cached keys and values")
       ->check(CLI::IsMember({"f32", "f16"}))
       ->capture_default_str();
-  return runCommand(app, argc, argv, "qopt build",
+  return runCommand(app, compiler, argc, argv, "qopt build", "nothing was written",
                     [&] { return build(compiler, arguments, source, output, targets, cache == "f16"); });
 }

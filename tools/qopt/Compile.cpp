@@ -2,7 +2,6 @@
 #include "lib/Archive/OutputFile.h"
 #include "lib/Parameters/ArchivePaths.h"
 #include "lib/Runtime/App/CommandLine.h"
-#include "lib/Runtime/App/ModelFile.h"
 #include "tools/qopt/Steps.h"
 #include "tools/qopt/Subcommands.h"
 
@@ -42,8 +41,6 @@ static Status compileFile(const CompilerArguments &compiler, const std::string &
 
 int qopt::compileMain(int argc, char **argv) {
   CompilerArguments compiler;
-  if (Status status = compiler.take(argc, argv); !status)
-    return reportError(status.error());
   CLI::App app("Compiles a model to native code and writes one file that the runtime loads.", "qopt compile");
   app.footer(std::string(compiler.help()) + "\nExample:\n  qopt compile q.mlir --target native,generic -o model.qopt");
   std::string input, output, targets = "native";
@@ -56,6 +53,6 @@ int qopt::compileMain(int argc, char **argv) {
   app.add_option("--target", targets, "machines to generate code for, separated by commas")->capture_default_str();
   app.add_option("--emit", emit, "the stage to write: mlir, llvm, asm, obj, shared or artifact")
       ->transform(CLI::CheckedTransformer(stages));
-  return runCommand(app, argc, argv, "qopt compile",
+  return runCommand(app, compiler, argc, argv, "qopt compile", "nothing was written",
                     [&] { return compileFile(compiler, input, output, targets, emit); });
 }

@@ -1,5 +1,7 @@
 #include "tools/qopt/CompilerArguments.h"
 
+#include "lib/Runtime/App/CommandLine.h"
+#include "lib/Runtime/App/ModelFile.h"
 #include "passes/Pipelines/Registration.h"
 #include "passes/Support/PassCounts.h"
 
@@ -8,6 +10,7 @@
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Support/Timing.h"
 #include "mlir/Tools/Plugins/PassPlugin.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -25,7 +28,13 @@ static Status parseMlirOptions(const std::vector<const char *> &options) {
   llvm::raw_string_ostream stream(message);
   if (llvm::cl::ParseCommandLineOptions(static_cast<int>(options.size()), options.data(), "", &stream))
     return {};
-  return usageError(escapeForMessage(StringRef(message).trim(), 400))
+  // "PROGRAM: what is wrong.  Try: 'PROGRAM --help'" a line, and perhaps "PROGRAM: Did you mean …?".
+  std::string rule;
+  for (StringRef line : llvm::split(StringRef(message).trim(), '\n')) {
+    line.consume_front((StringRef(options[0]) + ": ").str());
+    rule += (rule.empty() ? "" : " ") + line.split("  Try:").first.str();
+  }
+  return usageError(escapeForMessage(rule, 400), "the options of MLIR")
       .withNext("qopt --help-hidden lists MLIR's options; values follow an equals sign");
 }
 
@@ -113,4 +122,14 @@ const char *CompilerArguments::help() {
   return "For compiler engineers: --load-pass-plugin=FILE, --pass-pipeline=\"builtin.module(…)\" (run first), "
          "--pass-counts\n"
          "and the --mlir-* options of 'qopt --help', such as --mlir-print-ir-after-all and --mlir-timing.";
+}
+
+int qopt::runCommand(CLI::App &app, CompilerArguments &compiler, int argc, char **argv, const std::string &program,
+                     const std::string &outcome, const std::function<Status()> &command) {
+  if (Status status = compiler.take(argc, argv); !status) {
+    Error error = status.takeError();
+    error.outcome = outcome;
+    return reportError(error);
+  }
+  return runCommand(app, argc, argv, program, outcome, command);
 }

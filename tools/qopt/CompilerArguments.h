@@ -8,7 +8,12 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 
+#include <functional>
 #include <string>
+
+namespace CLI {
+class App;
+}
 
 namespace qopt {
 
@@ -32,6 +37,10 @@ private:
   std::string pipeline;
   bool counts = false, mlirOptions = false;
 };
+
+/// The runCommand of lib/Runtime/App/CommandLine.h for a subcommand that takes the compiler's options as well.
+int runCommand(CLI::App &app, CompilerArguments &compiler, int argc, char **argv, const std::string &program,
+               const std::string &outcome, const std::function<Status()> &command);
 
 } // namespace qopt
 

@@ -2,7 +2,6 @@
 #include "lib/Export/Export.h"
 #include "lib/Parameters/ArchivePaths.h"
 #include "lib/Runtime/App/CommandLine.h"
-#include "lib/Runtime/App/ModelFile.h"
 #include "lib/Runtime/App/Progress.h"
 #include "tools/qopt/Steps.h"
 #include "tools/qopt/Subcommands.h"
@@ -20,12 +19,8 @@ static Status exportModel(const CompilerArguments &compiler, const std::string &
   Progress progress("export", "M weights", 1e-6);
   Result<ExportReport> done = exportHuggingFace(**module, directoryOf(input), output,
                                                 [&](int64_t count, int64_t total) { progress.update(count, total); });
-  if (!done) {
-    Error error = done.takeError();
-    if (error.outcome.empty())
-      error.outcome = "no file was left behind";
-    return error;
-  }
+  if (!done)
+    return done.takeError();
   for (const std::string &note : done->notes)
     std::fprintf(stderr, "note: %s\n", note.c_str());
   return {};
@@ -33,8 +28,6 @@ static Status exportModel(const CompilerArguments &compiler, const std::string &
 
 int qopt::exportMain(int argc, char **argv) {
   CompilerArguments compiler;
-  if (Status status = compiler.take(argc, argv); !status)
-    return reportError(status.error());
   CLI::App app("Writes a model as Hugging Face transformers loads it: config.json, model.safetensors with all weights\n"
                "in f32 (quantized ones as what their codes stand for), and the tokenizer's files.",
                "qopt export");
@@ -43,5 +36,6 @@ int qopt::exportMain(int argc, char **argv) {
   app.add_option("MODEL", input, "an IR file; - is the standard input")->required();
   app.add_option("--to", format, "what to write: hf")->required()->check(CLI::IsMember({"hf"}));
   app.add_option("-o,--output", output, "the directory; made if it is not there")->required();
-  return runCommand(app, argc, argv, "qopt export", [&] { return exportModel(compiler, input, output); });
+  return runCommand(app, compiler, argc, argv, "qopt export", "no file was left behind",
+                    [&] { return exportModel(compiler, input, output); });
 }

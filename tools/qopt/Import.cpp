@@ -2,7 +2,6 @@
 #include "lib/Import/Import.h"
 #include "lib/Parameters/ArchivePaths.h"
 #include "lib/Runtime/App/CommandLine.h"
-#include "lib/Runtime/App/ModelFile.h"
 #include "tools/qopt/Session.h"
 #include "tools/qopt/Subcommands.h"
 
@@ -24,8 +23,6 @@ static Status importCheckpoint(const CompilerArguments &compiler, const std::str
 
 int qopt::importMain(int argc, char **argv) {
   CompilerArguments compiler;
-  if (Status status = compiler.take(argc, argv); !status)
-    return reportError(status.error());
   CLI::App app("Reads a checkpoint's configuration and tensor list, and writes the IR of its model.\n"
                "The weights stay where they are: the IR names them by file and digest.",
                "qopt import");
@@ -36,5 +33,6 @@ int qopt::importMain(int argc, char **argv) {
   app.add_option("--cache", cache, "the type of cached keys and values")
       ->check(CLI::IsMember({"f32", "f16"}))
       ->capture_default_str();
-  return runCommand(app, argc, argv, "qopt import", [&] { return importCheckpoint(compiler, source, output, cache); });
+  return runCommand(app, compiler, argc, argv, "qopt import", "nothing was written",
+                    [&] { return importCheckpoint(compiler, source, output, cache); });
 }

@@ -7,7 +7,6 @@
 #include "lib/Parameters/Ledger.h"
 #include "lib/Runtime/App/CommandLine.h"
 #include "lib/Runtime/App/FileKind.h"
-#include "lib/Runtime/App/ModelFile.h"
 #include "tools/qopt/Steps.h"
 #include "tools/qopt/Subcommands.h"
 
@@ -117,8 +116,6 @@ static Status inspect(const CompilerArguments &compiler, const std::string &path
 
 int qopt::inspectMain(int argc, char **argv) {
   CompilerArguments compiler;
-  if (Status status = compiler.take(argc, argv); !status)
-    return reportError(status.error());
   CLI::App app("Tells what is in an IR file, an archive, a GGUF file, a Hugging Face directory or an artifact.\n"
                "The file is opened with all the checks that using it would make, except for the weights' checksums.",
                "qopt inspect");
@@ -128,5 +125,6 @@ int qopt::inspectMain(int argc, char **argv) {
   app.add_option("FILE", path, "the file; - is IR on the standard input")->required();
   app.add_flag("--ledger", ledger, "what became of every parameter: worst first, summed at the end");
   app.add_flag("--json", json, "print JSON (docs/schemas/inspect.json)");
-  return runCommand(app, argc, argv, "qopt inspect", [&] { return inspect(compiler, path, ledger, json); });
+  return runCommand(app, compiler, argc, argv, "qopt inspect", "nothing was printed",
+                    [&] { return inspect(compiler, path, ledger, json); });
 }

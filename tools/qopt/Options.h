@@ -2,7 +2,6 @@
 #ifndef QOPT_TOOLS_QOPT_OPTIONS_H
 #define QOPT_TOOLS_QOPT_OPTIONS_H
 
-#include "lib/Runtime/App/ModelFile.h"
 #include "tools/qopt/Steps.h"
 
 #include <CLI/CLI.hpp>

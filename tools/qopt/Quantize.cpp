@@ -1,7 +1,6 @@
 // qopt quantize: from an IR file to one whose linears have low-bit weights, and the archive that holds these.
 #include "lib/Import/Import.h"
 #include "lib/Parameters/ArchivePaths.h"
-#include "lib/Runtime/App/CommandLine.h"
 #include "tools/qopt/Options.h"
 #include "tools/qopt/Subcommands.h"
 
@@ -31,21 +30,24 @@ static Status quantize(const CompilerArguments &compiler, const QuantizeArgument
   // Names relative to the output's directory from here on.
   std::string directory = directoryOf(output);
   rebasePaths(**module, directoryOf(input), directory);
-  if (Status status = quantizeModule(session, **module, arguments, directory, overlay); !status)
+  // IR and overlay are of no use without each other.
+  OutputSet outputs;
+  if (Status status = quantizeModule(session, **module, arguments, directory, overlay, &outputs); !status)
     return status;
-  Status status = writeModule(**module, output);
-  if (!status) {
-    // An overlay that no IR names is of no use to anyone.
-    std::error_code ignored;
-    std::filesystem::remove(overlay, ignored);
-  }
-  return status;
+  bool printed = output == "-";
+  if (!printed)
+    if (Status status = writeModule(**module, output, &outputs); !status)
+      return status;
+  if (Status status = outputs.publish(); !status)
+    return status;
+  if (printed) // after the overlay is there: who reads the IR may open it at once
+    if (Status status = writeModule(**module, output); !status)
+      return status;
+  return outputs.keep();
 }
 
 int qopt::quantizeMain(int argc, char **argv) {
   CompilerArguments compiler;
-  if (Status status = compiler.take(argc, argv); !status)
-    return reportError(status.error());
   CLI::App app("Rounds the weights of a model's linears and embeddings to few bits (round to nearest).\n"
                "Writes the IR that uses them, and beside it the archive that holds them with the ledger.",
                "qopt quantize");
@@ -57,6 +59,6 @@ int qopt::quantizeMain(int argc, char **argv) {
   app.add_option("-o,--output", output, "the IR file to write; - is the standard output")->required();
   addQuantizeOptions(app, arguments);
   app.add_option("--overlay", overlay, "the archive to write (default: the output's name, .safetensors)");
-  return runCommand(app, argc, argv, "qopt quantize",
+  return runCommand(app, compiler, argc, argv, "qopt quantize", "nothing was written",
                     [&] { return quantize(compiler, arguments, input, output, overlay); });
 }

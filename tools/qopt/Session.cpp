@@ -20,7 +20,10 @@ struct Session::Diagnostics : ScopedDiagnosticHandler {
       if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
         if (!first)
           first = error.errorClass;
-        std::fputs(error.format().c_str(), stderr);
+        if (reading && !held)
+          held = std::move(error);
+        else
+          std::fputs(error.format().c_str(), stderr);
       } else {
         std::fprintf(stderr, "%s: %s\n", diagnostic.getSeverity() == DiagnosticSeverity::Warning ? "warning" : "note",
                      error.rule.c_str());
@@ -29,6 +32,8 @@ struct Session::Diagnostics : ScopedDiagnosticHandler {
     });
   }
   std::optional<ErrorClass> first;
+  bool reading = false;      ///< while a file is parsed, whose failure is one message
+  std::optional<Error> held; ///< its first error
 };
 
 Session::Session(const CompilerArguments &arguments) : arguments(arguments) {
@@ -53,9 +58,17 @@ Result<OwningOpRef<ModuleOp>> Session::readModule(const std::string &path) {
   }
   llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(std::move(*buffer), llvm::SMLoc());
+  diagnostics->reading = true;
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, ParserConfig(mlirContext.get()));
-  if (!module)
-    return Error{failureClass(), "the file is not IR that can be read", escapeForMessage(path, 1000),
-                 "nothing was written", "see the message above; 'qopt import' makes IR from a checkpoint"};
-  return module;
+  diagnostics->reading = false;
+  if (module)
+    return module;
+  Error error{failureClass(), "the file is not IR that can be read", {}, {}, {}};
+  if (std::optional<Error> cause = std::exchange(diagnostics->held, std::nullopt)) {
+    error.rule += ": " + cause->rule;
+    error.where = cause->where;
+  }
+  if (error.where.empty())
+    error.where = escapeForMessage(path, 1000);
+  return std::move(error).withNext("'qopt import' makes IR from a checkpoint");
 }

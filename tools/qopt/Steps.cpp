@@ -18,7 +18,7 @@ Status qopt::checkArguments(const QuantizeArguments &arguments) {
 }
 
 Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const QuantizeArguments &arguments,
-                            const std::string &directory, const std::string &overlay) {
+                            const std::string &directory, const std::string &overlay, OutputSet *outputs) {
   QuantizeRtnOptions options;
   options.scheme = arguments.scheme;
   options.head = arguments.head;
@@ -30,7 +30,8 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
   mlir::PassManager passes(&session.context());
   if (mlir::failed(session.compiler().configure(passes)))
     return usageError("the pass manager's options do not fit together");
-  passes.addPass(createQuantizeRtn(options, [&](int64_t done, int64_t total) { progress.update(done, total); }));
+  passes.addPass(
+      createQuantizeRtn(options, [&](int64_t done, int64_t total) { progress.update(done, total); }, outputs));
   if (mlir::failed(passes.run(module)))
     return Error{session.failureClass(), {}, {}, {}, {}};
   return {};

@@ -3,6 +3,7 @@
 #ifndef QOPT_TOOLS_QOPT_STEPS_H
 #define QOPT_TOOLS_QOPT_STEPS_H
 
+#include "lib/Archive/OutputFile.h"
 #include "lib/Compile/Compile.h"
 #include "tools/qopt/CompilerArguments.h"
 #include "tools/qopt/Session.h"
@@ -20,9 +21,10 @@ struct QuantizeArguments {
 /// Refuses a recipe beside the other three.
 Status checkArguments(const QuantizeArguments &arguments);
 
-/// Quantizes `module`, whose archives are named relative to `directory`, and writes the overlay.
+/// Quantizes `module`, whose archives are named relative to `directory`, and writes the overlay; with `outputs`, as one
+/// of that set.
 Status quantizeModule(Session &session, mlir::ModuleOp module, const QuantizeArguments &arguments,
-                      const std::string &directory, const std::string &overlay);
+                      const std::string &directory, const std::string &overlay, OutputSet *outputs = nullptr);
 
 /// Compiles `module`, whose archives are named relative to `directory`, to an artifact.
 Status compileArtifact(Session &session, mlir::ModuleOp module, const std::string &directory,

@@ -165,7 +165,7 @@ int benchCommand(int argc, char **argv, const CompileFile &compile) {
   app.add_option("--seed", arguments.seed, "of the random tokens")->capture_default_str();
   addModelOptions(app, arguments.model);
   app.add_flag("--json", arguments.json, "print JSON (docs/schemas/bench.json)");
-  return runCommand(app, argc, argv, "qopt bench", [&] { return bench(arguments, compile); });
+  return runCommand(app, argc, argv, "qopt bench", "nothing was measured", [&] { return bench(arguments, compile); });
 }
 
 } // namespace qopt

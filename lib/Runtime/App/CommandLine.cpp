@@ -29,20 +29,31 @@ ModelOptions modelOptions(const ModelArguments &arguments) {
 
 int threadsOf(const ModelArguments &arguments) { return arguments.threads == 0 ? usableCpus() : arguments.threads; }
 
-int runCommand(CLI::App &app, int argc, char **argv, const std::string &program,
+int runCommand(CLI::App &app, int argc, char **argv, const std::string &program, const std::string &outcome,
                const std::function<Status()> &command) {
+  auto report = [&](Error error) {
+    if (error.outcome.empty())
+      error.outcome = outcome;
+    if (error.where.empty())
+      error.where = program;
+    if (error.errorClass == ErrorClass::Usage)
+      error = std::move(error).withNext("see " + program + " --help");
+    if (error.errorClass == ErrorClass::Bug)
+      error = std::move(error).withNext("report this, with the command and the message");
+    return reportError(error);
+  };
   try {
     app.parse(argc, argv);
     Status status = command();
-    return status ? 0 : reportError(status.error());
+    return status ? 0 : report(status.takeError());
   } catch (const CLI::Success &help) {
     return app.exit(help);
   } catch (const CLI::ParseError &error) {
-    return reportError(usageError(error.what(), program).withNext("see " + program + " --help"));
+    return report(usageError(escapeForMessage(error.what(), 1000), program));
   } catch (const std::bad_alloc &) {
-    return reportError(resourceError("out of memory", program));
+    return report(resourceError("out of memory", program).withNext("free memory, or raise this process's limit"));
   } catch (const std::exception &error) {
-    return reportError(Error{ErrorClass::Bug, error.what(), program, "nothing was written", "report this"});
+    return report(Error{ErrorClass::Bug, escapeForMessage(error.what(), 1000), program, {}, {}});
   }
 }
 

@@ -27,7 +27,8 @@ ModelOptions modelOptions(const ModelArguments &arguments);
 int threadsOf(const ModelArguments &arguments);
 
 /// Parses argv[1…] and runs `command`; its error is printed. Returns the exit code. No exception leaves it.
-int runCommand(CLI::App &app, int argc, char **argv, const std::string &program,
+/// `outcome` is what became of the user's data where an error does not say it.
+int runCommand(CLI::App &app, int argc, char **argv, const std::string &program, const std::string &outcome,
                const std::function<Status()> &command);
 
 /// Ids separated by white space or commas. Usage error for what is no number, or not below `vocabulary`; `where` names

@@ -179,7 +179,8 @@ int evalCommand(int argc, char **argv, const CompileFile &compile) {
       ->needs("--against");
   addModelOptions(app, arguments.model);
   app.add_flag("--json", arguments.json, "print JSON (docs/schemas/eval.json)");
-  return runCommand(app, argc, argv, "qopt eval", [&] { return evaluate(arguments, compile); });
+  return runCommand(app, argc, argv, "qopt eval", "nothing was evaluated",
+                    [&] { return evaluate(arguments, compile); });
 }
 
 } // namespace qopt

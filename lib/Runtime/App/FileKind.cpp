@@ -37,6 +37,9 @@ Result<FileKind> classifyFile(const std::string &path) {
   if (!file)
     return file.takeError();
   std::string_view text(reinterpret_cast<const char *>(file->bytes().data()), file->size());
+  if (text.empty()) // MLIR would take it for a module without anything
+    return badInput("expected a file with contents, but got an empty one", escapeForMessage(path, 1000))
+        .withNext("make the file again, or copy it again");
   if (text.starts_with("GGUF"))
     return FileKind::Gguf;
   // Safetensors: the length of a JSON object, then the object.

@@ -159,7 +159,8 @@ Status Run::answer(Clock::time_point start) {
   int64_t room = (*context)->contextTokens();
   if (static_cast<int64_t>(ids->size()) > room)
     return badInput("expected a prompt of at most " + std::to_string(room) + " tokens, the model's context, but got " +
-                    std::to_string(ids->size()))
+                        std::to_string(ids->size()),
+                    escapeForMessage(arguments.file, 1000))
         .withNext("shorten the prompt");
   Result<SequenceId> sequence = (*context)->cache().createSequence();
   if (!sequence)
@@ -284,7 +285,7 @@ int runMain(int argc, char **argv, const std::string &program, const CompileFile
   app.add_flag("--tokens", arguments.ids, "print token ids in place of text");
   app.add_flag("--json", arguments.json, "print one JSON object at the end (docs/schemas/run.json)");
   app.add_flag("--timing", arguments.timing, "print times and memory to stderr at the end");
-  return runCommand(app, argc, argv, program, [&]() -> Status {
+  return runCommand(app, argc, argv, program, "no answer was given", [&]() -> Status {
     if (!arguments.prompt && !arguments.promptIds)
       return usageError("expected --prompt or --prompt-ids").withNext("say something: --prompt \"Hello\"");
     Result<ModelFile> file = openModelFile(arguments.file, modelOptions(arguments.model), compile);

@@ -93,7 +93,7 @@ int tokenizeCommand(int argc, char **argv) {
   app.add_flag("--plain", arguments.plain, "special tokens in the text are text")->needs(text);
   app.add_flag("--no-special", arguments.noSpecial, "do not add the ids of beginning and end of text")->needs(text);
   app.add_flag("--json", arguments.json, "print JSON (docs/schemas/tokenize.json)");
-  return runCommand(app, argc, argv, "qopt tokenize", [&] { return tokenize(arguments); });
+  return runCommand(app, argc, argv, "qopt tokenize", "nothing was printed", [&] { return tokenize(arguments); });
 }
 
 } // namespace qopt

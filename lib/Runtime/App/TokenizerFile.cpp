@@ -149,7 +149,15 @@ static Result<std::optional<LoadedTokenizer>> loadFromDirectory(const fs::path &
   return std::optional(std::move(loaded));
 }
 
-Result<std::optional<LoadedTokenizer>> loadTokenizer(const Archive &gguf) {
+/// What to do about a tokenizer that breaks a rule or is not implemented.
+static Result<std::optional<LoadedTokenizer>> explained(Result<std::optional<LoadedTokenizer>> loaded) {
+  if (loaded)
+    return loaded;
+  return loaded.takeError().withNext("compare the tokenizer with the one that was published with the model; byte-level "
+                                     "BPE is what is implemented");
+}
+
+static Result<std::optional<LoadedTokenizer>> loadFromGguf(const Archive &gguf) {
   const GgufMetadata &metadata = gguf.ggufMetadata();
   if (!metadata.find("tokenizer.ggml.model"))
     return std::optional<LoadedTokenizer>();
@@ -217,6 +225,8 @@ Result<std::optional<LoadedTokenizer>> loadTokenizer(const Archive &gguf) {
   return std::optional(std::move(loaded));
 }
 
+Result<std::optional<LoadedTokenizer>> loadTokenizer(const Archive &gguf) { return explained(loadFromGguf(gguf)); }
+
 Result<std::optional<LoadedTokenizer>> tokenizerFromArtifact(std::string_view tokenizer, std::string_view generation) {
   if (tokenizer.empty() || tokenizer == "{}")
     return std::optional<LoadedTokenizer>();
@@ -240,9 +250,9 @@ Result<std::optional<LoadedTokenizer>> loadTokenizer(const std::string &path) {
     return kind.takeError();
   switch (*kind) {
   case FileKind::Directory:
-    return loadFromDirectory(path, fs::path(path) / "tokenizer.json");
+    return explained(loadFromDirectory(path, fs::path(path) / "tokenizer.json"));
   case FileKind::Json:
-    return loadFromDirectory(fs::path(path).parent_path(), path);
+    return explained(loadFromDirectory(fs::path(path).parent_path(), path));
   case FileKind::Gguf: {
     Result<std::shared_ptr<const Archive>> archive = Archive::open(path);
     if (!archive)
@@ -276,7 +286,11 @@ Status checkTokenizer(const TokenizerSpec &spec, int64_t vocabulary) {
     if (Result<ChatTemplate> chat = ChatTemplate::parse(spec.chatTemplate); !chat)
       return chat.takeError().in("chat template").withNext("docs/ChatTemplates.md lists what is implemented");
   Result<Tokenizer> tokenizer = Tokenizer::create(spec);
-  return tokenizer ? Status() : Status(tokenizer.takeError().in("tokenizer"));
+  if (tokenizer)
+    return {};
+  return tokenizer.takeError()
+      .in("tokenizer")
+      .withNext("regular expressions are those of PCRE2; import a model whose tokenizer keeps to them");
 }
 
 std::string tokenizerDigest(const TokenizerSpec &spec) {

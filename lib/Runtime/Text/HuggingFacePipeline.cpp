@@ -194,7 +194,9 @@ bool HuggingFaceLoader::readGeneration(std::string_view text) {
     value = json::array({value});
   for (const json &id : value) {
     if (!id.is_number_unsigned() || id.get<uint64_t>() >= spec.tokens.size())
-      return fail("expected token ids below " + std::to_string(spec.tokens.size()), where);
+      return fail("expected token ids below " + std::to_string(spec.tokens.size()) + ", but got " +
+                      escapeForMessage(id.dump(-1, ' ', false, json::error_handler_t::replace), 40),
+                  where);
     spec.stops.push_back(id.get<int32_t>());
   }
   return true;

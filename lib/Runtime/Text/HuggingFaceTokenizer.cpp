@@ -11,7 +11,7 @@ static constexpr const char *modelPlace = "tokenizer.json: model";
 
 bool HuggingFaceLoader::readModel(const json &model) {
   if (!model.is_object())
-    return fail("expected an object", modelPlace);
+    return fail(std::string("expected an object, but got ") + model.type_name(), modelPlace);
   // Files from before the models had names hold vocab and merges alone.
   if (model.contains("type") && typeOf(model) != "BPE")
     return failUnsupported("tokenizer model", model, modelPlace);
@@ -168,7 +168,7 @@ bool HuggingFaceLoader::load(const HuggingFaceFiles &files) {
   const json &root = *parsed;
   const std::string where = "tokenizer.json";
   if (!root.is_object())
-    return fail("expected an object", where);
+    return fail(std::string("expected an object, but got ") + root.type_name(), where);
   if (!knownKeys(root,
                  {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
                   "decoder", "model"},

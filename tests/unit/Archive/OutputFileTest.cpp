@@ -248,6 +248,79 @@ TEST(OutputFile, AForkedChildLeavesItsParentsFileAlone) {
   EXPECT_EQ(TemporaryDirectory::read(folder / "out"), "x");
 }
 
+/// A set of two files in a folder that it makes, published; the second writes over an old one.
+struct PublishedSet {
+  explicit PublishedSet(const TemporaryDirectory &folder) {
+    EXPECT_TRUE(set.makeFolder(folder / "new"));
+    for (const std::string &path : {folder / "new/a", folder / "b"}) {
+      auto file = OutputFile::create(path);
+      EXPECT_TRUE(file && file->append("new") && set.add(std::move(*file)));
+    }
+  }
+  OutputSet set;
+};
+
+TEST(OutputSet, FilesAppearTogether) {
+  TemporaryDirectory folder;
+  folder.write("b", "old");
+  PublishedSet files(folder);
+  EXPECT_FALSE(std::filesystem::exists(folder / "new/a"));
+  EXPECT_EQ(TemporaryDirectory::read(folder / "b"), "old");
+  ASSERT_TRUE(files.set.publish());
+  ASSERT_TRUE(files.set.keep());
+  EXPECT_EQ(TemporaryDirectory::read(folder / "new/a"), "new");
+  EXPECT_EQ(TemporaryDirectory::read(folder / "b"), "new");
+  EXPECT_EQ(folder.count(), 2u);
+}
+
+TEST(OutputSet, WithoutKeepEverythingIsGone) {
+  TemporaryDirectory folder;
+  {
+    PublishedSet files(folder);
+  }
+  EXPECT_EQ(folder.count(), 0u);
+  {
+    PublishedSet files(folder);
+    ASSERT_TRUE(files.set.publish());
+    EXPECT_EQ(TemporaryDirectory::read(folder / "new/a"), "new");
+  }
+  EXPECT_EQ(folder.count(), 0u);
+}
+
+TEST(OutputSet, AnInterruptBeforeKeepRemovesAll) {
+  TemporaryDirectory folder;
+  for (bool kept : {false, true}) {
+    int ended = inChild([&] {
+      installInterruptCleanup();
+      PublishedSet files(folder);
+      if (!files.set.publish() || (kept && !files.set.keep()))
+        return 1;
+      ::raise(SIGINT);
+      return 2; // not reached
+    });
+    EXPECT_TRUE(WIFSIGNALED(ended) && WTERMSIG(ended) == SIGINT) << ended;
+    EXPECT_EQ(folder.count(), kept ? 2u : 0u);
+  }
+}
+
+TEST(OutputSet, AFolderOrFileOfOthersStays) {
+  TemporaryDirectory folder;
+  std::filesystem::create_directory(folder / "new");
+  folder.write("file", "old");
+  {
+    PublishedSet files(folder);
+  }
+  EXPECT_EQ(folder.count(), 2u); // the folder, empty as it was, and the file
+  OutputSet set;
+  Status status = set.makeFolder(folder / "file");
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().errorClass, ErrorClass::Usage);
+  status = set.makeFolder(folder / "none/new");
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().errorClass, ErrorClass::Usage);
+  EXPECT_EQ(folder.count(), 2u);
+}
+
 TEST(OutputFile, TooManyAtOnceIsAnError) {
   TemporaryDirectory folder;
   std::vector<OutputFile> files;

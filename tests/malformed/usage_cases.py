@@ -1,0 +1,60 @@
+"""Command lines that say nothing sensible, sources of the wrong kind, and places that cannot be written."""
+from check import Case, base, fixture, raw
+
+MODEL = {"llama-tied": fixture("llama-tied"), "model.mlir": base("model.mlir")}
+QUANTIZED = {"llama-tied": fixture("llama-tied"), "q.mlir": base("q.mlir"), "q.safetensors": base("q.safetensors")}
+
+
+def cases():
+    usage = lambda name, command, rule, next="--help", files=MODEL, where=".+": Case(name, files, command, 1, rule, where, next)
+    folder = lambda bench, path: path.mkdir()
+    return [
+        usage("no source", "qopt import -o {out}/m.mlir", "SOURCE is required"),
+        usage("no output", "qopt import {in}/llama-tied", "--output is required"),
+        usage("an unknown flag", "qopt quantize {in}/model.mlir --shceme w4a8 -o {out}/q.mlir", "--shceme"),
+        usage("a value of another type", "qopt-run x.qopt --prompt a --max-tokens many", "--max-tokens"),
+        usage("a number out of its range", "qopt-run x.qopt --prompt a --threads 0", "--threads"),
+        usage("two flags that exclude each other", 'qopt-run x.qopt --prompt a --prompt-ids "1"', "--prompt"),
+        usage("an unknown stage", "qopt compile {in}/model.mlir --emit=elf -o {out}/x", "--emit"),
+        usage("an unknown format", "qopt export {in}/model.mlir --to onnx -o {out}/x", "--to"),
+        usage("an unknown target", "qopt compile {in}/model.mlir --target z80 -o {out}/m.qopt", 'expected a target, one of native, generic, .*, but got "z80"', ".+"),
+        usage("no target", "qopt compile {in}/model.mlir --target '' -o {out}/m.qopt", ".", ".+"),
+        usage("an unknown option of MLIR", "qopt compile {in}/model.mlir --mlir-nonsense -o {out}/m.qopt", "Unknown command line argument '--mlir-nonsense'",
+              "qopt --help-hidden"),
+        usage("a pipeline that does not parse", "qopt compile {in}/model.mlir --pass-pipeline='builtin.module(nonsense)' "
+              "-o {out}/m.qopt", "nonsense", "qopt --help lists the passes", where="--pass-pipeline"),
+        usage("no scheme and no recipe", "qopt quantize {in}/model.mlir -o {out}/q.mlir", "expected a scheme or a recipe, but got neither", "say for"),
+        usage("IR to the standard output without an overlay's name", "qopt quantize {in}/model.mlir --scheme w4a8:g32 -o -",
+              "expected --overlay, because the IR goes to the standard output", "say --overlay"),
+        usage("an overlay over the model's own weights", "qopt quantize {in}/model.mlir --scheme w4a8:g32 -o {out}/q.mlir "
+              "--overlay {in}/llama-tied/model.safetensors", "expected an overlay that is not an archive of the model itself",
+              "name another file"),
+        usage("an export over the model itself", "qopt export {in}/model.mlir --to hf -o {in}/llama-tied",
+              "expected a directory without archives of the model itself", "name another directory"),
+        Case("a plugin that is none", MODEL, "qopt compile {in}/model.mlir --load-pass-plugin={in}/model.mlir -o {out}/m.qopt", 2,
+             "cannot load the plugin", r"model\.mlir", "build it against this version"),
+        Case("a source that is not there", {}, "qopt import {in}/nowhere -o {out}/m.mlir", 2, "cannot read the file: No such file",
+             "nowhere"),
+        Case("a source that is an empty folder", {"model": folder}, "qopt import {in}/model -o {out}/m.mlir", 2,
+             "cannot read the file: No such file", r"model/config\.json", "name a directory with config.json"),
+        Case("a source that is a safetensors file", {"m.safetensors": fixture("llama-tied/model.safetensors")},
+             "qopt import {in}/m.safetensors -o {out}/m.mlir", 2,
+             "expected a GGUF file or the directory of a Hugging Face checkpoint, but got a safetensors file", r"m\.safetensors"),
+        Case("a source that is a device", {}, "qopt import /dev/null -o {out}/m.mlir", 2,
+             "expected a regular file, but got a device", "/dev/null"),
+        Case("a checkpoint to compile", {"m.gguf": fixture("llama-tiny.gguf")}, "qopt compile {in}/m.gguf -o {out}/m.qopt", 2,
+             "the file is not IR that can be read",
+             r"m\.gguf"),
+        Case("JSON to inspect", {"c.json": raw("{}")}, "qopt inspect {in}/c.json", 2, "but got a JSON file", r"c\.json",
+             "name the directory"),
+        Case("a ledger that is not there", MODEL, "qopt inspect {in}/model.mlir --ledger", 2, "expected a ledger, but there is none",
+             r"model\.mlir", "quantize the model"),
+        usage("an output in a folder that is not there", "qopt import {in}/llama-tied -o {out}/none/m.mlir",
+              "cannot open the output's directory: No such file", "create the directory first", where="none/m.mlir"),
+        usage("an output that is a folder", "qopt import {in}/llama-tied -o {out}", "cannot write the output: Is a directory",
+              "name a place that can be written", where="out"),
+        Case("an export below a folder that is not there", QUANTIZED, "qopt export {in}/q.mlir --to hf -o {out}/none/hf", 1,
+             "cannot make the output directory", "none/hf", "name a directory in one that exists"),
+        Case("an export to a file", QUANTIZED, "qopt export {in}/q.mlir --to hf -o {in}/q.mlir", 1,
+             "cannot make the output directory", r"q\.mlir", "name a directory"),
+    ]
