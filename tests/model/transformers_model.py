@@ -113,8 +113,9 @@ def live(arguments):
     run(arguments.qopt, "import", ROOT / "tests/fixtures/llama-sharded", "-o", arguments.work / "sharded.mlir")
     script("transformers_logits", "check", original, HERE / "fixtures/smollm2-original.safetensors")
     script("transformers_logits", "check", quantized, HERE / "fixtures/smollm2-w4a16.safetensors")
-    script("transformers_logits", "check", export(arguments, "sharded"),
-           ROOT / "tests/fixtures/expected-llama-sharded.safetensors", "--tolerance", 1e-5)
+    sharded = export(arguments, "sharded")
+    script("transformers_logits", "check", sharded, ROOT / "tests/fixtures/expected-llama-sharded.safetensors",
+           "--tolerance", 1e-5)
 
     make_w4a32(arguments)
     text, said = arguments.work / "text.md", arguments.work / "eval.json"
@@ -122,6 +123,8 @@ def live(arguments):
     said.write_text(run(arguments.qopt, "eval", arguments.work / "w4a32.qopt", "--text", text, "--against",
                         arguments.work / "original.qopt", "--window", 512, "--windows", 2, "--json"), encoding="utf-8")
     script("transformers_eval", quantized, original, "--text", text, "--windows", 2, "--eval", said)
+    for folder in (original, quantized, sharded):
+        shutil.rmtree(folder)
 
 
 def main():
