@@ -1,5 +1,5 @@
-// The imported graph is the model: its logits by the reference evaluator equal those of Hugging Face transformers, which
-// tools/dev/make_fixtures.py asked.
+// The imported graph is the model: its logits by the reference evaluator equal those of Hugging Face transformers,
+// which tools/dev/make_fixtures.py asked.
 #include "lib/Import/Import.h"
 #include "lib/Parameters/ParameterEvaluator.h"
 #include "lib/Reference/Evaluator.h"
