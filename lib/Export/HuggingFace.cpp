@@ -52,11 +52,28 @@ private:
 };
 } // namespace
 
-/// config.json, as transformers writes it for LlamaForCausalLM.
-static std::string configText(const LlamaConfig &config) {
+/// The ids of tokens with a role, as config.json and generation_config.json name them; null where there is none.
+static constexpr const char *roleKeys[] = {"bos_token_id", "eos_token_id", "pad_token_id"};
+
+/// Sets the roles that are null to what a configuration says: an id, or a list of ids.
+static Status addRoles(Json &roles, std::string_view text, const std::string &where) {
+  Result<Json> json = parseJson(text, JsonLimits{1 << 20, 32, 1 << 16});
+  if (!json)
+    return json.takeError().in(escapeForMessage(where, 1000));
+  for (const char *key : roleKeys)
+    if (auto found = json->find(key); found != json->end() && roles[key].is_null())
+      roles[key] = *found;
+  return {};
+}
+
+/// config.json, as transformers before 5 writes it for LlamaForCausalLM: later ones read both forms. A role without a
+/// token is null, which is not what transformers assumes where the key is missing.
+static std::string configText(const LlamaConfig &config, const Json &roles) {
   Json json{{"architectures", Json::array({"LlamaForCausalLM"})},
             {"attention_bias", config.attentionBias},
             {"attention_dropout", 0.0},
+            {"bos_token_id", roles["bos_token_id"]},
+            {"eos_token_id", roles["eos_token_id"]},
             {"head_dim", config.headDim},
             {"hidden_act", "silu"},
             {"hidden_size", config.hidden},
@@ -67,6 +84,7 @@ static std::string configText(const LlamaConfig &config) {
             {"num_attention_heads", config.heads},
             {"num_hidden_layers", config.layers},
             {"num_key_value_heads", config.kvHeads},
+            {"pad_token_id", roles["pad_token_id"]},
             {"pretraining_tp", 1},
             {"rms_norm_eps", config.rmsEpsilon},
             {"rope_scaling", nullptr},
@@ -116,8 +134,9 @@ static Status writeWeights(LlamaModel &model, ParameterEvaluator &evaluator, Out
   return file ? output.add("model.safetensors", std::move(*file)) : Status(file.takeError());
 }
 
-/// Copies or generates the tokenizer's files. What cannot be had is a note, not an error.
-static Status writeTokenizer(ModuleOp module, const std::string &irDirectory, OutputDirectory &output,
+/// Copies or generates the tokenizer's files, and fills in the roles of tokens. What cannot be had is a note, not an
+/// error.
+static Status writeTokenizer(ModuleOp module, const std::string &irDirectory, OutputDirectory &output, Json &roles,
                              std::vector<std::string> &notes) {
   auto tokenizers = module.getOps<transformer::TokenizerOp>();
   if (tokenizers.empty()) {
@@ -135,22 +154,32 @@ static Status writeTokenizer(ModuleOp module, const std::string &irDirectory, Ou
       notes.push_back("no tokenizer files: " + files.error().rule);
       return {};
     }
-    for (const auto &[name, text] : *files)
+    for (const auto &[name, text] : *files) {
       if (Status status = output.write(name, text); !status)
         return status;
+      if (name == "generation_config.json")
+        if (Status status = addRoles(roles, text, path); !status)
+          return status;
+    }
     return {};
   }
-  for (const char *name :
-       {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
-        "merges.txt", "tokenizer.model", "chat_template.jinja", "chat_template.json", "generation_config.json"}) {
+  for (const char *name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+                           "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja", "chat_template.json",
+                           "generation_config.json", "config.json"}) {
     std::string source = (fs::path(path) / name).string();
     if (!fs::exists(source, ignored))
       continue;
     Result<MappedFile> file = MappedFile::open(source);
     if (!file)
       return file.takeError();
-    std::span<const std::byte> bytes = file->bytes();
-    if (Status status = output.write(name, {reinterpret_cast<const char *>(bytes.data()), bytes.size()}); !status)
+    std::string_view text(reinterpret_cast<const char *>(file->bytes().data()), file->bytes().size());
+    bool isConfig = llvm::StringRef(name) == "config.json"; // ours is another; its roles are the last to be asked
+    if (isConfig || llvm::StringRef(name) == "generation_config.json")
+      if (Status status = addRoles(roles, text, source); !status)
+        return status;
+    if (isConfig)
+      continue;
+    if (Status status = output.write(name, text); !status)
       return status;
   }
   return {};
@@ -177,9 +206,12 @@ Result<ExportReport> qopt::exportHuggingFace(ModuleOp module, const std::string 
     return status.takeError();
   if (Status status = writeWeights(*model, **evaluator, output, progress); !status)
     return status.takeError();
-  if (Status status = writeTokenizer(module, irDirectory, output, report.notes); !status)
+  Json roles = Json::object();
+  for (const char *key : roleKeys)
+    roles[key] = nullptr;
+  if (Status status = writeTokenizer(module, irDirectory, output, roles, report.notes); !status)
     return status.takeError();
-  if (Status status = output.write("config.json", configText(model->config)); !status)
+  if (Status status = output.write("config.json", configText(model->config, roles)); !status)
     return status.takeError();
   Result<std::vector<std::string>> written = output.keep();
   if (!written)

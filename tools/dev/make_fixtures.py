@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Writes the tiny checkpoints under tests/fixtures: random weights from a seed, and the logits that they give.
 
-Needs numpy, safetensors and gguf. The same versions give the same bytes:
+The directories are what transformers' own save_pretrained writes, the GGUF file is the gguf package's, and the logits are
+those of transformers, in f32, which here must agree with numpy in f64. Needs transformers, torch, tokenizers and
+safetensors; gguf, and accelerate, with which transformers reads GGUF. The same versions give the same bytes; those in the
+tree are of transformers 5.23.0, torch 2.15.0 and gguf 0.19.0:
 
     python3 tools/dev/make_fixtures.py tests/fixtures
 
@@ -10,18 +13,24 @@ Needs numpy, safetensors and gguf. The same versions give the same bytes:
                      hidden / heads, biases on the attention's projections
   llama-tiny.gguf    GGUF: Q4_1 linears, Q8_0 embedding, F32 norms, tied
 
-expected-NAME.safetensors holds `tokens` [n] i32, and `logits` [n, vocabulary] f32 of one sequence, computed here in
-f64 from the weights as they are stored.
+expected-NAME.safetensors holds `tokens` [n] i32, and `logits` [n, vocabulary] f32 of one sequence.
 """
-import json
 import pathlib
 import sys
 
 import gguf
 import numpy as np
+import tokenizers
+import torch
+import transformers
 from safetensors.numpy import save_file
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "oracle"))
+import transformer as oracle  # noqa: E402
+
 TOKENS = [1, 17, 42, 5, 99, 287, 0, 63, 64, 65, 130, 200, 3, 3, 250, 11]
+# Between transformers in f32 and numpy in f64, relative to the largest logit: a few roundings of f32 a layer.
+TOLERANCE = 2e-6
 
 
 def bytes_to_unicode():
@@ -75,33 +84,14 @@ def make_weights(rng, c):
     return w
 
 
-def frequencies(c):
-    f = c["base"] ** -(np.arange(0, c["dim"], 2, dtype=np.float64) / c["dim"])
-    s = c.get("scaling")
-    if not s:
-        return f
-    wavelength = 2 * np.pi / f
-    low = s["original_max_position_embeddings"] / s["low_freq_factor"]
-    high = s["original_max_position_embeddings"] / s["high_freq_factor"]
-    smooth = (s["original_max_position_embeddings"] / wavelength - s["low_freq_factor"]) / (
-        s["high_freq_factor"] - s["low_freq_factor"])
-    blended = (1 - smooth) * f / s["factor"] + smooth * f
-    return np.where(wavelength > low, f / s["factor"], np.where(wavelength < high, f, blended))
-
-
 def forward(w, c, tokens):
     """Logits [tokens, vocabulary] of one sequence, in f64."""
     w = {k: v.astype(np.float64) for k, v in w.items()}
-    n, dim = len(tokens), c["dim"]
-    angles = np.arange(n)[:, None] * frequencies(c)
-    cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
-
-    def norm(x, weight):
-        return x / np.sqrt((x * x).mean(-1, keepdims=True) + c["eps"]) * weight
-
-    def rotate(x):
-        a, b = x[..., :dim // 2], x[..., dim // 2:]
-        return np.concatenate([a * cos - b * sin, b * cos + a * sin], -1)
+    dim, positions = c["dim"], np.arange(len(tokens))
+    scaling = c.get("scaling")
+    turns = oracle.frequencies(dim, c["base"], scaling and (
+        scaling["factor"], scaling["low_freq_factor"], scaling["high_freq_factor"],
+        scaling["original_max_position_embeddings"]))
 
     def linear(x, prefix):
         y = x @ w[prefix + ".weight"].T
@@ -110,85 +100,68 @@ def forward(w, c, tokens):
     x = w["model.embed_tokens.weight"][tokens]
     for i in range(c["layers"]):
         p = f"model.layers.{i}."
-        h = norm(x, w[p + "input_layernorm.weight"])
-        q = rotate(linear(h, p + "self_attn.q_proj").reshape(n, c["heads"], dim))
-        k = rotate(linear(h, p + "self_attn.k_proj").reshape(n, c["kv"], dim))
-        v = linear(h, p + "self_attn.v_proj").reshape(n, c["kv"], dim)
-        share = c["heads"] // c["kv"]
-        k, v = k.repeat(share, 1), v.repeat(share, 1)
-        scores = np.einsum("qhd,khd->hqk", q, k) / np.sqrt(dim)
-        scores = np.where(np.tri(n, dtype=bool), scores, -np.inf)
-        scores = np.exp(scores - scores.max(-1, keepdims=True))
-        scores /= scores.sum(-1, keepdims=True)
-        attended = np.einsum("hqk,khd->qhd", scores, v).reshape(n, -1)
+        h = oracle.rms_norm(x, w[p + "input_layernorm.weight"], c["eps"])
+        q, k = (oracle.rotary(linear(h, p + f"self_attn.{name}_proj"), positions, dim, turns) for name in "qk")
+        v = linear(h, p + "self_attn.v_proj")
+        attended = oracle.attention(q, k, v, c["kv"], dim, 1 / np.sqrt(dim), 0)
         x = x + linear(attended, p + "self_attn.o_proj")
-        h = norm(x, w[p + "post_attention_layernorm.weight"])
+        h = oracle.rms_norm(x, w[p + "post_attention_layernorm.weight"], c["eps"])
         gate = linear(h, p + "mlp.gate_proj")
         x = x + linear(gate / (1 + np.exp(-gate)) * linear(h, p + "mlp.up_proj"), p + "mlp.down_proj")
-    x = norm(x, w["model.norm.weight"])
+    x = oracle.rms_norm(x, w["model.norm.weight"], c["eps"])
     return x @ w["model.embed_tokens.weight" if c["tied"] else "lm_head.weight"].T
 
 
-def save_expected(folder, name, w, c):
-    save_file({"tokens": np.array(TOKENS, np.int32), "logits": forward(w, c, TOKENS).astype(np.float32)},
-              folder / f"expected-{name}.safetensors")
+def save_expected(root, name, c, where, **options):
+    """The logits of what was saved, read again by transformers as f32, and checked."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(where, dtype=torch.float32, local_files_only=True,
+                                                              attn_implementation="eager", **options).eval()
+    with torch.inference_mode():
+        logits = model(torch.tensor([TOKENS]), use_cache=False).logits[0].numpy()
+    weights = {key: value.numpy() for key, value in model.state_dict().items()}
+    plain = forward(weights, c, TOKENS)
+    difference = np.abs(logits - plain).max() / np.abs(plain).max()
+    print(f"{name}: transformers and numpy differ by {difference:.2g} of the largest logit")
+    assert difference < TOLERANCE, difference
+    save_file({"tokens": np.array(TOKENS, np.int32), "logits": logits}, root / f"expected-{name}.safetensors")
+    return weights
 
 
-def config(c, dtype):
-    out = {"architectures": ["LlamaForCausalLM"], "attention_bias": bool(c.get("bias")), "attention_dropout": 0.0,
-           "bos_token_id": 287, "eos_token_id": 287, "hidden_act": "silu", "hidden_size": c["hidden"],
-           "initializer_range": 0.02, "intermediate_size": c["mlp"], "max_position_embeddings": c["context"],
-           "mlp_bias": False, "model_type": "llama", "num_attention_heads": c["heads"],
-           "num_hidden_layers": c["layers"], "num_key_value_heads": c["kv"], "pretraining_tp": 1,
-           "rms_norm_eps": c["eps"], "rope_scaling": c.get("scaling"), "rope_theta": c["base"],
-           "tie_word_embeddings": c["tied"], "torch_dtype": dtype, "transformers_version": "4.50.0",
-           "use_cache": True, "vocab_size": c["vocab"]}
-    if c["dim"] * c["heads"] != c["hidden"]:
-        out["head_dim"] = c["dim"]
-    return out
-
-
-def write_json(path, value):
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def write_tokenizer(folder):
+def save_tokenizer(folder, c):
     tokens, merges = vocabulary()
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-    write_json(folder / "tokenizer.json", {
-        "version": "1.0", "truncation": None, "padding": None,
-        "added_tokens": [{"id": 287, "content": "<|end|>", "single_word": False, "lstrip": False, "rstrip": False,
-                          "normalized": False, "special": True}],
-        "normalizer": None, "pre_tokenizer": byte_level, "post_processor": None, "decoder": byte_level,
-        "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
-                  "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": False,
-                  "vocab": {t: i for i, t in enumerate(tokens)}, "merges": merges}})
-    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast",
-                                                  "eos_token": "<|end|>", "model_max_length": 128})
-    write_json(folder / "generation_config.json", {"eos_token_id": 287, "bos_token_id": 287})
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE({t: i for i, t in enumerate(tokens)},
+                                                           [tuple(merge.split(" ")) for merge in merges]))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    tokenizer.add_special_tokens([tokenizers.AddedToken("<|end|>", normalized=False, special=True)])
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>",
+                                         model_max_length=c["context"]).save_pretrained(folder)
+
+
+def save_model(folder, c, seed, dtype, **options):
+    """What save_pretrained makes of make_weights."""
+    config = transformers.LlamaConfig(
+        vocab_size=c["vocab"], hidden_size=c["hidden"], intermediate_size=c["mlp"], num_hidden_layers=c["layers"],
+        num_attention_heads=c["heads"], num_key_value_heads=c["kv"], head_dim=c["dim"],
+        max_position_embeddings=c["context"], rms_norm_eps=c["eps"], attention_bias=bool(c.get("bias")),
+        rope_parameters={"rope_theta": c["base"], **c.get("scaling", {"rope_type": "default"})},
+        tie_word_embeddings=c["tied"], bos_token_id=287, eos_token_id=287)
+    model = transformers.LlamaForCausalLM(config)
+    weights = {name: torch.from_numpy(value) for name, value in make_weights(np.random.default_rng(seed), c).items()}
+    if c["tied"]:
+        weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
+    model.load_state_dict(weights)
+    for old in folder.glob("*"):
+        old.unlink()
+    model.to(dtype).save_pretrained(folder, **options)
+    save_tokenizer(folder, c)
 
 
 def make_tied(root):
     c = dict(hidden=64, layers=2, heads=4, kv=2, dim=16, mlp=96, vocab=288, context=128, eps=1e-5, base=10000.0,
              tied=True)
-    folder = root / "llama-tied"
-    folder.mkdir(exist_ok=True)
-    w = make_weights(np.random.default_rng(1), c)
-    save_file(w, folder / "model.safetensors", {"format": "pt"})
-    write_json(folder / "config.json", config(c, "float32"))
-    write_tokenizer(folder)
-    save_expected(root, "llama-tied", w, c)
-
-
-def save_bf16(tensors, path):
-    """safetensors in bf16, which numpy lacks: [name -> u16 bits]."""
-    header, offset = {"__metadata__": {"format": "pt"}}, 0
-    for name, bits in tensors.items():
-        header[name] = {"dtype": "BF16", "shape": list(bits.shape), "data_offsets": [offset, offset + bits.nbytes]}
-        offset += bits.nbytes
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(b.tobytes() for b in tensors.values()))
+    save_model(root / "llama-tied", c, 1, torch.float32)
+    save_expected(root, "llama-tied", c, root / "llama-tied")
 
 
 def make_sharded(root):
@@ -196,25 +169,9 @@ def make_sharded(root):
              tied=False, bias=True,
              scaling={"factor": 8.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
                       "original_max_position_embeddings": 64, "rope_type": "llama3"})
-    folder = root / "llama-sharded"
-    folder.mkdir(exist_ok=True)
-    bits = {}
-    for name, value in make_weights(np.random.default_rng(2), c).items():
-        raw = value.view(np.uint32)
-        bits[name] = ((raw + 0x7FFF + ((raw >> 16) & 1)) >> 16).astype(np.uint16)
-    names = list(bits)
-    half = len(names) // 2
-    weight_map = {}
-    for i, part in enumerate([names[:half], names[half:]], 1):
-        file = f"model-{i:05}-of-00002.safetensors"
-        save_bf16({n: bits[n] for n in part}, folder / file)
-        weight_map |= {n: file for n in part}
-    write_json(folder / "model.safetensors.index.json",
-               {"metadata": {"total_size": sum(b.nbytes for b in bits.values())}, "weight_map": weight_map})
-    write_json(folder / "config.json", config(c, "bfloat16"))
-    write_tokenizer(folder)
-    save_expected(root, "llama-sharded",
-                  {n: (b.astype(np.uint32) << 16).view(np.float32) for n, b in bits.items()}, c)
+    save_model(root / "llama-sharded", c, 2, torch.bfloat16, max_shard_size="150KB")
+    assert len(list((root / "llama-sharded").glob("model-*-of-00002.safetensors"))) == 2
+    save_expected(root, "llama-sharded", c, root / "llama-sharded")
 
 
 def make_gguf(root):
@@ -264,7 +221,9 @@ def make_gguf(root):
     writer.write_tensors_to_file()
     writer.close()
     c["eps"] = float(np.float32(c["eps"]))
-    save_expected(root, "llama-tiny", stored, c)
+    read = save_expected(root, "llama-tiny", c, root, gguf_file="llama-tiny.gguf")
+    for name, value in stored.items():
+        assert np.array_equal(read[name], value), name
 
 
 if __name__ == "__main__":

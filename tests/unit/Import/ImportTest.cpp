@@ -1,5 +1,5 @@
-// The imported graph is the model: its logits by the reference evaluator equal those that tools/dev/make_fixtures.py
-// computed in numpy from the same weights.
+// The imported graph is the model: its logits by the reference evaluator equal those of Hugging Face transformers,
+// which tools/dev/make_fixtures.py asked.
 #include "lib/Import/Import.h"
 #include "lib/Parameters/ParameterEvaluator.h"
 #include "lib/Reference/Evaluator.h"
@@ -75,7 +75,7 @@ TEST_P(ImportedModel, HasTheExpectedLogits) {
   EXPECT_LT(worst, GetParam().tolerance);
 }
 
-// f32: only the order of sums and the f32 angles differ from numpy's f64. bf16: each linear rounds its input to bf16,
+// f32: only the order and the precision of sums differ. bf16: each linear rounds its input to bf16,
 // 2^-9 of relative error in each term, over two layers.
 INSTANTIATE_TEST_SUITE_P(Fixtures, ImportedModel,
                          testing::Values(Fixture{"llama-tied", "expected-llama-tied.safetensors", 2e-5},
