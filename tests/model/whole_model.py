@@ -1,18 +1,23 @@
 #!/usr/bin/env python3
 """One part of the test of a whole model; see CMakeLists.txt. Exit code 77: there is no model to test.
 
-Usage: whole_model.py --qopt Q --qopt-run R --logits L --gguf MODEL --work DIR PART
+Usage: whole_model.py --qopt Q --qopt-run R --logits L --gguf MODEL --work DIR [OPTIONS] PART
 
   make            import SmolLM2, quantize it by three schemes, compile the four
   logits-SCHEME   the artifact's logits against the reference evaluator on the IR
   answers         fixed prompts: expected words; the same tokens at 1, 2, 4 and 8 threads
   size            the IR holds no weights and is short; artifacts have the size that their bits say
+  aarch64-SCHEME  for generic-aarch64: NEON in the innermost loops of its kernels, and, run by --emulator with
+                  --emulated-driver, the logits of generic-x86-64 run by --driver
 """
 import argparse
 import json
 import pathlib
+import shlex
 import subprocess
 import sys
+
+import neon
 
 SCHEMES = ["w8a8", "w4a8", "w4a16"]
 # "The capital of France is Paris. The capital of Italy is"
@@ -87,16 +92,53 @@ def size(arguments, work):
         sys.exit(f"expected 4 bits to take less than 8, and 8 less than 32, but got {sizes}")
 
 
+def driver_logits(command, model, target, tokens):
+    """The logits after `tokens`, as qopt-logits prints them."""
+    printed = run(*command, model, target, 2, 1, *tokens).split("\n", 2)
+    if printed[0] != target:
+        sys.exit(f"expected the code of {target} to run, but got that of {printed[0]}")
+    return [float(value) for value in printed[2].split()]
+
+
+def aarch64(arguments, work, name):
+    """The two differ in how often a product and a sum are rounded (NEON's multiply-add: once) and in the C library's sin and
+    cos by an ulp: differences of f32's rounding, which grow as TOLERANCE says once they move a rounded activation."""
+    if not arguments.emulator:
+        print("SKIP: qemu-aarch64 or the cross libraries are missing (cmake/Aarch64Tests.cmake)")
+        return 77
+    quantized, object_file = work / f"{name}.mlir", work / f"{name}-aarch64.o"
+    run(arguments.qopt, "compile", quantized, "--target", "generic-aarch64", "--emit", "obj", "-o", object_file)
+    neon.check(run(arguments.objdump, "-d", "--no-show-raw-insn", object_file))
+    commands = {"generic-x86-64": [arguments.driver],
+                "generic-aarch64": [*shlex.split(arguments.emulator), arguments.emulated_driver]}
+    for target in commands:
+        run(arguments.qopt, "compile", quantized, "--target", target, "-o", work / f"{name}-{target}.qopt")
+    for tokens in [[SINGLE_TOKENS[0]], [SINGLE_TOKENS[1]], PROMPT]:
+        expected, got = [driver_logits(command, work / f"{name}-{target}.qopt", target, tokens)
+                         for target, command in commands.items()]
+        largest = max(map(abs, expected))
+        worst = max(abs(a - b) for a, b in zip(expected, got, strict=True)) / largest
+        allowed = SINGLE_TOLERANCE[name] if len(tokens) == 1 else TOLERANCE[name]
+        print(f"{len(tokens)} tokens: greatest difference {worst:.3g} of the largest logit, allowed {allowed:.3g}")
+        if not worst <= allowed:  # also where it is NaN
+            sys.exit("generic-aarch64 and generic-x86-64 disagree")
+    return 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for option in ("--qopt", "--qopt-run", "--logits", "--gguf", "--work"):
         parser.add_argument(option, required=True)
+    for option in ("--emulator", "--emulated-driver", "--driver", "--objdump"):
+        parser.add_argument(option, default="")
     parser.add_argument("part")
     arguments = parser.parse_args()
     if not arguments.gguf or not pathlib.Path(arguments.gguf).is_file():
         print("SKIP: no model; ./setup.sh model fetches it, and -DQOPT_TEST_GGUF=PATH names it")
         return 77
     work = pathlib.Path(arguments.work)
+    if arguments.part.startswith("aarch64-"):
+        return aarch64(arguments, work, arguments.part.removeprefix("aarch64-"))
     if arguments.part.startswith("logits-"):
         logits(arguments, work, arguments.part.removeprefix("logits-"))
     else:
