@@ -68,6 +68,41 @@ int64_t bytesOf(transformer::ParameterOp parameter) {
   return type.getNumElements() * type.getElementTypeBitWidth() / 8;
 }
 
+Manifest::Dispatch describeDispatch(kernel::DispatchOp dispatch) {
+  Manifest::Dispatch description{dispatch.getKernel().str(), dispatch.getOverRows(), 0, 0};
+  for (Operation &op : dispatch.getBody().front())
+    if (auto matmul = dyn_cast<lowbit::MatmulOp>(op)) {
+      auto weight = cast<RankedTensorType>(matmul.getWeight().getType());
+      int64_t inputs = cast<RankedTensorType>(matmul.getPayload().getType()).getDimSize(1);
+      int64_t outputs = cast<RankedTensorType>(matmul.getResult().getType()).getDimSize(1);
+      description.weightBytes += weight.getNumElements() * weight.getElementTypeBitWidth() / 8;
+      description.operations += 2 * inputs * outputs;
+    }
+  return description;
+}
+
+/// The dispatches of a forward in the order in which lower-dispatches puts barriers between them.
+std::vector<Manifest::Steps> describeSchedule(ModuleOp graph, func::FuncOp forward) {
+  std::vector<Manifest::Steps> schedule;
+  bool open = false; // whether the last group takes further dispatches that run once
+  for (Operation &op : forward.getBody().front()) {
+    if (auto dispatch = dyn_cast<kernel::DispatchOp>(op)) {
+      if (!open)
+        schedule.push_back({1, {}});
+      open = true;
+      schedule.back().dispatches.push_back(describeDispatch(dispatch));
+    } else if (auto repeat = dyn_cast<kernel::RepeatOp>(op)) {
+      open = false;
+      Manifest::Steps layers{static_cast<int64_t>(repeat.getTable().size()), {}};
+      auto callee = graph.lookupSymbol<func::FuncOp>(repeat.getCalleeAttr());
+      for (auto dispatch : callee.getBody().front().getOps<kernel::DispatchOp>())
+        layers.dispatches.push_back(describeDispatch(dispatch));
+      schedule.push_back(std::move(layers));
+    }
+  }
+  return schedule;
+}
+
 /// What the runtime must know, read off the planned module.
 Result<Manifest> describeModel(ModuleOp graph, ModuleOp kernels, const CompileOptions &options) {
   auto forward = graph.lookupSymbol<func::FuncOp>("forward");
@@ -101,6 +136,7 @@ Result<Manifest> describeModel(ModuleOp graph, ModuleOp kernels, const CompileOp
   auto arena = graph->getAttrOfType<DenseI64ArrayAttr>("kernel.arena");
   manifest.arena = {arena[0], arena[1], arena[2]};
   manifest.counters = kernels->getAttrOfType<IntegerAttr>("kernel.counters").getInt();
+  manifest.schedule = describeSchedule(graph, forward);
   for (const Target &target : options.targets)
     manifest.targets.push_back({target.name, target.architecture, target.features, ""});
   manifest.provenance = options.provenance;

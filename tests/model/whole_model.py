@@ -7,6 +7,7 @@ Usage: whole_model.py --qopt Q --qopt-run R --logits L --gguf MODEL --work DIR [
   logits-SCHEME   the artifact's logits against the reference evaluator on the IR
   answers         fixed prompts: expected words; the same tokens at 1, 2, 4 and 8 threads
   size            the IR holds no weights and is short; artifacts have the size that their bits say
+  oracle          codes, scales and zero points of what quantize writes equal the independent quantizer's in numpy
   aarch64-SCHEME  for generic-aarch64: NEON in the innermost loops of its kernels, and, run by --emulator with
                   --emulated-driver, the logits of generic-x86-64 run by --driver
 """
@@ -16,9 +17,12 @@ import pathlib
 import shlex
 import subprocess
 import sys
+import tempfile
 
 import neon
 
+# With the embedding in the same form, so that one comparison takes in every matrix.
+ORACLE_SCHEMES = [("w4a8:g64", "w4:g64"), ("w4a16:g32:asym", "w4:g32:asym"), ("w8a8:channel", "w8:channel")]
 SCHEMES = ["w8a8", "w4a8", "w4a16"]
 # "The capital of France is Paris. The capital of Italy is"
 PROMPT = [504, 3575, 282, 4649, 314, 7042, 30, 378, 3575, 282, 7158, 314]
@@ -92,6 +96,26 @@ def size(arguments, work):
         sys.exit(f"expected 4 bits to take less than 8, and 8 less than 32, but got {sizes}")
 
 
+def oracle(arguments, work):
+    """The oracle reads the dequantized checkpoint that `qopt export` writes, in f32: what the quantizer saw."""
+    if subprocess.run([arguments.python, "-c", "import numpy"], capture_output=True, check=False).returncode:
+        print(f"SKIP: {arguments.python} has no numpy")
+        return 77
+    with tempfile.TemporaryDirectory(dir=work) as name:
+        folder = pathlib.Path(name)
+        run(arguments.qopt, "export", work / "original.mlir", "--to", "hf", "-o", folder / "hf")
+        for scheme, head in ORACLE_SCHEMES:
+            run(arguments.qopt, "quantize", work / "original.mlir", "--scheme", scheme, "--head", head, "-o", folder / "q.mlir")
+            compared = run(arguments.python, arguments.oracle, "compare", folder / "hf" / "model.safetensors",
+                           folder / "q.safetensors", "--scheme", scheme)
+            print(f"{scheme}: {compared}", end="")
+            # 30 layers of seven linears, and the embedding; scales beside codes, and zero points where there are any.
+            tensors = (30 * 7 + 1) * (3 if "asym" in scheme else 2)
+            if f"{tensors} tensors compared, 0 differ" not in compared:
+                sys.exit(f"expected {tensors} tensors to be compared")
+    return 0
+
+
 def driver_logits(command, model, target, tokens):
     """The logits after `tokens`, as qopt-logits prints them."""
     printed = run(*command, model, target, 2, 1, *tokens).split("\n", 2)
@@ -129,7 +153,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for option in ("--qopt", "--qopt-run", "--logits", "--gguf", "--work"):
         parser.add_argument(option, required=True)
-    for option in ("--emulator", "--emulated-driver", "--driver", "--objdump"):
+    for option in ("--emulator", "--emulated-driver", "--driver", "--objdump", "--python", "--oracle"):
         parser.add_argument(option, default="")
     parser.add_argument("part")
     arguments = parser.parse_args()
@@ -139,6 +163,8 @@ def main():
     work = pathlib.Path(arguments.work)
     if arguments.part.startswith("aarch64-"):
         return aarch64(arguments, work, arguments.part.removeprefix("aarch64-"))
+    if arguments.part == "oracle":
+        return oracle(arguments, work)
     if arguments.part.startswith("logits-"):
         logits(arguments, work, arguments.part.removeprefix("logits-"))
     else:
