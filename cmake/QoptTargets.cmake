@@ -21,15 +21,19 @@ function(qopt_add_library name)
   set_property(GLOBAL APPEND PROPERTY QOPT_INSTALLED_LIBRARIES ${name})
 endfunction()
 
-# qopt_add_unit_test(NAME sources... DEPENDS targets...): a GoogleTest program, its cases known to ctest.
+# qopt_add_unit_test(NAME sources... [FILTER gtest's] DEPENDS targets...): a GoogleTest program, its cases known to ctest.
 function(qopt_add_unit_test name)
-  cmake_parse_arguments(arg "" "" "DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "" "FILTER" "DEPENDS" ${ARGN})
+  set(filter)
+  if(arg_FILTER)
+    set(filter TEST_FILTER ${arg_FILTER})
+  endif()
   find_package(GTest REQUIRED)
   include(GoogleTest)
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
   qopt_target_defaults(${name})
   target_link_libraries(${name} PRIVATE ${arg_DEPENDS} GTest::gtest_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/bin)
-  gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
+  gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 ${filter}
     PROPERTIES SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
 endfunction()

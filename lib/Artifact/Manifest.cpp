@@ -24,6 +24,7 @@ constexpr int64_t kMaxBytes = int64_t(1) << 46;    // weights, cache blocks
 constexpr int64_t kMaxPerToken = int64_t(1) << 30; // times INT32_MAX tokens still fits
 constexpr size_t kMaxTargets = 64;
 constexpr size_t kMaxStreams = 1024;
+constexpr int64_t kMaxSteps = 1 << 20; // repetitions of one group; dispatches in all
 
 /// Reads the fields of one JSON object and remembers the first thing that is wrong with it.
 class FieldReader {
@@ -102,6 +103,20 @@ static bool isSymbol(std::string_view name) {
          std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
 }
 
+static ordered_json toJson(const std::vector<Manifest::Steps> &schedule) {
+  ordered_json list = ordered_json::array();
+  for (const Manifest::Steps &steps : schedule) {
+    ordered_json dispatches = ordered_json::array();
+    for (const Manifest::Dispatch &dispatch : steps.dispatches)
+      dispatches.push_back({{"kernel", dispatch.kernel},
+                            {"over", dispatch.overRows ? "rows" : "tokens"},
+                            {"weight_bytes", dispatch.weightBytes},
+                            {"operations", dispatch.operations}});
+    list.push_back({{"times", steps.times}, {"dispatches", std::move(dispatches)}});
+  }
+  return list;
+}
+
 ordered_json Manifest::toJson() const {
   ordered_json list = ordered_json::array();
   for (const ArtifactTarget &target : targets)
@@ -129,6 +144,7 @@ ordered_json Manifest::toJson() const {
   json["inputs"] = streamsToJson(inputs);
   json["outputs"] = streamsToJson(outputs);
   json["counters"] = counters;
+  json["schedule"] = ::qopt::toJson(schedule);
   json["entry"] = entry;
   json["weights"] = {{"bytes", weightBytes}};
   json["targets"] = std::move(list);
@@ -183,6 +199,48 @@ static ArtifactTarget readTarget(const ordered_json &json, size_t index, std::op
   return target;
 }
 
+static Manifest::Dispatch readDispatch(const ordered_json &json, const std::string &path,
+                                       std::optional<Error> &failure) {
+  FieldReader fields(json, path, failure);
+  Manifest::Dispatch dispatch;
+  dispatch.kernel = fields.text("kernel");
+  std::string over = fields.text("over");
+  if (over != "tokens" && over != "rows")
+    fields.fail("expected \"tokens\" or \"rows\", but got \"" + escapeForMessage(over, 60) + "\"",
+                fields.place("over"));
+  dispatch.overRows = over == "rows";
+  dispatch.weightBytes = fields.integer("weight_bytes", 0, kMaxBytes);
+  dispatch.operations = fields.integer("operations", 0, kMaxBytes);
+  fields.finish();
+  return dispatch;
+}
+
+static std::vector<Manifest::Steps> readSchedule(const ordered_json &list, FieldReader &top,
+                                                 std::optional<Error> &failure) {
+  std::vector<Manifest::Steps> schedule;
+  if (!list.is_array())
+    top.fail("expected a list", "schedule");
+  int64_t total = 0;
+  for (size_t i = 0; list.is_array() && i < list.size() && !failure; ++i) {
+    std::string path = "schedule[" + std::to_string(i) + "]";
+    FieldReader fields(list[i], path, failure);
+    Manifest::Steps steps;
+    steps.times = fields.integer("times", 1, kMaxSteps);
+    const ordered_json *dispatches = fields.get("dispatches");
+    if (dispatches && !dispatches->is_array())
+      fields.fail("expected a list", fields.place("dispatches"));
+    for (size_t j = 0; dispatches && dispatches->is_array() && j < dispatches->size() && !failure; ++j)
+      steps.dispatches.push_back(
+          readDispatch((*dispatches)[j], path + ".dispatches[" + std::to_string(j) + "]", failure));
+    fields.finish();
+    total += steps.times * static_cast<int64_t>(std::min<size_t>(steps.dispatches.size(), kMaxSteps));
+    if (total > kMaxSteps)
+      fields.fail("expected at most " + std::to_string(kMaxSteps) + " dispatches in all", path);
+    schedule.push_back(std::move(steps));
+  }
+  return schedule;
+}
+
 Result<Manifest> Manifest::fromJson(const ordered_json &json) {
   std::optional<Error> failure;
   Manifest manifest;
@@ -229,6 +287,8 @@ Result<Manifest> Manifest::fromJson(const ordered_json &json) {
   manifest.inputs = readStreams(top, "inputs", failure);
   manifest.outputs = readStreams(top, "outputs", failure);
   manifest.counters = top.integer("counters", 0, 1 << 24);
+  if (const ordered_json *schedule = top.get("schedule"))
+    manifest.schedule = readSchedule(*schedule, top, failure);
   manifest.entry = top.text("entry");
   if (!isSymbol(manifest.entry))
     top.fail("expected the name of a C function, but got \"" + escapeForMessage(manifest.entry, 60) + "\"", "entry");

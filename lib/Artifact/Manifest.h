@@ -40,6 +40,18 @@ struct Manifest {
   struct Arena {
     int64_t constant = 0, perToken = 0, perRow = 0;
   };
+  /// One kernel of the forward: what runs between two barriers.
+  struct Dispatch {
+    std::string kernel;      ///< its name in the code
+    bool overRows = false;   ///< its work grows with the wanted rows, not with the tokens
+    int64_t weightBytes = 0; ///< of the matrix that it multiplies with; 0 where it multiplies with none
+    int64_t operations = 0;  ///< multiplications and additions with that matrix, per token or row
+  };
+  /// Dispatches in their order, all of them `times` over: once, or a layer of several that are alike.
+  struct Steps {
+    int64_t times = 1;
+    std::vector<Dispatch> dispatches;
+  };
 
   /// A tensor of floats beside tokens and logits: [tokens, channels].
   struct Stream {
@@ -52,6 +64,7 @@ struct Manifest {
   Arena arena;
   std::vector<Stream> inputs, outputs; ///< of a part of a model; a part with outputs has no logits
   int64_t counters = 0;                ///< 8-byte work claims per forward
+  std::vector<Steps> schedule;         ///< what a forward runs, a barrier after each dispatch; for profiles
   std::string entry = "qopt_forward";  ///< the symbol of a QoptForwardFn
   int64_t weightBytes = 0;             ///< the end of the last weight, from the start of the data section
   std::vector<ArtifactTarget> targets; ///< best first

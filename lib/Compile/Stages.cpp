@@ -97,6 +97,41 @@ static std::vector<Manifest::Stream> describeStreams(func::FuncOp forward, Strin
   return streams;
 }
 
+static Manifest::Dispatch describeDispatch(kernel::DispatchOp dispatch) {
+  Manifest::Dispatch description{dispatch.getKernel().str(), dispatch.getOverRows(), 0, 0};
+  for (Operation &op : dispatch.getBody().front())
+    if (auto matmul = dyn_cast<lowbit::MatmulOp>(op)) {
+      auto weight = cast<RankedTensorType>(matmul.getWeight().getType());
+      int64_t inputs = cast<RankedTensorType>(matmul.getPayload().getType()).getDimSize(1);
+      int64_t outputs = cast<RankedTensorType>(matmul.getResult().getType()).getDimSize(1);
+      description.weightBytes += weight.getNumElements() * weight.getElementTypeBitWidth() / 8;
+      description.operations += 2 * inputs * outputs;
+    }
+  return description;
+}
+
+/// The dispatches of a forward in the order in which lower-dispatches puts barriers between them.
+static std::vector<Manifest::Steps> describeSchedule(ModuleOp graph, func::FuncOp forward) {
+  std::vector<Manifest::Steps> schedule;
+  bool open = false; // whether the last group takes further dispatches that run once
+  for (Operation &op : forward.getBody().front()) {
+    if (auto dispatch = dyn_cast<kernel::DispatchOp>(op)) {
+      if (!open)
+        schedule.push_back({1, {}});
+      open = true;
+      schedule.back().dispatches.push_back(describeDispatch(dispatch));
+    } else if (auto repeat = dyn_cast<kernel::RepeatOp>(op)) {
+      open = false;
+      Manifest::Steps layers{static_cast<int64_t>(repeat.getTable().size()), {}};
+      auto callee = graph.lookupSymbol<func::FuncOp>(repeat.getCalleeAttr());
+      for (auto dispatch : callee.getBody().front().getOps<kernel::DispatchOp>())
+        layers.dispatches.push_back(describeDispatch(dispatch));
+      schedule.push_back(std::move(layers));
+    }
+  }
+  return schedule;
+}
+
 Result<Manifest> qopt::describeModel(ModuleOp graph, int64_t counters, const CompileOptions &options) {
   auto forward = graph.lookupSymbol<func::FuncOp>("forward");
   auto cache = forward.getNumArguments() < kModelArguments
@@ -136,6 +171,7 @@ Result<Manifest> qopt::describeModel(ModuleOp graph, int64_t counters, const Com
   auto arena = graph->getAttrOfType<DenseI64ArrayAttr>("kernel.arena");
   manifest.arena = {arena[0], arena[1], arena[2]};
   manifest.counters = counters;
+  manifest.schedule = describeSchedule(graph, forward);
   for (const Target &target : options.targets)
     manifest.targets.push_back({target.name, target.architecture, target.features, ""});
   manifest.provenance = options.provenance;

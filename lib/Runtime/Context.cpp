@@ -203,10 +203,14 @@ bool Context::runChunk(const Batch &batch, int64_t firstToken, int64_t tokens, i
   std::atomic<bool> stopped{false};
   QoptForwardFn entry = compiled->entry();
   int64_t workerCount = pool->workers();
+  if (profile)
+    profile->begin(tokens, rowCount);
   pool->runEach([&](int worker) {
     if (entry(&args, worker, workerCount) != 0)
       stopped.store(true, std::memory_order_relaxed);
   });
+  if (profile)
+    profile->end();
   return !stopped.load(std::memory_order_relaxed);
 }
 
@@ -214,7 +218,10 @@ int32_t Context::waitAtBarrier(void *context, int64_t worker) {
   auto *self = static_cast<Context *>(context);
   if (worker == 0 && self->abortRequested && self->abortRequested())
     self->barrier.stop();
-  return self->barrier.wait();
+  int32_t answer = self->barrier.wait();
+  if (worker == 0 && self->profile)
+    self->profile->passBarrier();
+  return answer;
 }
 
 } // namespace qopt

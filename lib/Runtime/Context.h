@@ -3,6 +3,7 @@
 
 #include "lib/Runtime/KvCache.h"
 #include "lib/Runtime/Model.h"
+#include "lib/Runtime/Profile.h"
 #include "lib/Runtime/ThreadPool.h"
 
 #include <functional>
@@ -65,6 +66,9 @@ public:
   /// forward; true stops the forward. Null: never.
   void setAbort(std::function<bool()> callback) { abortRequested = std::move(callback); }
 
+  /// Where each forward's time is added from now on; null: nowhere, and no clock is read.
+  void setProfile(Profile *into) { profile = into; }
+
   const Model &model() const { return *compiled; }
   KvCache &cache() { return *keyValues; }
   const KvCache &cache() const { return *keyValues; }
@@ -87,6 +91,7 @@ private:
   Pages arena;
   const int64_t maxTokens, maxRows;
   std::function<bool()> abortRequested;
+  Profile *profile = nullptr;
   std::vector<int64_t> counters;
   // Of the present batch, kept for their memory.
   std::vector<KvCache::Append> appends;

@@ -39,7 +39,7 @@ extern "C" {
 #endif
 
 /* Goes up when a function or a field is added. Nothing is ever removed. */
-#define QOPT_API_VERSION 1
+#define QOPT_API_VERSION 2
 QOPT_API uint32_t qopt_api_version(void);
 
 /* ---- Errors ---- */
@@ -188,6 +188,105 @@ typedef struct qopt_batch {
 /* Appends the tokens to their sequences and computes the rows. On any code but QOPT_OK every sequence is as it was; the
  * outputs may be partly written. */
 QOPT_API int32_t qopt_forward(qopt_context *context, const qopt_batch *batch, qopt_error *error);
+
+/* ---- Text (since version 2; in the library qopt_model_text) ----
+ *
+ * Functions that make ids or text are given room for `capacity` of them: they write as many as fit and set the count to
+ * how many there are, so a first call with a capacity of 0 and NULL asks how much room is needed. Text is bytes with a
+ * length, not ended by 0, UTF-8 where it was made from UTF-8. */
+
+/* Of a model; keeps it. Immutable: any threads may use one. */
+typedef struct qopt_tokenizer qopt_tokenizer;
+
+/* Bad input where the model came without a tokenizer. */
+QOPT_API int32_t qopt_tokenizer_create(const qopt_model *model, qopt_tokenizer **tokenizer, qopt_error *error);
+/* NULL is allowed. */
+QOPT_API void qopt_tokenizer_destroy(qopt_tokenizer *tokenizer);
+
+typedef struct qopt_tokenizer_info {
+  uint64_t size;
+  int64_t vocabulary;        /* ids are below it */
+  int32_t bos;               /* beginning of text, or -1 */
+  int32_t eos;               /* end of text, or -1 */
+  int32_t has_chat_template; /* 0 or 1 */
+  int32_t reserved;          /* */
+  int64_t num_stops;         /* */
+  const int32_t *stops;      /* ids that end an answer, ascending; lives as long as the tokenizer */
+} qopt_tokenizer_info;
+
+QOPT_API int32_t qopt_tokenizer_get_info(const qopt_tokenizer *tokenizer, qopt_tokenizer_info *info, qopt_error *error);
+
+typedef struct qopt_encode_options {
+  uint64_t size;
+  int32_t plain;      /* nonzero: special tokens in the text are text: for what must not steer the model */
+  int32_t no_special; /* nonzero: ids of beginning and end of text are not added; for text of a chat template */
+} qopt_encode_options;
+
+/* Any bytes may be text; what is not UTF-8 is encoded byte by byte. options may be NULL. */
+QOPT_API int32_t qopt_encode(const qopt_tokenizer *tokenizer, const char *text, uint64_t length,
+                             const qopt_encode_options *options, int32_t *ids, int64_t capacity, int64_t *count,
+                             qopt_error *error);
+
+/* The text of `count` ids; nonzero skip_special leaves special tokens out. Usage error for an id that is none. */
+QOPT_API int32_t qopt_decode(const qopt_tokenizer *tokenizer, const int32_t *ids, int64_t count, int32_t skip_special,
+                             char *text, uint64_t capacity, uint64_t *length, qopt_error *error);
+
+/* Decodes ids as they come, in whole characters: the bytes of a character that is not complete yet wait. */
+typedef struct qopt_decoder qopt_decoder;
+
+/* The tokenizer must live as long as the decoder. */
+QOPT_API int32_t qopt_decoder_create(const qopt_tokenizer *tokenizer, int32_t skip_special, qopt_decoder **decoder,
+                                     qopt_error *error);
+/* NULL is allowed. */
+QOPT_API void qopt_decoder_destroy(qopt_decoder *decoder);
+/* The text that this id completes, often none. *text lives until the decoder's next call. */
+QOPT_API int32_t qopt_decoder_push(qopt_decoder *decoder, int32_t id, const char **text, uint64_t *length,
+                                   qopt_error *error);
+/* What still waits: bytes of a character that never became whole. Likewise. */
+QOPT_API int32_t qopt_decoder_flush(qopt_decoder *decoder, const char **text, uint64_t *length, qopt_error *error);
+
+typedef struct qopt_chat_message {
+  uint64_t size;       /* the same in all messages of a list */
+  const char *role;    /* "system", "user", "assistant", …; ends with 0 */
+  const char *content; /* ends with 0 */
+} qopt_chat_message;
+
+typedef struct qopt_chat_options {
+  uint64_t size;
+  int32_t no_generation_prompt; /* nonzero: does not end with what comes before an answer */
+  int32_t reserved;             /* 0 */
+} qopt_chat_options;
+
+/* The prompt that the model's chat template makes of a conversation: encode it with no_special. Bad input where the
+ * model has no template, or where it refuses the conversation. options may be NULL. */
+QOPT_API int32_t qopt_apply_chat_template(const qopt_tokenizer *tokenizer, const qopt_chat_message *messages,
+                                          int64_t num_messages, const qopt_chat_options *options, char *text,
+                                          uint64_t capacity, uint64_t *length, qopt_error *error);
+
+/* ---- Sampling ---- */
+
+typedef struct qopt_sampling {
+  uint64_t size;
+  float temperature; /* 0: always the most likely token */
+  int32_t top_k;     /* keep the K most likely tokens; 0: all */
+  float top_p;       /* keep the fewest tokens whose probabilities add up to at least this; 0 or 1: all */
+  int32_t reserved;  /* 0 */
+  uint64_t seed;     /* the same logits, sampling and seed give the same tokens on every machine */
+} qopt_sampling;
+
+/* What the model itself asks for; zeros where it asks for nothing. Fills as much as sampling->size says. */
+QOPT_API int32_t qopt_sampling_defaults(const qopt_tokenizer *tokenizer, qopt_sampling *sampling, qopt_error *error);
+
+/* The state of one stream of random numbers; for one thread at a time. */
+typedef struct qopt_sampler qopt_sampler;
+
+/* sampling may be NULL: always the most likely token. */
+QOPT_API int32_t qopt_sampler_create(const qopt_sampling *sampling, qopt_sampler **sampler, qopt_error *error);
+/* NULL is allowed. */
+QOPT_API void qopt_sampler_destroy(qopt_sampler *sampler);
+/* Chooses a token; logits: [vocabulary]. Bad input where no logit is a number above -infinity. */
+QOPT_API int32_t qopt_sampler_choose(qopt_sampler *sampler, const float *logits, int64_t vocabulary, int32_t *token,
+                                     qopt_error *error);
 
 #ifdef __cplusplus
 }

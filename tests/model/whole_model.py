@@ -1,19 +1,28 @@
 #!/usr/bin/env python3
 """One part of the test of a whole model; see CMakeLists.txt. Exit code 77: there is no model to test.
 
-Usage: whole_model.py --qopt Q --qopt-run R --logits L --gguf MODEL --work DIR PART
+Usage: whole_model.py --qopt Q --qopt-run R --logits L --gguf MODEL --work DIR [OPTIONS] PART
 
   make            import SmolLM2, quantize it by three schemes, compile the four
   logits-SCHEME   the artifact's logits against the reference evaluator on the IR
   answers         fixed prompts: expected words; the same tokens at 1, 2, 4 and 8 threads
   size            the IR holds no weights and is short; artifacts have the size that their bits say
+  oracle          codes, scales and zero points of what quantize writes equal the independent quantizer's in numpy
+  aarch64-SCHEME  for generic-aarch64: NEON in the innermost loops of its kernels, and, run by --emulator with
+                  --emulated-driver, the logits of generic-x86-64 run by --driver
 """
 import argparse
 import json
 import pathlib
+import shlex
 import subprocess
 import sys
+import tempfile
 
+import neon
+
+# With the embedding in the same form, so that one comparison takes in every matrix.
+ORACLE_SCHEMES = [("w4a8:g64", "w4:g64"), ("w4a16:g32:asym", "w4:g32:asym"), ("w8a8:channel", "w8:channel")]
 SCHEMES = ["w8a8", "w4a8", "w4a16"]
 # "The capital of France is Paris. The capital of Italy is"
 PROMPT = [504, 3575, 282, 4649, 314, 7042, 30, 378, 3575, 282, 7158, 314]
@@ -87,16 +96,75 @@ def size(arguments, work):
         sys.exit(f"expected 4 bits to take less than 8, and 8 less than 32, but got {sizes}")
 
 
+def oracle(arguments, work):
+    """The oracle reads the dequantized checkpoint that `qopt export` writes, in f32: what the quantizer saw."""
+    if subprocess.run([arguments.python, "-c", "import numpy"], capture_output=True, check=False).returncode:
+        print(f"SKIP: {arguments.python} has no numpy")
+        return 77
+    with tempfile.TemporaryDirectory(dir=work) as name:
+        folder = pathlib.Path(name)
+        run(arguments.qopt, "export", work / "original.mlir", "--to", "hf", "-o", folder / "hf")
+        for scheme, head in ORACLE_SCHEMES:
+            run(arguments.qopt, "quantize", work / "original.mlir", "--scheme", scheme, "--head", head, "-o", folder / "q.mlir")
+            compared = run(arguments.python, arguments.oracle, "compare", folder / "hf" / "model.safetensors",
+                           folder / "q.safetensors", "--scheme", scheme)
+            print(f"{scheme}: {compared}", end="")
+            # 30 layers of seven linears, and the embedding; scales beside codes, and zero points where there are any.
+            tensors = (30 * 7 + 1) * (3 if "asym" in scheme else 2)
+            if f"{tensors} tensors compared, 0 differ" not in compared:
+                sys.exit(f"expected {tensors} tensors to be compared")
+    return 0
+
+
+def driver_logits(command, model, target, tokens):
+    """The logits after `tokens`, as qopt-logits prints them."""
+    printed = run(*command, model, target, 2, 1, *tokens).split("\n", 2)
+    if printed[0] != target:
+        sys.exit(f"expected the code of {target} to run, but got that of {printed[0]}")
+    return [float(value) for value in printed[2].split()]
+
+
+def aarch64(arguments, work, name):
+    """The two differ in how often a product and a sum are rounded (NEON's multiply-add: once) and in the C library's sin and
+    cos by an ulp: differences of f32's rounding, which grow as TOLERANCE says once they move a rounded activation."""
+    if not arguments.emulator:
+        print("SKIP: qemu-aarch64 or the cross libraries are missing (cmake/Aarch64Tests.cmake)")
+        return 77
+    quantized, object_file = work / f"{name}.mlir", work / f"{name}-aarch64.o"
+    run(arguments.qopt, "compile", quantized, "--target", "generic-aarch64", "--emit", "obj", "-o", object_file)
+    neon.check(run(arguments.objdump, "-d", "--no-show-raw-insn", object_file))
+    commands = {"generic-x86-64": [arguments.driver],
+                "generic-aarch64": [*shlex.split(arguments.emulator), arguments.emulated_driver]}
+    for target in commands:
+        run(arguments.qopt, "compile", quantized, "--target", target, "-o", work / f"{name}-{target}.qopt")
+    for tokens in [[SINGLE_TOKENS[0]], [SINGLE_TOKENS[1]], PROMPT]:
+        expected, got = [driver_logits(command, work / f"{name}-{target}.qopt", target, tokens)
+                         for target, command in commands.items()]
+        largest = max(map(abs, expected))
+        worst = max(abs(a - b) for a, b in zip(expected, got, strict=True)) / largest
+        allowed = SINGLE_TOLERANCE[name] if len(tokens) == 1 else TOLERANCE[name]
+        print(f"{len(tokens)} tokens: greatest difference {worst:.3g} of the largest logit, allowed {allowed:.3g}")
+        if not worst <= allowed:  # also where it is NaN
+            sys.exit("generic-aarch64 and generic-x86-64 disagree")
+    return 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for option in ("--qopt", "--qopt-run", "--logits", "--gguf", "--work"):
         parser.add_argument(option, required=True)
+    for option in ("--emulator", "--emulated-driver", "--driver", "--objdump", "--python", "--oracle"):
+        parser.add_argument(option, default="")
     parser.add_argument("part")
     arguments = parser.parse_args()
     if not arguments.gguf or not pathlib.Path(arguments.gguf).is_file():
         print("SKIP: no model; ./setup.sh model fetches it, and -DQOPT_TEST_GGUF=PATH names it")
         return 77
     work = pathlib.Path(arguments.work)
+    if arguments.part.startswith("aarch64-"):
+        return aarch64(arguments, work, arguments.part.removeprefix("aarch64-"))
+    if arguments.part == "oracle":
+        return oracle(arguments, work)
     if arguments.part.startswith("logits-"):
         logits(arguments, work, arguments.part.removeprefix("logits-"))
     else:

@@ -2,7 +2,6 @@
 #include "lib/Compile/Sources.h"
 #include "lib/Parameters/ArchivePaths.h"
 #include "lib/Runtime/App/CommandLine.h"
-#include "lib/Runtime/App/ModelFile.h"
 #include "lib/Runtime/App/Progress.h"
 #include "lib/Runtime/UsableCpus.h"
 #include "passes/Calibrate/CalibrateModel.h"
@@ -192,8 +191,6 @@ static Status calibrate(const CompilerArguments &compiler, const CalibrateArgume
 
 int qopt::calibrateMain(int argc, char **argv) {
   CompilerArguments compiler;
-  if (Status status = compiler.take(argc, argv); !status)
-    return reportError(status.error());
   CLI::App app(
       "Runs a model over text and writes statistics of what its linears read, for the algorithms that need them.\n"
       "The text is cut into samples that do not overlap; some windows of it are held out.",
@@ -222,7 +219,7 @@ int qopt::calibrateMain(int argc, char **argv) {
   app.add_option("--memory", arguments.memoryMegabytes, "MiB of activations that stay in memory; more go to a file")
       ->capture_default_str();
   app.add_option("--threads", arguments.threads, "workers (default: the CPUs that this process may use)");
-  return runCommand(app, argc, argv, "qopt calibrate", [&] { return calibrate(compiler, arguments); });
+  return runCommand(app, compiler, argc, argv, "qopt calibrate", "nothing was written", [&] { return calibrate(compiler, arguments); });
 }
 
 int qopt::statsMain(int argc, char **argv) {

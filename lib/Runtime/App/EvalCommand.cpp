@@ -83,13 +83,13 @@ static Status evaluate(EvalArguments &arguments, const CompileFile &compile) {
   Result<ModelFile> file = openModelFile(arguments.file, modelOptions(arguments.model), compile);
   if (!file)
     return file.takeError();
-  if (!file->tokenizer)
+  if (!file->text)
     return missingTokenizer(arguments.file);
   Result<std::string> text = readTexts(arguments.texts);
   if (!text)
     return text.takeError();
   // The text is data: tokens that would steer the model are not looked for in it.
-  Result<Encoding> tokens = file->tokenizer->encode(*text, {.recognizeSpecial = false, .addSpecial = false});
+  Result<Encoding> tokens = file->text->tokenizer.encode(*text, {.recognizeSpecial = false, .addSpecial = false});
   if (!tokens)
     return tokens.takeError();
   std::shared_ptr<const Model> reference;
@@ -97,7 +97,7 @@ static Status evaluate(EvalArguments &arguments, const CompileFile &compile) {
     Result<ModelFile> opened = openModelFile(arguments.reference, modelOptions(arguments.model), compile);
     if (!opened)
       return opened.takeError();
-    if (opened->tokenizerFile && opened->tokenizerFile->spec.tokens != file->tokenizerFile->spec.tokens)
+    if (opened->text && opened->text->tokenizer.spec().tokens != file->text->tokenizer.spec().tokens)
       return badInput("expected a reference with the model's vocabulary, but its tokens differ",
                       escapeForMessage(arguments.reference, 1000))
           .withNext("compare with the model that this one was made from");

@@ -39,16 +39,10 @@ Result<ModelFile> openModelFile(const std::string &file, const ModelOptions &opt
   if (!model)
     return model.takeError();
   result.model = std::move(*model);
-  auto loaded = tokenizerFromArtifact(result.model->tokenizer(), *result.model->file().text("qopt.generation"));
-  if (!loaded)
-    return loaded.takeError().in(escapeForMessage(file, 1000));
-  result.tokenizerFile = std::move(*loaded);
-  if (result.tokenizerFile) {
-    Result<Tokenizer> tokenizer = Tokenizer::create(result.tokenizerFile->spec);
-    if (!tokenizer)
-      return tokenizer.takeError().in(escapeForMessage(file, 1000));
-    result.tokenizer.emplace(std::move(*tokenizer));
-  }
+  Result<std::optional<ModelText>> text = ModelText::load(*result.model);
+  if (!text)
+    return text.takeError().in(escapeForMessage(file, 1000));
+  result.text = std::move(*text);
   result.loadSeconds = secondsSince(start);
   return result;
 }

@@ -4,9 +4,8 @@
 #define QOPT_LIB_RUNTIME_APP_MODELFILE_H
 
 #include "lib/Archive/TemporaryPath.h"
-#include "lib/Runtime/App/TokenizerFile.h"
+#include "lib/Runtime/App/ModelText.h"
 #include "lib/Runtime/Model.h"
-#include "lib/Runtime/Text/Tokenizer.h"
 #include "lib/Support/Error.h"
 
 #include <functional>
@@ -21,10 +20,9 @@ using CompileFile = std::function<Status(const std::string &file, const std::str
 
 struct ModelFile {
   std::shared_ptr<const Model> model;
-  std::optional<LoadedTokenizer> tokenizerFile; ///< nothing: the model came without a tokenizer
-  std::optional<Tokenizer> tokenizer;           ///< of that file
-  double compileSeconds = 0;                    ///< 0 for an artifact
-  double loadSeconds = 0;                       ///< opening, checking and placing the weights, reading the tokenizer
+  std::optional<ModelText> text; ///< nothing: the model came without a tokenizer
+  double compileSeconds = 0;     ///< 0 for an artifact
+  double loadSeconds = 0;        ///< opening, checking and placing the weights, reading the tokenizer
 };
 
 /// Opens `file`. What `compile` makes lies in a temporary file that is gone when this returns; without a function

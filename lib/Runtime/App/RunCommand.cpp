@@ -65,30 +65,22 @@ static Result<std::string> readStandardInput() {
 }
 
 Result<std::string> Run::chatText(const std::string &question) const {
-  const TokenizerSpec &spec = file.tokenizer->spec();
-  if (spec.chatTemplate.empty())
-    return badInput("expected a model with a chat template, but this one came without",
-                    escapeForMessage(arguments.file, 1000))
+  std::string where = escapeForMessage(arguments.file, 1000);
+  if (file.text->tokenizer.spec().chatTemplate.empty())
+    return badInput("expected a model with a chat template, but this one came without", where)
         .withNext("leave out --chat and --system");
-  Result<ChatTemplate> chat = ChatTemplate::parse(spec.chatTemplate);
-  if (!chat)
-    return chat.takeError().in(escapeForMessage(arguments.file, 1000) + ": chat template");
   std::vector<ChatMessage> messages;
   if (arguments.system)
     messages.push_back({"system", *arguments.system});
   messages.push_back({"user", question});
-  ChatOptions options;
-  if (spec.bos)
-    options.bosToken = spec.tokens[static_cast<size_t>(*spec.bos)];
-  if (spec.eos)
-    options.eosToken = spec.tokens[static_cast<size_t>(*spec.eos)];
-  return chat->render(messages, options);
+  Result<std::string> prompt = file.text->chatPrompt(messages);
+  return prompt ? std::move(prompt) : prompt.takeError().in(where);
 }
 
 Result<std::vector<int32_t>> Run::prompt() const {
   if (arguments.promptIds)
     return parseTokenIds(*arguments.promptIds, file.model->manifest().model.vocabulary, "--prompt-ids");
-  if (!file.tokenizer)
+  if (!file.text)
     return missingTokenizer(arguments.file);
   std::string text = *arguments.prompt;
   if (text == "-") {
@@ -104,7 +96,8 @@ Result<std::vector<int32_t>> Run::prompt() const {
     text = std::move(*chat);
   }
   // A chat template writes the special tokens itself.
-  Result<Encoding> encoding = file.tokenizer->encode(text, {.recognizeSpecial = true, .addSpecial = !arguments.chat});
+  Result<Encoding> encoding =
+      file.text->tokenizer.encode(text, {.recognizeSpecial = true, .addSpecial = !arguments.chat});
   if (!encoding)
     return encoding.takeError();
   if (encoding->droppedBytes != 0)
@@ -117,8 +110,8 @@ Result<std::vector<int32_t>> Run::prompt() const {
 
 Result<Sampler> Run::sampler() const {
   SamplerOptions options;
-  if (file.tokenizerFile)
-    options = file.tokenizerFile->generation.sampling;
+  if (file.text)
+    options = file.text->generation.sampling;
   if (arguments.temperature)
     options.temperature = *arguments.temperature;
   // A filter without a temperature means nothing; asking for one asks for sampling.
@@ -165,12 +158,12 @@ Status Run::answer(Clock::time_point start) {
   Result<SequenceId> sequence = (*context)->cache().createSequence();
   if (!sequence)
     return sequence.takeError();
-  if (file.tokenizer)
-    decoder.emplace(*file.tokenizer, /*skipSpecial=*/true);
+  if (file.text)
+    decoder.emplace(file.text->tokenizer, /*skipSpecial=*/true);
   GenerateOptions options;
   options.maxTokens = arguments.maxTokens;
-  if (file.tokenizerFile)
-    options.stopTokens = file.tokenizerFile->generation.stops;
+  if (file.text)
+    options.stopTokens = file.text->generation.stops;
   std::optional<Error> failure;
   double firstToken = 0;
   auto sample = [&](std::span<float> logits) -> int32_t {

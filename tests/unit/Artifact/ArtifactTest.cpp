@@ -246,6 +246,12 @@ TEST(Artifact, EachRuleOfTheFormatIsChecked) {
   refused("cache.block_tokens", [](Forgery &f) { f.manifest["cache"]["block_tokens"] = -1; });
   refused("arena.per_token", [](Forgery &f) { f.manifest["arena"]["per_token"] = int64_t(1) << 40; });
   refused("counters", [](Forgery &f) { f.manifest["counters"] = int64_t(1) << 40; });
+  refused("missing key", [](Forgery &f) { f.manifest.erase("schedule"); });
+  refused("schedule[0].times", [](Forgery &f) { f.manifest["schedule"] = {{{"times", 0}, {"dispatches", {}}}}; });
+  refused("schedule[0].dispatches", [](Forgery &f) { f.manifest["schedule"] = {{{"times", 1}, {"dispatches", 3}}}; });
+  refused("expected \"tokens\" or \"rows\"",
+          [](Forgery &f) { f.manifest["schedule"][0]["dispatches"][0]["over"] = "x"; });
+  refused("dispatches in all", [](Forgery &f) { f.manifest["schedule"][0]["times"] = 1 << 20; });
   refused("entry", [](Forgery &f) { f.manifest["entry"] = "system(1)"; });
   refused("targets", [](Forgery &f) { f.manifest["targets"] = nlohmann::ordered_json::array(); });
   refused("targets[0].features", [](Forgery &f) { f.manifest["targets"][0]["features"] = {1, 2}; });

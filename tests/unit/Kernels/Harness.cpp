@@ -7,10 +7,12 @@
 #include "lib/Numerics/Float.h"
 #include "lib/Reference/Evaluator.h"
 #include "lib/Reference/RandomParameters.h"
+#include "passes/Lower/Passes.h"
 #include "passes/Pipelines/Registration.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
 
 #include <algorithm>
 #include <barrier>
@@ -231,7 +233,10 @@ std::shared_ptr<const Model> TestModel::open(const std::string &target) const {
   return *model;
 }
 
-Logits TestModel::reference(const Feed &feed) const {
+Logits TestModel::reference(const Feed &feed) const { return evaluate(feed, /*hiddenStates=*/false); }
+Logits TestModel::referenceHiddenStates(const Feed &feed) const { return evaluate(feed, /*hiddenStates=*/true); }
+
+Logits TestModel::evaluate(const Feed &feed, bool hiddenStates) const {
   std::unique_ptr<MLIRContext> context = makeContext();
   OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(text, context.get());
   llvm::StringMap<reference::TensorRef> known;
@@ -243,6 +248,14 @@ Logits TestModel::reference(const Feed &feed) const {
           tensor = std::make_shared<const reference::Tensor>(numbersOf(spec, typeOf(*context, spec), seed));
     return tensor;
   });
+  if (hiddenStates) {
+    PassManager manager(context.get());
+    manager.addPass(createReturnHiddenStates());
+    if (failed(manager.run(*module))) {
+      ADD_FAILURE() << "return-hidden-states failed";
+      return {};
+    }
+  }
   auto function = module->lookupSymbol<func::FuncOp>("forward");
   Type i32 = IntegerType::get(context.get(), 32);
   auto vector = [&](std::vector<int32_t> values) -> reference::HostValue {
@@ -261,7 +274,7 @@ Logits TestModel::reference(const Feed &feed) const {
       ADD_FAILURE() << "the reference failed";
       return {};
     }
-    logits.push_back(std::get<reference::TensorRef>((*results)[0])->floats);
+    logits.push_back(std::get<reference::TensorRef>((*results)[hiddenStates ? 2 : 0])->floats);
     cache = std::get<reference::Cache>((*results)[1]);
   }
   return logits;

@@ -77,10 +77,13 @@ public:
   std::shared_ptr<const Model> open(const std::string &target) const;
   /// What the reference says; empty if it failed (reported).
   Logits reference(const Feed &feed) const;
+  /// The same of the final hidden states, [rows, hidden].
+  Logits referenceHiddenStates(const Feed &feed) const;
 
 private:
   explicit TestModel(const Graph &graph, uint64_t seed) : graph(graph), seed(seed) {}
   bool writeArchive();
+  Logits evaluate(const Feed &feed, bool hiddenStates) const;
 
   Folder folder;
   Graph graph;

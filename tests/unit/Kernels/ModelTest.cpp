@@ -1,7 +1,11 @@
 // Small whole models, compiled for every target, against the reference; and the same bits however they are fed.
 #include "lib/Runtime/Context.h"
+#include "lib/Runtime/qopt.h"
 #include "tests/unit/Kernels/Harness.h"
 #include "tests/unit/Kernels/Tolerances.h"
+
+#include <cstdlib>
+#include <filesystem>
 
 using namespace qopt;
 using namespace qopt::kerneltest;
@@ -107,6 +111,50 @@ TEST(Models, QuantizedLlama) {
   }
 }
 
+/// Logits and final hidden states through the C ABI, as a program sees them, against the reference.
+TEST(Models, HiddenStatesThroughTheCAbi) {
+  for (const char *scheme : {"f32", "w4a16:g64", "w8a8:g64"}) {
+    SCOPED_TRACE(scheme);
+    ModelKind kind = modelOf(scheme, "f32");
+    auto model = TestModel::make(makeModel(kind), nextTarget());
+    ASSERT_TRUE(model);
+    Feed feed = Feed::single(9, kind.vocabulary);
+    const Step &step = feed.steps.front();
+
+    qopt_error error = {.size = sizeof error};
+    qopt_model *opened = nullptr;
+    ASSERT_EQ(qopt_model_open(model->artifact().c_str(), nullptr, &opened, &error), QOPT_OK) << error.message;
+    qopt_model_info info = {.size = sizeof info};
+    ASSERT_EQ(qopt_model_get_info(opened, &info, &error), QOPT_OK);
+    ASSERT_EQ(info.hidden, kind.hidden);
+    ASSERT_EQ(info.vocabulary, kind.vocabulary);
+    qopt_context_options options = {.size = sizeof options, .threads = 2, .chunk_tokens = 4};
+    qopt_context *context = nullptr;
+    ASSERT_EQ(qopt_context_create(opened, &options, &context, &error), QOPT_OK) << error.message;
+    int64_t sequence = 0;
+    ASSERT_EQ(qopt_sequence_create(context, &sequence, &error), QOPT_OK);
+    std::vector<float> logits(step.rows.size() * kind.vocabulary), hidden(step.rows.size() * kind.hidden, NAN);
+    qopt_batch batch = {.size = sizeof batch,
+                        .num_tokens = static_cast<int64_t>(step.tokens.size()),
+                        .tokens = step.tokens.data(),
+                        .num_sequences = 1,
+                        .sequences = &sequence,
+                        .num_rows = static_cast<int64_t>(step.rows.size()),
+                        .rows = step.rows.data(),
+                        .logits = logits.data(),
+                        .logits_capacity = static_cast<int64_t>(logits.size()),
+                        .hidden = hidden.data(),
+                        .hidden_capacity = static_cast<int64_t>(hidden.size())};
+    EXPECT_EQ(qopt_forward(context, &batch, &error), QOPT_OK) << error.message;
+    qopt_context_destroy(context);
+    qopt_model_release(opened);
+
+    double tolerance = modelTolerance(kind);
+    EXPECT_LE(difference({hidden}, model->referenceHiddenStates(feed)), tolerance);
+    EXPECT_LE(difference({logits}, model->reference(feed)), tolerance);
+  }
+}
+
 //===----------------------------------------------------------------------===//
 // The runtime: the same bits however a sequence is fed
 //===----------------------------------------------------------------------===//
@@ -200,10 +248,10 @@ TEST_P(Determinism, SameBitsHoweverItIsFed) {
   }
 }
 
-/// The real model, where the cache variable QOPT_TEST_ARTIFACT names its artifact.
+/// The real model, whose artifact the environment variable QOPT_TEST_ARTIFACT names: see tests/model/CMakeLists.txt.
 TEST(RealModel, SameBitsHoweverItIsFed) {
-  std::string path = QOPT_TEST_ARTIFACT;
-  if (path.empty())
+  const char *path = std::getenv("QOPT_TEST_ARTIFACT");
+  if (!path || !std::filesystem::exists(path))
     GTEST_SKIP() << "QOPT_TEST_ARTIFACT does not name an artifact";
   auto compiled = Model::open(path);
   ASSERT_TRUE(compiled) << compiled.error().format();

@@ -323,4 +323,38 @@ TEST_F(ContextTest, GeneratesUntilToldToStop) {
   EXPECT_FALSE(generate(*one, first, {}, {}, greedy, tell));
 }
 
+TEST_F(ContextTest, ProfileCountsWhatTheManifestNames) {
+  auto context = this->context({.threads = 2, .chunkTokens = 3});
+  Profile profile(model->manifest());
+  context->setProfile(&profile);
+  SequenceId sequence = *context->cache().createSequence();
+  std::vector<int32_t> tokens{1, 2, 3, 4, 5};
+  std::vector<float> logits = run(*context, sequence, tokens);
+  EXPECT_EQ(logits, expectedRows(tokens)) << "profiling changes nothing";
+  // Four barriers in each of two chunks; "finish" is after the third and the fourth.
+  EXPECT_TRUE(profile.agrees());
+  std::vector<DispatchTime> times = profile.byTime();
+  ASSERT_EQ(times.size(), 3u);
+  double sum = 0;
+  for (const DispatchTime &time : times) {
+    bool finish = time.kernel == "finish", mix = time.kernel == "mix";
+    EXPECT_EQ(time.calls, finish ? 4 : 2) << time.kernel;
+    EXPECT_EQ(time.weightBytes, finish ? 4 * 3 : mix ? 2 * 448 : 0) << time.kernel;
+    EXPECT_EQ(time.operations, finish ? 5 * 2 * 7 : mix ? 5 * 10 : 0) << time.kernel;
+    sum += time.seconds;
+  }
+  EXPECT_GT(sum, 0);
+  EXPECT_LE(sum, profile.seconds());
+
+  context->setProfile(nullptr);
+  run(*context, sequence, tokens);
+  EXPECT_EQ(profile.byTime()[0].calls + profile.byTime()[1].calls + profile.byTime()[2].calls, 8);
+
+  // The probe has one barrier more than the manifest says.
+  context->setProfile(&profile);
+  std::vector<int32_t> probe{kProbe};
+  run(*context, sequence, probe);
+  EXPECT_FALSE(profile.agrees());
+}
+
 } // namespace

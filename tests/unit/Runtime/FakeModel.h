@@ -41,6 +41,7 @@ inline Manifest manifest() {
   m.cache = {4, 64, "u32"};
   m.arena = {64, 8, 8};
   m.counters = 5;
+  m.schedule = {{1, {{"embed", false, 0, 0}, {"mix", false, 448, 10}}}, {2, {{"finish", true, 3, 7}}}};
   m.targets = {{"any", hostCpu().architecture, {}, ""}};
   m.provenance = {{"test", true}};
   return m;
