@@ -219,7 +219,8 @@ int qopt::calibrateMain(int argc, char **argv) {
   app.add_option("--memory", arguments.memoryMegabytes, "MiB of activations that stay in memory; more go to a file")
       ->capture_default_str();
   app.add_option("--threads", arguments.threads, "workers (default: the CPUs that this process may use)");
-  return runCommand(app, compiler, argc, argv, "qopt calibrate", "nothing was written", [&] { return calibrate(compiler, arguments); });
+  return runCommand(app, compiler, argc, argv, "qopt calibrate", "nothing was written",
+                    [&] { return calibrate(compiler, arguments); });
 }
 
 int qopt::statsMain(int argc, char **argv) {
@@ -230,5 +231,6 @@ int qopt::statsMain(int argc, char **argv) {
   app.add_option("WHAT", what, "merge")->required()->check(CLI::IsMember({"merge"}));
   app.add_option("FILES", inputs, "archives of statistics")->required();
   app.add_option("-o,--output", output, "the archive to write")->required();
-  return runCommand(app, argc, argv, "qopt stats", [&] { return mergeStatistics(inputs, output); });
+  return runCommand(app, argc, argv, "qopt stats", "nothing was written",
+                    [&] { return mergeStatistics(inputs, output); });
 }
