@@ -35,7 +35,7 @@ static std::string quoted(const std::string &text) {
 }
 
 std::string Ledger::toJson() const {
-  std::string text = "{\"version\":1,\"rows\":[";
+  std::string text = "{\"version\":2,\"rows\":[";
   for (const LedgerRow &row : rows) {
     text += &row == rows.data() ? "\n" : ",\n";
     text += "{\"name\":" + quoted(row.name) + ",\"status\":\"" + std::string(toString(row.status)) +
@@ -43,7 +43,8 @@ std::string Ledger::toJson() const {
             ",\"algorithm\":" + quoted(row.algorithm) + ",\"elements\":" + std::to_string(row.elements) +
             ",\"bytes\":" + std::to_string(row.bytes) + ",\"bits_per_weight\":" + fixedWidth(row.bitsPerWeight) +
             ",\"relative_mse\":" + fixedWidth(row.relativeError) + ",\"worst_error\":" + fixedWidth(row.worstError) +
-            "}";
+            ",\"output_error\":" + fixedWidth(row.outputError) + ",\"damping\":" + fixedWidth(row.damping) +
+            ",\"tokens\":" + std::to_string(row.tokens) + "}";
   }
   return text + "\n]}";
 }
@@ -54,8 +55,8 @@ Result<Ledger> Ledger::parse(std::string_view json) {
     return parsed.takeError().in("ledger");
   auto broken = [](const std::string &what) { return badInput("expected " + what, "ledger"); };
   if (!parsed->is_object() || !parsed->contains("version") || !(*parsed)["version"].is_number_integer() ||
-      (*parsed)["version"].get<int64_t>() != 1)
-    return broken("an object with \"version\":1");
+      (*parsed)["version"].get<int64_t>() != 2)
+    return broken("an object with \"version\":2");
   if (!parsed->contains("rows") || !(*parsed)["rows"].is_array())
     return broken("an array \"rows\"");
   Ledger ledger;
@@ -91,6 +92,9 @@ Result<Ledger> Ledger::parse(std::string_view json) {
     number("bits_per_weight", row.bitsPerWeight);
     number("relative_mse", row.relativeError);
     number("worst_error", row.worstError);
+    number("output_error", row.outputError);
+    number("damping", row.damping);
+    integer("tokens", row.tokens);
     if (!missing.empty())
       return broken("a field \"" + missing + "\" in each row");
     bool known = false;

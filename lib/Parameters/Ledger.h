@@ -1,7 +1,7 @@
 // The ledger: what became of every parameter of a model.
 //
 // It is written by the pass that quantizes, as JSON in the metadata of its overlay archive ("qopt.ledger"), carries
-// over the rows of an earlier one, and goes into the artifact unchanged. docs: {"version":1,"rows":[…]}, one object a
+// over the rows of an earlier one, and goes into the artifact unchanged. docs: {"version":2,"rows":[…]}, one object a
 // row with the fields of LedgerRow in order, under the names of the JSON column below.
 #ifndef QOPT_LIB_PARAMETERS_LEDGER_H
 #define QOPT_LIB_PARAMETERS_LEDGER_H
@@ -30,12 +30,15 @@ struct LedgerRow {
   LedgerStatus status = LedgerStatus::Kept; ///< "status"
   std::string rule;                         ///< "rule": what decided it
   std::string scheme;                       ///< "scheme": text form (Scheme.h), or the element type if not quantized
-  std::string algorithm;                    ///< "algorithm": "round to nearest", or empty
+  std::string algorithm;                    ///< "algorithm": "round to nearest", "gptq", or empty
   int64_t elements = 0;                     ///< "elements"
   int64_t bytes = 0;                        ///< "bytes": codes, scales and zero points, or the elements themselves
   double bitsPerWeight = 0;                 ///< "bits_per_weight": 8 · bytes / elements
   double relativeError = 0;                 ///< "relative_mse": ‖w − ŵ‖² / ‖w‖²; 0 if w is 0
   double worstError = 0;                    ///< "worst_error": max |w − ŵ| over the root mean square of w
+  double outputError = 0;                   ///< "output_error": tr(ΔW·H·ΔWᵀ) / tr(W·H·Wᵀ); 0 without statistics
+  double damping = 0;                       ///< "damping": λ that the Hessian's factor took; 0 without one
+  int64_t tokens = 0;                       ///< "tokens" that statistics were taken from; 0 without
 };
 
 struct Ledger {
@@ -44,7 +47,7 @@ struct Ledger {
   /// The text depends on the rows' numbers only in digits, not in length: a header with room for a ledger can be
   /// written before the errors are known.
   std::string toJson() const;
-  /// Errors: text that is not a ledger of version 1.
+  /// Errors: text that is not a ledger of version 2.
   static Result<Ledger> parse(std::string_view json);
 };
 

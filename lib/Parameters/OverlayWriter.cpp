@@ -2,6 +2,8 @@
 
 #include "lib/Archive/Sha256.h"
 
+#include <cstring>
+
 using namespace qopt;
 
 static StringMetadata metadataFor(const Ledger &ledger) {
@@ -38,8 +40,14 @@ Result<OverlayWriter::Written> OverlayWriter::commit(const Ledger &ledger, Outpu
   Result<std::string> last = safetensorsHeader(plan, metadataFor(ledger));
   if (!last)
     return last.takeError();
+  // What became shorter than it was planned leaves spaces, which the format allows at the header's end.
+  if (last->size() < header.size()) {
+    last->resize(header.size(), ' ');
+    uint64_t length = header.size() - sizeof length;
+    std::memcpy(last->data(), &length, sizeof length);
+  }
   if (last->size() != header.size())
-    return Error{ErrorClass::Bug, "the ledger's length has changed", file.path(), "nothing was written", "report this"};
+    return Error{ErrorClass::Bug, "the ledger has become longer than it was planned", file.path(), "nothing was written", "report this"};
   auto bytes = std::as_bytes(std::span(*last));
   if (Status status = file.writeAt(0, bytes); !status)
     return status.takeError();

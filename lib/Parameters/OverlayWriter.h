@@ -29,7 +29,8 @@ public:
   /// Errors: the disk; a part that does not lie within the tensor (Bug).
   Status write(std::string_view tensor, uint64_t offset, std::span<const std::byte> bytes);
 
-  /// Finishes the file, or leaves that to `outputs`. `ledger` differs from that of create() in bits and errors alone.
+  /// Finishes the file, or leaves that to `outputs`. `ledger` is that of create() with its
+  /// errors, and no text of it has become longer.
   Result<Written> commit(const Ledger &ledger, OutputSet *outputs = nullptr);
 
 private:

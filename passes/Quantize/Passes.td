@@ -44,6 +44,53 @@ def QuantizeRtn : Pass<"quantize-rtn", "::mlir::ModuleOp"> {
   let dependentDialects = ["::qopt::lowbit::LowBitDialect", "::qopt::transformer::TransformerDialect"];
 }
 
+def QuantizeGptq : Pass<"quantize-gptq", "::mlir::ModuleOp"> {
+  let summary = "Round weights column by column, each column's error taken up by those that are left (GPTQ)";
+  let description = [{
+    Frantar et al., 2023; lib/Algorithms/Gptq.h states the formulas and where they differ from common implementations.
+    Linears that the recipe's scheme or a rule selects are rounded with the Hessian of their input; the embedding and the
+    head, unless a rule names them, by round to nearest. What is written is as `--quantize-rtn` writes it; the ledger also
+    has the damping, the tokens seen, and the error of the output.
+
+    *Requires*: what `--quantize-rtn` requires, and `statistics` of this very model, with Gram matrices.
+    *Guarantees*: as `--quantize-rtn`; no linear falls back to another method but those that `max-fallback` allows, which
+    are named in the ledger and in a warning.
+    *Leaves alone*: norms, biases, and what the recipe keeps.
+    *Refuses*: statistics of another model; a linear without statistics; fewer tokens than a linear has inputs; a Hessian
+    that is not finite, or that no damping makes positive definite.
+
+    Example, with `scheme=w4a16:g64 statistics=stats.safetensors`: as for `--quantize-rtn`.
+  }];
+  let options = [
+    Option<"scheme", "scheme", "std::string", "\"\"", "scheme of all linears, such as w4a16:g64:asym, or keep">,
+    Option<"head", "head", "std::string", "\"keep\"",
+           "scheme of the embedding and the output head (round to nearest), or keep">,
+    ListOption<"keep", "keep", "std::string", "globs of weights to keep as they are">,
+    Option<"recipe", "recipe", "std::string", "\"\"", "a recipe in YAML, in place of scheme, head and keep">,
+    Option<"overlay", "overlay", "std::string", "\"overlay.safetensors\"", "the archive to write">,
+    Option<"directory", "directory", "std::string", "\".\"",
+           "the directory that the IR's archive paths are relative to">,
+    Option<"statistics", "statistics", "std::string", "\"\"", "the archive that 'qopt calibrate' wrote">,
+    Option<"order", "order", "::qopt::ColumnOrder", "::qopt::ColumnOrder::Activation", "which columns come first",
+           [{::llvm::cl::values(clEnumValN(::qopt::ColumnOrder::Activation, "activation", "those of the greatest H_ii"),
+                                clEnumValN(::qopt::ColumnOrder::Stored, "stored", "as they are stored"))}]>,
+    Option<"scales", "scales", "::qopt::GptqOptions::Scales", "::qopt::GptqOptions::Scales::Static",
+           "what a group's scale is taken from",
+           [{::llvm::cl::values(clEnumValN(::qopt::GptqOptions::Scales::Static, "static", "weights before any update"),
+                                clEnumValN(::qopt::GptqOptions::Scales::Live, "live",
+                                           "weights with all feedback so far; needs order=stored"))}]>,
+    Option<"range", "range", "::qopt::RangeRule", "::qopt::RangeRule::Hessian", "how a group's range is chosen",
+           [{::llvm::cl::values(clEnumValN(::qopt::RangeRule::MinMax, "minmax", "all of the weights' range"),
+                                clEnumValN(::qopt::RangeRule::Power, "power", "least sum of |error|^2.4"),
+                                clEnumValN(::qopt::RangeRule::Hessian, "hessian", "least error of the output"))}]>,
+    Option<"shrink", "shrink", "double", "0.1", "all of H but its diagonal times 1 - shrink">,
+    ListOption<"damping", "damping", "double", "ladder of λ (default 0.01,0.03,0.1,0.3,1)">,
+    Option<"maxFallback", "max-fallback", "int64_t", "0",
+           "how many linears may be rounded to nearest where GPTQ refuses">,
+  ];
+  let dependentDialects = ["::qopt::lowbit::LowBitDialect", "::qopt::transformer::TransformerDialect"];
+}
+
 def SetCacheFormat : Pass<"set-cache-format", "::mlir::ModuleOp"> {
   let summary = "Keep keys and values as f16 or as f32";
   let description = [{

@@ -94,7 +94,6 @@ static LedgerRow quantizedRow(QuantizationTarget &target, std::string rule) {
   row.status = LedgerStatus::Quantized;
   row.rule = std::move(rule);
   row.scheme = printScheme(target.scheme);
-  row.algorithm = "round to nearest";
   row.elements = type.getNumElements();
   row.bytes = static_cast<int64_t>(target.scheme.weights.bitsPerRow(type.getDimSize(1)) * type.getDimSize(0) / 8);
   row.bitsPerWeight = 8.0 * static_cast<double>(row.bytes) / static_cast<double>(row.elements);
@@ -190,7 +189,7 @@ Result<Selection> qopt::selectTargets(ModuleOp module, const Recipe &recipe, con
                           " uses it too",
                       "parameter @" + parameter.getSymName().str())
           .withNext("keep this weight by a rule of the recipe");
-    QuantizationTarget target{parameter, *scheme, use.weightUsers, rows.size()};
+    QuantizationTarget target{parameter, *scheme, use.weightUsers, rows.size(), use.isHeadOrEmbedding && !rule};
     if (Status status = checkFit(target); !status)
       return status.takeError();
     rows.push_back(quantizedRow(target, reason));

@@ -14,11 +14,15 @@
 
 namespace qopt {
 
+/// What the ledger calls it.
+inline constexpr const char *kRoundToNearest = "round to nearest";
+
 struct QuantizationTarget {
   transformer::ParameterOp parameter;
   Scheme scheme;
   llvm::SmallVector<mlir::Operation *, 2> users; ///< transformer.linear and transformer.embedding ops
   size_t row;                                    ///< in the ledger
+  bool isHead = false;                           ///< an embedding or the output head that no rule names
 
   mlir::RankedTensorType type() { return mlir::cast<mlir::RankedTensorType>(parameter.getType()); }
 };

@@ -1,7 +1,9 @@
 qopt_add_passes(Quantize
+  QuantizationRun.cpp
+  QuantizeGptq.cpp
   QuantizeRtn.cpp
   Recipe.cpp
   RecipeYaml.cpp
   Selection.cpp
   SetCacheFormat.cpp
-  LINK qopt_archive qopt_numerics qopt_support)
+  LINK qopt_calibration qopt_algorithms qopt_archive qopt_numerics qopt_support)

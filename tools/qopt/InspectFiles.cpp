@@ -170,7 +170,10 @@ Result<Json> qopt::describeLedger(std::string_view text) {
                     {"bytes", row.bytes},
                     {"bits_per_weight", row.bitsPerWeight},
                     {"relative_mse", row.relativeError},
-                    {"worst_error", row.worstError}});
+                    {"worst_error", row.worstError},
+                    {"output_error", row.outputError},
+                    {"damping", row.damping},
+                    {"tokens", row.tokens}});
   }
   Json json;
   json["total"] = all.toJson();

@@ -55,7 +55,7 @@ TEST(Ledger, Refuses) {
   EXPECT_FALSE(Ledger::parse(""));
   EXPECT_FALSE(Ledger::parse("[]"));
   EXPECT_FALSE(Ledger::parse("{\"version\":1}"));
-  EXPECT_FALSE(Ledger::parse("{\"version\":1,\"rows\":[3]}"));
+  EXPECT_FALSE(Ledger::parse("{\"version\":2,\"rows\":[3]}"));
   EXPECT_FALSE(Ledger::parse(replaced("\"version\":1", "\"version\":2")));
   EXPECT_FALSE(Ledger::parse(replaced("\"quantized\"", "\"squeezed\"")));
   EXPECT_FALSE(Ledger::parse(replaced("\"elements\":4096", "\"elements\":\"4096\"")));

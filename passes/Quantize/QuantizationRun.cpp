@@ -1,0 +1,303 @@
+// See QuantizationRun.h.
+//
+//   transformer.linear %x, %w               lowbit.linear %x, %codes, %scales
+//   with @w from the checkpoint             with @w.codes, @w.scales (and @w.zeros) from the overlay
+#include "passes/Quantize/QuantizationRun.h"
+
+#include "dialects/LowBit/Dialect.h"
+#include "lib/Numerics/CodePacking.h"
+#include "lib/Parameters/ArchivePaths.h"
+#include "lib/Parameters/ModelLedger.h"
+#include "lib/Parameters/ParallelRows.h"
+#include "lib/Parameters/SchemeAttributes.h"
+
+#include "llvm/ADT/DenseSet.h"
+
+#include <cmath>
+#include <cstring>
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::transformer;
+
+namespace {
+/// The three parameters that a weight becomes.
+struct QuantizedTypes {
+  RankedTensorType codes, scales, zeros; ///< zeros: null if symmetric
+};
+
+/// What rounding has cost, summed in a fixed order.
+struct ErrorSums {
+  double squaredError = 0, squaredWeight = 0, worst = 0;
+};
+} // namespace
+
+static QuantizedTypes typesFor(QuantizationTarget &target) {
+  MLIRContext *context = target.parameter.getContext();
+  RankedTensorType weight = target.type();
+  const WeightScheme &scheme = target.scheme.weights;
+  SmallVector<int64_t> groups{weight.getDimSize(0), scheme.groupsPerRow(weight.getDimSize(1))};
+  auto integer = [&](unsigned bits) { return IntegerType::get(context, bits); };
+  return {RankedTensorType::get(weight.getShape(), integer(scheme.bits)),
+          RankedTensorType::get(groups, scaleType(context, scheme.scale)),
+          scheme.symmetric ? RankedTensorType() : RankedTensorType::get(groups, integer(8))};
+}
+
+/// The tensors of the overlay, in the order in which they are written.
+static std::vector<TensorDeclaration> declareTensors(std::vector<QuantizationTarget> &targets) {
+  std::vector<TensorDeclaration> tensors;
+  for (QuantizationTarget &target : targets) {
+    QuantizedTypes types = typesFor(target);
+    std::string name = target.parameter.getSymName().str();
+    std::vector<int64_t> codes = types.codes.getShape(), groups = types.scales.getShape();
+    if (target.scheme.weights.bits == 4)
+      codes.back() /= 2;
+    tensors.push_back({name + ".codes", ElementFormat::U8, codes});
+    tensors.push_back({name + ".scales", target.scheme.weights.scale, groups});
+    if (types.zeros)
+      tensors.push_back({name + ".zeros", ElementFormat::U8, groups});
+  }
+  return tensors;
+}
+
+/// Adds what w became; all f32 but the sums.
+static void addErrors(std::span<const float> weights, std::span<const float> rounded, ErrorSums &sums) {
+  for (size_t i = 0; i < weights.size(); ++i) {
+    double error = static_cast<double>(weights[i]) - static_cast<double>(rounded[i]);
+    sums.squaredError += error * error;
+    sums.squaredWeight += static_cast<double>(weights[i]) * weights[i];
+    sums.worst = std::max(sums.worst, std::abs(error));
+  }
+}
+
+Result<QuantizationRun> QuantizationRun::begin(ModuleOp module, const Recipe &recipe, const Options &options) {
+  QuantizationRun run(module, options);
+  auto evaluator = ParameterEvaluator::open(module, options.directory);
+  if (!evaluator)
+    return evaluator.takeError();
+  run.evaluator = std::move(*evaluator);
+  Result<std::optional<Ledger>> previous = findLedger(module, *run.evaluator);
+  if (!previous)
+    return previous.takeError();
+  Result<Selection> selection = selectTargets(module, recipe, previous->value_or(Ledger()));
+  if (!selection)
+    return selection.takeError();
+  run.selection = std::move(*selection);
+  for (QuantizationTarget &target : run.selection.targets)
+    run.row(target).algorithm = target.isHead ? kRoundToNearest : options.algorithm;
+  run.overlayPath = pathInIR(options.overlay, options.directory);
+  for (ArchiveOp op : module.getOps<ArchiveOp>())
+    if (pathInIR(resolvePath(op.getPath(), options.directory), options.directory) == run.overlayPath)
+      return usageError("expected an overlay that is not an archive of the model itself", options.overlay)
+          .withNext("name another file for the output");
+  return run;
+}
+
+int64_t QuantizationRun::totalElements() {
+  int64_t total = 0;
+  for (QuantizationTarget &target : selection.targets)
+    total += target.type().getNumElements();
+  return total;
+}
+
+Status QuantizationRun::startOverlay() {
+  Result<OverlayWriter> created =
+      OverlayWriter::create(options.overlay, declareTensors(selection.targets), selection.ledger);
+  if (!created)
+    return created.takeError();
+  writer.emplace(std::move(*created));
+  return {};
+}
+
+namespace {
+/// Results of a weight that stay in memory: canonical tensors under the names of their parameters.
+struct KeptTensors {
+  explicit KeptTensors(const QuantizedTypes &types)
+      : codes(OwnedTensor::allocate(types.codes)), scales(OwnedTensor::allocate(types.scales)) {
+    if (types.zeros)
+      zeros = OwnedTensor::allocate(types.zeros);
+  }
+  OwnedTensor codes, scales;
+  std::optional<OwnedTensor> zeros;
+};
+} // namespace
+
+/// Quantizes rows [first, first + count) of a weight, writes them, and puts them where `kept` has room.
+static Status quantizeRows(const WeightScheme &scheme, const std::string &name, int64_t first, int64_t count,
+                           const FloatRows &source, const RowQuantizer &quantizer, OverlayWriter &overlay,
+                           KeptTensors *kept, ErrorSums &sums) {
+  int64_t cols = source.cols(), groups = scheme.groupsPerRow(cols);
+  std::vector<float> weights(count * cols);
+  source.read(first, count, weights);
+  size_t scaleBytes = groups * info(scheme.scale).blockBytes;
+  std::vector<uint8_t> codes(count * cols), zeros(scheme.symmetric ? 0 : count * groups);
+  std::vector<std::byte> scales(count * scaleBytes);
+  QuantizedRows rows{codes, scales, zeros};
+  if (Status status = quantizer(first, count, weights, rows); !status)
+    return status;
+  std::vector<float> rounded(count * cols);
+  if (Status status = dequantizeRows(scheme, count, cols, rows, rounded); !status)
+    return status;
+  addErrors(weights, rounded, sums);
+  if (kept) {
+    std::memcpy(kept->codes.bytes.data() + first * cols, codes.data(), codes.size());
+    std::memcpy(kept->scales.bytes.data() + first * scaleBytes, scales.data(), scales.size());
+    if (kept->zeros)
+      std::memcpy(kept->zeros->bytes.data() + first * groups, zeros.data(), zeros.size());
+  }
+
+  size_t codeBytes = *packedCodeBytes(scheme.bits, cols);
+  std::vector<std::byte> packed(count * codeBytes);
+  if (Status status = packCodes(scheme.bits, codes, packed); !status)
+    return status;
+  if (Status status = overlay.write(name + ".codes", first * codeBytes, packed); !status)
+    return status;
+  if (Status status = overlay.write(name + ".scales", first * scaleBytes, scales); !status)
+    return status;
+  return scheme.symmetric ? Status() : overlay.write(name + ".zeros", first * groups, std::as_bytes(std::span(zeros)));
+}
+
+Status QuantizationRun::quantize(QuantizationTarget &target, const RowQuantizer &quantizer, int64_t rowMultiple,
+                                 bool keep) {
+  std::string name = target.parameter.getSymName().str();
+  Result<FloatRows> weight = evaluator->openRows(target.parameter);
+  if (!weight)
+    return weight.takeError();
+  std::optional<KeptTensors> kept;
+  if (keep)
+    kept.emplace(typesFor(target));
+  int64_t chunkRows = rowsPerChunk(weight->cols() * 4, rowMultiple);
+  std::vector<ErrorSums> sums((weight->rows() + chunkRows - 1) / chunkRows);
+  Status status =
+      parallelRows(module.getContext(), weight->rows(), chunkRows, [&](int64_t chunk, int64_t first, int64_t end) {
+        return quantizeRows(target.scheme.weights, name, first, end - first, *weight, quantizer, *writer,
+                            kept ? &*kept : nullptr, sums[chunk]);
+      });
+  evaluator->drop(target.parameter);
+  if (!status)
+    return status.takeError().in("parameter @" + name);
+  ErrorSums total;
+  for (const ErrorSums &part : sums) {
+    total.squaredError += part.squaredError;
+    total.squaredWeight += part.squaredWeight;
+    total.worst = std::max(total.worst, part.worst);
+  }
+  LedgerRow &row = this->row(target);
+  if (total.squaredWeight > 0) {
+    row.relativeError = total.squaredError / total.squaredWeight;
+    row.worstError = total.worst / std::sqrt(total.squaredWeight / static_cast<double>(row.elements));
+  }
+  if (kept) {
+    evaluator->provide(name + ".codes", kept->codes.tensor);
+    evaluator->provide(name + ".scales", kept->scales.tensor);
+    if (kept->zeros)
+      evaluator->provide(name + ".zeros", kept->zeros->tensor);
+  }
+  return {};
+}
+
+void QuantizationRun::rewrite(QuantizationTarget &target) {
+  MLIRContext *context = module.getContext();
+  IRRewriter rewriter(context);
+  ParameterOp parameter = target.parameter;
+  QuantizedTypes types = typesFor(target);
+  auto declare = [&](StringRef suffix, RankedTensorType type) -> ParameterOp {
+    if (!type)
+      return {};
+    rewriter.setInsertionPoint(parameter);
+    declared.push_back(
+        ParameterOp::create(rewriter, parameter.getLoc(), (parameter.getSymName() + suffix).str(), type, EntryAttr()));
+    return declared.back();
+  };
+  ParameterOp codes = declare(".codes", types.codes), scales = declare(".scales", types.scales),
+              zeros = declare(".zeros", types.zeros);
+  for (Operation *user : target.users) {
+    rewriter.setInsertionPoint(user);
+    auto read = [&](ParameterOp from) -> Value {
+      return from ? GetOp::create(rewriter, user->getLoc(), from.getType(), from.getSymName()).getValue() : Value();
+    };
+    Value codesValue = read(codes), scalesValue = read(scales), zerosValue = read(zeros);
+    Operation *weight;
+    if (auto linear = dyn_cast<LinearOp>(user)) {
+      weight = linear.getWeight().getDefiningOp();
+      rewriter.replaceOpWithNewOp<lowbit::LinearOp>(linear, linear.getType(), linear.getInput(), codesValue,
+                                                    scalesValue, zerosValue, linear.getBias(),
+                                                    toAttribute(context, target.scheme));
+    } else {
+      auto embedding = cast<EmbeddingOp>(user);
+      weight = embedding.getTable().getDefiningOp();
+      rewriter.replaceOpWithNewOp<lowbit::EmbeddingOp>(embedding, embedding.getType(), embedding.getTokens(),
+                                                       codesValue, scalesValue, zerosValue,
+                                                       toAttribute(context, target.scheme.weights));
+    }
+    if (weight->use_empty())
+      rewriter.eraseOp(weight);
+    ++rewrittenOps;
+  }
+  rewrittenRows.insert(target.row);
+}
+
+/// Declares the overlay after the other archives. Returns its symbol.
+static StringAttr declareOverlay(ModuleOp module, const OverlayWriter::Written &written, const std::string &path) {
+  OpBuilder builder(module.getContext());
+  Operation *last = nullptr;
+  for (ArchiveOp op : module.getOps<ArchiveOp>())
+    last = op;
+  if (last)
+    builder.setInsertionPointAfter(last);
+  else
+    builder.setInsertionPointToStart(module.getBody());
+  std::string symbol = "overlay";
+  for (int suffix = 2; SymbolTable::lookupSymbolIn(module, symbol); ++suffix)
+    symbol = "overlay_" + std::to_string(suffix);
+  return ArchiveOp::create(builder, builder.getUnknownLoc(), symbol, path, written.size, written.headerDigest)
+      .getSymNameAttr();
+}
+
+/// How an overlay holds a parameter of that type.
+static Encoding encodingOf(RankedTensorType type) {
+  if (type.getElementType().isInteger(4))
+    return Encoding::PackedU4;
+  return isa<IntegerType>(type.getElementType()) ? Encoding::U8
+                                                 : *symbolizeEncoding(info(scaleFormat(type.getElementType())).name);
+}
+
+/// Erases the parameters that neither a function nor another parameter in use reads.
+static int64_t eraseUnusedParameters(ModuleOp module, RewriterBase &rewriter) {
+  SymbolTable symbols(module);
+  llvm::DenseSet<Operation *> used;
+  SmallVector<Operation *> pending;
+  auto note = [&](GetOp get) {
+    Operation *parameter = symbols.lookup(get.getParameter());
+    if (parameter && used.insert(parameter).second)
+      pending.push_back(parameter);
+  };
+  for (Operation &op : module.getBody()->getOperations())
+    if (!isa<ParameterOp>(op))
+      op.walk(note);
+  while (!pending.empty())
+    pending.pop_back_val()->walk(note);
+  int64_t erased = 0;
+  for (auto parameter : llvm::make_early_inc_range(module.getOps<ParameterOp>()))
+    if (!used.contains(parameter)) {
+      rewriter.eraseOp(parameter);
+      ++erased;
+    }
+  return erased;
+}
+
+Result<QuantizationRun::Finished> QuantizationRun::finish(OutputSet *outputs) {
+  Result<OverlayWriter::Written> written = writer->commit(selection.ledger, outputs);
+  if (!written)
+    return written.takeError();
+  for (QuantizationTarget &target : selection.targets)
+    if (!rewrittenRows.contains(target.row))
+      rewrite(target);
+  StringAttr symbol = declareOverlay(module, *written, overlayPath);
+  MLIRContext *context = module.getContext();
+  for (ParameterOp parameter : declared)
+    parameter.setSourceAttr(EntryAttr::get(context, FlatSymbolRefAttr::get(symbol), parameter.getSymNameAttr(),
+                                           encodingOf(cast<RankedTensorType>(parameter.getType()))));
+  IRRewriter rewriter(context);
+  return Finished{rewrittenOps, eraseUnusedParameters(module, rewriter)};
+}

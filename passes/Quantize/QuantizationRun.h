@@ -1,0 +1,76 @@
+// A quantization of a model's weights under way: what round to nearest and the calibrated algorithms have in common.
+//
+// A recipe decides what becomes of each weight; an algorithm turns rows of weights into codes; the run writes these to
+// an overlay archive, rewrites the ops that read them, and keeps the ledger. Weights come in any order, and ops may be
+// rewritten at once (the algorithms that follow the quantized model need that) or at the end; the overlay is complete
+// before the IR names it.
+#ifndef QOPT_PASSES_QUANTIZE_QUANTIZATIONRUN_H
+#define QOPT_PASSES_QUANTIZE_QUANTIZATIONRUN_H
+
+#include "lib/Numerics/RoundToNearest.h"
+#include "lib/Parameters/OverlayWriter.h"
+#include "lib/Parameters/ParameterEvaluator.h"
+#include "passes/Quantize/Selection.h"
+
+#include "mlir/IR/PatternMatch.h"
+
+#include <functional>
+
+namespace qopt {
+
+/// Quantizes weights : [rows, inputs], rows [first, first + rows) of a parameter. For several threads at once.
+using RowQuantizer =
+    std::function<Status(int64_t first, int64_t rows, std::span<const float> weights, QuantizedRows out)>;
+
+class QuantizationRun {
+public:
+  struct Options {
+    std::string overlay;   ///< the archive to write
+    std::string directory; ///< that the IR's paths are relative to
+    std::string algorithm; ///< for the ledger, of body and rules
+  };
+
+  /// Opens the model's archives and decides every parameter. Errors: as selectTargets; an overlay that is an archive of
+  /// the model itself.
+  static Result<QuantizationRun> begin(mlir::ModuleOp module, const Recipe &recipe, const Options &options);
+
+  std::vector<QuantizationTarget> &targets() { return selection.targets; }
+  LedgerRow &row(const QuantizationTarget &target) { return selection.ledger.rows[target.row]; }
+  ParameterEvaluator &parameters() { return *evaluator; }
+  int64_t totalElements();
+
+  /// Starts the overlay: the ledger's rows are final but for errors and damping.
+  Status startOverlay();
+
+  /// Quantizes one weight by chunks of rows, a multiple of `rowMultiple` each, on the context's threads, writes it and
+  /// completes its row of the ledger. With `keep`, the result is also provided to parameters(), under the names that
+  /// rewrite() declares.
+  Status quantize(QuantizationTarget &target, const RowQuantizer &quantizer, int64_t rowMultiple = 1,
+                  bool keep = false);
+
+  /// Declares what a weight became and rewrites the ops that use it. The new parameters have no source before finish().
+  void rewrite(QuantizationTarget &target);
+
+  struct Finished {
+    int64_t rewritten = 0, erased = 0; ///< ops; parameters that nothing uses any more
+  };
+  /// Completes the overlay (or leaves its name to `outputs`), rewrites what is left, and drops what nothing uses.
+  Result<Finished> finish(OutputSet *outputs);
+
+private:
+  QuantizationRun(mlir::ModuleOp module, Options options) : module(module), options(std::move(options)) {}
+
+  mlir::ModuleOp module;
+  Options options;
+  std::string overlayPath; ///< as the IR will name it
+  std::unique_ptr<ParameterEvaluator> evaluator;
+  Selection selection;
+  std::optional<OverlayWriter> writer;
+  llvm::SmallVector<transformer::ParameterOp> declared; ///< by rewrite()
+  llvm::DenseSet<size_t> rewrittenRows;
+  int64_t rewrittenOps = 0;
+};
+
+} // namespace qopt
+
+#endif // QOPT_PASSES_QUANTIZE_QUANTIZATIONRUN_H
