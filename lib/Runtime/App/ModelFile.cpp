@@ -41,7 +41,7 @@ Result<ModelFile> openModelFile(const std::string &file, const ModelOptions &opt
   result.model = std::move(*model);
   auto loaded = tokenizerFromArtifact(result.model->tokenizer(), *result.model->file().text("qopt.generation"));
   if (!loaded)
-    return loaded.takeError().in(escapeForMessage(file, 1000));
+    return loaded.takeError().in(escapeForMessage(file, 1000)).withNext("compile the model again");
   result.tokenizerFile = std::move(*loaded);
   if (result.tokenizerFile) {
     Result<Tokenizer> tokenizer = Tokenizer::create(result.tokenizerFile->spec);
