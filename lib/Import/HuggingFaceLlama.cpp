@@ -208,8 +208,15 @@ void ConfigReader::readRotary(LlamaConfig &config) {
     return;
   if (!scaling->is_object())
     return wrongKind(key, "an object", *scaling);
-  if (parameters)
+  if (parameters) {
+    double outside = config.rotaryBase;
     config.rotaryBase = number(*scaling, "rope_theta", config.rotaryBase);
+    if (value(json, "rope_theta") && outside != config.rotaryBase)
+      return fail(badInput("expected one rotary base, but got " + dump(*value(json, "rope_theta")) +
+                               " in \"rope_theta\" and another in \"rope_parameters\"",
+                           path)
+                      .withNext("remove the one that the model was not trained with"));
+  }
   const Json *type = value(*scaling, "rope_type");
   if (!type)
     type = value(*scaling, "type");

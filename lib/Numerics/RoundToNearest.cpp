@@ -103,8 +103,8 @@ std::optional<GroupGrid> fitGrid(const WeightScheme &scheme, std::span<const flo
 
 std::optional<GroupGrid> gridForRange(const WeightScheme &scheme, float low, float high) {
   float codes = static_cast<float>(scheme.maxCode());
-  low = std::min(low, 0.0F), high = std::max(high, 0.0F);
-  float exact = scheme.symmetric ? std::max(-low, high) / (codes / 2) : (high - low) / codes;
+  // A NaN in `high` wins, and so does its 0 over the other's -0.
+  float exact = scheme.symmetric ? std::max(high, -low) / (codes / 2) : (high - low) / codes;
   float scale = roundScale(scheme.scale, exact);
   if (!std::isfinite(scale))
     return std::nullopt;

@@ -37,7 +37,7 @@ struct GroupGrid {
 /// Scale and zero point of one group : [group]. Nothing if a weight is not finite or the scale overflows its format.
 std::optional<GroupGrid> fitGrid(const WeightScheme &scheme, std::span<const float> weights);
 
-/// The grid that just covers [low, high], widened to include 0; a symmetric scheme covers the greater of the two
+/// The grid that just covers [low, high], low <= 0 <= high; a symmetric scheme covers the greater of the two
 /// magnitudes. fitGrid is this for the least and the greatest weight. Nothing if the scale is not finite in its format.
 std::optional<GroupGrid> gridForRange(const WeightScheme &scheme, float low, float high);
 

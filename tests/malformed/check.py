@@ -19,7 +19,7 @@ MOST_BYTES = 256 << 20
 TRIES = 3
 # A machine with more to do than processors must not fail a test of time: there the processor time of the best try counts,
 # as long as the answer comes at all.
-MOST_SECONDS_UNDER_LOAD = 5
+MOST_SECONDS_UNDER_LOAD = 60
 
 
 @dataclasses.dataclass

@@ -25,7 +25,7 @@ COMMANDS = {
                ["hf/config.json", "hf/generation_config.json", "hf/model.safetensors", "hf/tokenizer.json",
                 "hf/tokenizer_config.json"]),
 }
-MOST_CALLS = 12  # of a command with more calls than that: the last eight, and some before them
+MOST_CALLS = 8  # of a command with more calls than that: the last six, and some before them
 
 
 class Test:
@@ -86,7 +86,7 @@ class Test:
             return count, sorted({1, count - 2, count - 1, count} - {0, -1})
         if count <= MOST_CALLS:
             return count, list(range(1, count + 1))
-        return count, sorted({*range(1, count - 8, max(1, count // 4)), *range(count - 7, count + 1)})
+        return count, sorted({*range(1, count - 5, max(1, count // 3)), *range(count - 5, count + 1)})
 
     def every_call(self, kinds):
         for command in COMMANDS:

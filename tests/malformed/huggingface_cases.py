@@ -97,7 +97,9 @@ def config_cases():
              "attention heads that the key/value heads divide, but got 4 and 3", place),
         Case("an infinite epsilon", tied("config.json", bytes_of("", lambda data: data.replace(b"1e-05", b"1e999"))), IMPORT,
              2, "number overflow", place),
-        Case("a negative rotary base", config(lambda c: c.update(rope_theta=-1.0)), IMPORT, 2, "-1", place),
+        Case("a negative rotary base", config(lambda c: c["rope_parameters"].update(rope_theta=-1.0)), IMPORT, 2, "-1", place),
+        Case("two rotary bases", config(lambda c: c.update(rope_theta=5000.0)), IMPORT, 2,
+             r'expected one rotary base, but got 5000\.0 in "rope_theta" and another in "rope_parameters"', place),
     ]
 
 
@@ -183,8 +185,8 @@ def index_cases():
              "expected the shards of an index to be safetensors files, but got GGUF", FIRST_SHARD),
         Case("shards of two revisions", shards(SECOND_SHARD, lambda bench, path: path.write_bytes(
             (path.parent / FIRST_SHARD).read_bytes())), IMPORT, 2, "the shard lacks a tensor", SECOND_SHARD),
-        Case("an unknown rope scaling", shards("config.json", json_of("", lambda c: c["rope_scaling"].update(
-            rope_type="yarn"))), IMPORT, 2, 'field "rope_scaling.rope_type" is not implemented with the value "yarn"',
+        Case("an unknown rope scaling", shards("config.json", json_of("", lambda c: c["rope_parameters"].update(
+            rope_type="yarn"))), IMPORT, 2, 'field "rope_parameters.rope_type" is not implemented with the value "yarn"',
             "config"),
         Case("a bias that is not configured", shards("config.json", json_of("", lambda c: c.update(attention_bias=False))),
              IMPORT, 2, r'but got "model\.layers\.0\.self_attn\.._proj\.bias"', r"model-0000.-of-00002"),

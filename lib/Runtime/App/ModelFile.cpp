@@ -41,7 +41,7 @@ Result<ModelFile> openModelFile(const std::string &file, const ModelOptions &opt
   result.model = std::move(*model);
   Result<std::optional<ModelText>> text = ModelText::load(*result.model);
   if (!text)
-    return text.takeError().in(escapeForMessage(file, 1000));
+    return text.takeError().in(escapeForMessage(file, 1000)).withNext("compile the model again");
   result.text = std::move(*text);
   result.loadSeconds = secondsSince(start);
   return result;

@@ -693,7 +693,8 @@ func.func @f(%x: tensor<?x64xi8>, %s: tensor<?x3xf32>, %w: tensor<2x544xi8>) {
 
 // -----
 
-func.func @observe_c1(%x: tensor<?x64xf32>) {
+// observe_c1
+func.func @observe(%x: tensor<?x64xf32>) {
   // expected-error@+1 {{expected a name for the site, but got none}}
   lowbit.observe %x "" : tensor<?x64xf32>
   return

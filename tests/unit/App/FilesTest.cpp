@@ -34,9 +34,10 @@ TEST(FileKind, GoesByContents) {
   EXPECT_EQ(kindOf(" {\"version\":\"1.0\"}"), FileKind::Json);
   EXPECT_EQ(kindOf("module {}"), FileKind::Ir);
   EXPECT_EQ(kindOf("{-# dialect_resources: {} #-}"), FileKind::Ir);
-  EXPECT_EQ(kindOf(""), FileKind::Ir);
   EXPECT_EQ(*classifyFile("-"), FileKind::Ir);
   EXPECT_EQ(*classifyFile(std::filesystem::temp_directory_path().string()), FileKind::Directory);
+  std::ofstream(name->path()).close(); // empty
+  EXPECT_FALSE(classifyFile(name->path()));
   name->remove();
   EXPECT_FALSE(classifyFile(name->path()));
 }
