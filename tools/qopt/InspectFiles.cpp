@@ -166,6 +166,7 @@ Result<Json> qopt::describeLedger(std::string_view text) {
                     {"status", std::string(toString(row.status))},
                     {"rule", row.rule},
                     {"scheme", row.scheme},
+                    {"algorithm", row.algorithm},
                     {"elements", row.elements},
                     {"bytes", row.bytes},
                     {"bits_per_weight", row.bitsPerWeight},
@@ -205,13 +206,13 @@ static std::string shown(const Json &value) {
 }
 
 static void printLedger(Page &page, const Json &ledger) {
-  page.print("%-52s %-9s %-16s %12s %12s %6s %10s %8s\n", "parameter", "status", "scheme", "elements", "bytes", "bits",
-             "rel. MSE", "worst");
+  page.print("%-52s %-9s %-16s %12s %12s %6s %10s %8s %10s %s\n", "parameter", "status", "scheme", "elements", "bytes",
+             "bits", "rel. MSE", "worst", "output", "algorithm");
   for (const Json &row : ledger["rows"])
-    page.print("%-52s %-9s %-16s %12lld %12lld %6.2f %10.3g %8.3g\n", shown(row["name"]).c_str(),
+    page.print("%-52s %-9s %-16s %12lld %12lld %6.2f %10.3g %8.3g %10.3g %s\n", shown(row["name"]).c_str(),
                row["status"].get<std::string>().c_str(), shown(row["scheme"]).c_str(), row["elements"].get<long long>(),
                row["bytes"].get<long long>(), row["bits_per_weight"].get<double>(), row["relative_mse"].get<double>(),
-               row["worst_error"].get<double>());
+               row["worst_error"].get<double>(), row["output_error"].get<double>(), shown(row["algorithm"]).c_str());
   for (const char *status : {"quantized", "kept", "waived", "total"}) {
     const Json &sum = ledger[status];
     char name[64];

@@ -1,13 +1,11 @@
-"""Gives the first added token of a tokenizer.json another text. Usage: rename_token.py FILE"""
+"""Gives the first added token of a tokenizer another text, in tokenizer.json and wherever else DIRECTORY names it.
+Usage: rename_token.py DIRECTORY"""
 import json
+import pathlib
 import sys
 
-with open(sys.argv[1], encoding="utf-8") as file:
-    tokenizer = json.load(file)
-token = tokenizer["added_tokens"][0]
-old, token["content"] = token["content"], "<|renamed|>"
-vocabulary = tokenizer["model"]["vocab"]
-if old in vocabulary:
-    vocabulary[token["content"]] = vocabulary.pop(old)
-with open(sys.argv[1], "w", encoding="utf-8") as file:
-    json.dump(tokenizer, file)
+folder = pathlib.Path(sys.argv[1])
+old = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"][0]["content"]
+for name in ("tokenizer.json", "tokenizer_config.json"):
+    path = folder / name
+    path.write_text(path.read_text(encoding="utf-8").replace(json.dumps(old), '"<|renamed|>"'), encoding="utf-8")

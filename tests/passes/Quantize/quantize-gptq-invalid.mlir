@@ -1,0 +1,31 @@
+// What GPTQ cannot do as it was asked is an error, never another method in silence.
+// RUN: rm -rf %t && mkdir -p %t
+// RUN: qopt import %qopt_src/tests/fixtures/llama-tied -o %t/mlir
+// RUN: qopt calibrate %t/mlir --text %qopt_src/docs/CommandLine.md --samples 1 --length 80 -o %t/few 2>&1 | FileCheck %s --check-prefix=REPORT
+// RUN: not qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 statistics=%t/few directory=%t overlay=%t/safetensors" 2>&1 | FileCheck %s --check-prefix=FEW
+// RUN: not ls %t/safetensors
+// What is allowed is named.
+// RUN: qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 statistics=%t/few directory=%t overlay=%t/fallback.safetensors max-fallback=2" --pass-counts -o %t/fallback.mlir 2>&1 | FileCheck %s --check-prefix=FALLBACK
+// RUN: qopt inspect %t/fallback.safetensors --ledger --json | FileCheck %s --check-prefix=LEDGER
+// RUN: not qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 directory=%t" 2>&1 | FileCheck %s --check-prefix=NONE
+// RUN: not qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 statistics=%t/few scales=live directory=%t" 2>&1 | FileCheck %s --check-prefix=LIVE
+// RUN: not qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 statistics=%t/few shrink=1 directory=%t" 2>&1 | FileCheck %s --check-prefix=SHRINK
+// RUN: not qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 statistics=%qopt_src/tests/fixtures/llama-tied/model.safetensors directory=%t" 2>&1 | FileCheck %s --check-prefix=OTHER
+// Statistics belong to one model.
+// RUN: sed 's/epsilon 1.000000e-05/epsilon 2.000000e-05/' %t/mlir > %t/other.mlir
+// RUN: not qopt %t/other.mlir --quantize-gptq="scheme=w4a16:g32 statistics=%t/few directory=%t" 2>&1 | FileCheck %s --check-prefix=MODEL
+// RUN: qopt calibrate %t/mlir --text %qopt_src/docs/CommandLine.md --samples 2 --length 64 --match "*.q_proj.weight" -o %t/some
+// RUN: not qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 statistics=%t/some directory=%t overlay=%t/safetensors" 2>&1 | FileCheck %s --check-prefix=SOME
+
+// REPORT: model.layers.0.mlp.down_proj.weight: fewer tokens than channels
+// FEW: error: {{.*}}expected statistics of at least as many tokens as there are inputs (96), but got 80
+// FALLBACK: warning: {{.*}}@model.layers.0.mlp.down_proj.weight is rounded to nearest
+// FALLBACK: warning: {{.*}}@model.layers.1.mlp.down_proj.weight is rounded to nearest
+// FALLBACK: 2 weights-fallen-back
+// LEDGER: "algorithm": "round to nearest, where gptq refused"
+// NONE: expected statistics
+// LIVE: expected live scales without activation order
+// SHRINK: expected a shrinkage in [0, 1), but got 1
+// OTHER: expected statistics, but the file has none
+// MODEL: expected statistics of this model, sha256:{{[0-9a-f]+}}, but got those of sha256:
+// SOME: expected statistics with a Gram matrix for every linear to quantize, but found none

@@ -1,0 +1,30 @@
+// GPTQ writes what round to nearest writes, with other codes: the same ops, the same parameters, a richer ledger.
+// RUN: rm -rf %t && mkdir -p %t
+// RUN: qopt import %qopt_src/tests/fixtures/llama-tied -o %t/mlir
+// RUN: qopt calibrate %t/mlir --text %qopt_src/docs/CommandLine.md --samples 16 --length 64 -o %t/stats 2>&1 | FileCheck %s --check-prefix=REPORT
+// RUN: qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 statistics=%t/stats directory=%t overlay=%t/gptq.safetensors" --pass-counts -o %t/gptq.mlir 2>&1 | FileCheck %s --check-prefix=COUNTS
+// RUN: FileCheck %s --input-file=%t/gptq.mlir
+// RUN: qopt inspect %t/gptq.safetensors --ledger --json | %python -c "import json, sys; rows = json.load(sys.stdin)['ledger']['rows']; quantized = [r for r in rows if r['status'] == 'quantized']; assert len(quantized) == 14 and all(r['algorithm'] == 'gptq' and r['tokens'] == 1024 and r['damping'] == 0.01 and 0 < r['output_error'] < 0.1 for r in quantized), rows"
+// The same bytes with one thread, and others with another method.
+// RUN: qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 statistics=%t/stats directory=%t overlay=%t/one.safetensors" --mlir-disable-threading -o %t/one.mlir
+// RUN: cmp %t/gptq.safetensors %t/one.safetensors
+// RUN: qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 order=stored scales=live range=minmax shrink=0 damping=0.05 statistics=%t/stats directory=%t overlay=%t/live.safetensors" -o %t/live.mlir
+// RUN: not cmp %t/gptq.safetensors %t/live.safetensors
+// A head that is named is rounded to nearest.
+// RUN: qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 head=w8a16:g32 statistics=%t/stats directory=%t overlay=%t/head.safetensors" | FileCheck %s --check-prefix=HEAD
+
+// REPORT: 8 sites, 1024 tokens each; 5 parts of the model, code for 4 of them
+// COUNTS: 14 weights-quantized, 8 hessians-factored, 0 weights-fallen-back, 14 ops-rewritten, 14 parameters-erased
+
+// CHECK: transformer.archive @overlay "gptq.safetensors"
+// CHECK: transformer.parameter @model.embed_tokens.weight : tensor<288x64xf32>
+// CHECK: transformer.parameter @model.layers.0.self_attn.q_proj.weight.codes : tensor<64x64xi4> from <@overlay, "model.layers.0.self_attn.q_proj.weight.codes", packed_u4>
+// CHECK: transformer.parameter @model.layers.0.self_attn.q_proj.weight.scales : tensor<64x2xf16> from <@overlay
+// CHECK: func.func @forward
+// CHECK: transformer.embedding
+// CHECK: %[[C:.*]] = transformer.get @model.layers.0.self_attn.q_proj.weight.codes
+// CHECK: %[[S:.*]] = transformer.get @model.layers.0.self_attn.q_proj.weight.scales
+// CHECK: lowbit.linear %{{.*}}, %[[C]], %[[S]] <weights = <bits = 4, symmetric = true, group = 32, scale = f16>, activations = <kind = bf16>
+
+// HEAD: lowbit.embedding
+// HEAD: lowbit.linear {{.*}}<bits = 8
