@@ -121,14 +121,17 @@ TEST(Models, HiddenStatesThroughTheCAbi) {
     Feed feed = Feed::single(9, kind.vocabulary);
     const Step &step = feed.steps.front();
 
-    qopt_error error = {.size = sizeof error};
+    qopt_error error = {};
+    error.size = sizeof error;
     qopt_model *opened = nullptr;
     ASSERT_EQ(qopt_model_open(model->artifact().c_str(), nullptr, &opened, &error), QOPT_OK) << error.message;
-    qopt_model_info info = {.size = sizeof info};
+    qopt_model_info info = {};
+    info.size = sizeof info;
     ASSERT_EQ(qopt_model_get_info(opened, &info, &error), QOPT_OK);
     ASSERT_EQ(info.hidden, kind.hidden);
     ASSERT_EQ(info.vocabulary, kind.vocabulary);
-    qopt_context_options options = {.size = sizeof options, .threads = 2, .chunk_tokens = 4};
+    qopt_context_options options = {};
+    options.size = sizeof options, options.threads = 2, options.chunk_tokens = 4;
     qopt_context *context = nullptr;
     ASSERT_EQ(qopt_context_create(opened, &options, &context, &error), QOPT_OK) << error.message;
     int64_t sequence = 0;
