@@ -9,8 +9,8 @@ for phase, count in forwards.items():
     times = profile["dispatches"]
     seconds = [time["seconds"] for time in times]
     assert seconds == sorted(seconds, reverse=True), seconds
-    # What is neither before the first barrier nor after the last one.
-    assert 0.5 * profile["seconds"] < sum(seconds) <= 1.000001 * profile["seconds"], (sum(seconds), profile["seconds"])
+    # The rest is after the last barrier of each forward.
+    assert 0 < sum(seconds) <= 1.000001 * profile["seconds"], (sum(seconds), profile["seconds"])
     assert abs(sum(time["share"] for time in times) * profile["seconds"] - sum(seconds)) < 1e-9
     for time in times:
         expected = count * (layers if ".block." in time["kernel"] else 1)

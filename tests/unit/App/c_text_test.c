@@ -35,23 +35,24 @@ int qopt_c_text_check(const char *path, const char *without) {
   const char *text = "Hello <|end|> \xE2\x82\xAC 1 \xF0\x9F\x98\x80 \xC3\xA9t\xC3\xA9, broken \xE2\x82.";
   uint64_t length = strlen(text), written = 0;
   int64_t count = 0, again = 0;
+  qopt_encode_options bare = {.size = sizeof bare, .no_special = 1};
   int32_t ids[kRoom], few[3] = {-1, -1, -1};
-  CHECK(qopt_encode(tokenizer, text, length, NULL, NULL, 0, &count, &error) == QOPT_OK && count > 5 && count <= kRoom);
-  CHECK(qopt_encode(tokenizer, text, length, NULL, ids, kRoom, &again, &error) == QOPT_OK && again == count);
-  CHECK(qopt_encode(tokenizer, text, length, NULL, few, 2, &again, &error) == QOPT_OK && again == count);
+  CHECK(qopt_encode(tokenizer, text, length, &bare, NULL, 0, &count, &error) == QOPT_OK && count > 5 && count <= kRoom);
+  CHECK(qopt_encode(tokenizer, text, length, &bare, ids, kRoom, &again, &error) == QOPT_OK && again == count);
+  CHECK(qopt_encode(tokenizer, text, length, &bare, few, 2, &again, &error) == QOPT_OK && again == count);
   CHECK(few[0] == ids[0] && few[1] == ids[1] && few[2] == -1);
   int specials = 0;
   for (int64_t i = 0; i < count; ++i)
     specials += ids[i] == 1;
   CHECK(specials == 1);
   /* Special tokens as text: none is found, and more ids are needed. */
-  qopt_encode_options plain = {.size = sizeof plain, .plain = 1};
+  qopt_encode_options plain = {.size = sizeof plain, .plain = 1, .no_special = 1};
   int32_t plain_ids[kRoom];
   CHECK(qopt_encode(tokenizer, text, length, &plain, plain_ids, kRoom, &again, &error) == QOPT_OK && again > count);
   for (int64_t i = 0; i < again; ++i)
     CHECK(plain_ids[i] != 1);
   plain.size = 3;
-  CHECK(qopt_encode(tokenizer, text, length, &plain, ids, kRoom, &again, &error) == QOPT_USAGE);
+  CHECK(qopt_encode(tokenizer, text, length, &plain, NULL, 0, &again, &error) == QOPT_USAGE);
 
   /* Decoding gives the same bytes, broken ones included. */
   char back[kRoom];
