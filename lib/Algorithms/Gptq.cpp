@@ -74,7 +74,7 @@ void Gptq::chooseOrder() {
     });
 }
 
-MatrixView Gptq::block(int64_t first, int64_t size, std::vector<float> &storage) const {
+MatrixView Gptq::block(int64_t first, int64_t size, AlignedVector<float> &storage) const {
   const float *corner = hessian.data() + first * inputs + first;
   if (options.shrink == 0)
     return {corner, size, size, inputs};
@@ -89,12 +89,12 @@ MatrixView Gptq::block(int64_t first, int64_t size, std::vector<float> &storage)
 /// Some rows of one weight, columns outermost: element k of row r stands at k·rows + r.
 struct Gptq::Chunk {
   int64_t rows, groupSize;
-  std::vector<float> weights;   ///< [inputs, rows] as given
-  std::vector<float> work;      ///< [order.size(), rows] in order, with feedback
-  std::vector<float> errors;    ///< [columns of a lazy block, rows]
+  AlignedVector<float> weights; ///< [inputs, rows] as given
+  AlignedVector<float> work;    ///< [order.size(), rows] in order, with feedback
+  AlignedVector<float> errors;  ///< [columns of a lazy block, rows]
   std::vector<GroupGrid> grids; ///< [groups, rows]
   std::vector<uint8_t> codes;   ///< [inputs, rows]
-  std::vector<float> delta;     ///< [inputs, rows]: w - ŵ
+  AlignedVector<float> delta;   ///< [inputs, rows]: w - ŵ
 };
 
 /// The first row whose group has no grid, as an error of quantizeRoundToNearest: it names the weight.
@@ -122,12 +122,12 @@ Status Gptq::quantizeRows(const WeightScheme &scheme, int64_t rows, std::span<co
     int64_t count = std::min(rowsPerChunk, rows - first);
     Chunk chunk{count,
                 groupSize,
-                std::vector<float>(inputs * count),
+                AlignedVector<float>(inputs * count),
                 {},
                 {},
                 std::vector<GroupGrid>(groups * count),
                 std::vector<uint8_t>(inputs * count),
-                std::vector<float>(inputs * count)};
+                AlignedVector<float>(inputs * count)};
     for (int64_t r = 0; r < count; ++r)
       for (int64_t k = 0; k < inputs; ++k)
         chunk.weights[k * count + r] = weights[(first + r) * inputs + k];
@@ -145,7 +145,7 @@ Status Gptq::quantizeRows(const WeightScheme &scheme, int64_t rows, std::span<co
       }
     }
     MatrixView h{hessian.data(), inputs, inputs, inputs};
-    std::vector<float> forms(count);
+    AlignedVector<float> forms(count);
     dense().quadraticForms(h, chunk.delta.data(), count, forms.data());
     errors.trace += std::accumulate(forms.begin(), forms.end(), 0.0);
     dense().quadraticForms(h, chunk.weights.data(), count, forms.data());
@@ -178,14 +178,14 @@ struct ColumnGrid {
     }
   }
 
-  std::vector<float> scale, low, high;
+  AlignedVector<float> scale, low, high;
 };
 } // namespace
 
 std::optional<int64_t> Gptq::quantizeChunk(const WeightScheme &scheme, Chunk &chunk) const {
   int64_t rows = chunk.rows, size = chunk.groupSize, n = static_cast<int64_t>(order.size());
   RangeSearch ranges(scheme, options.range, rows, size);
-  std::vector<float> storage;
+  AlignedVector<float> storage;
   auto fitGroup = [&](int64_t group, const float *weights) {
     MatrixView h{};
     if (options.range.rule == RangeRule::Hessian)
@@ -201,8 +201,8 @@ std::optional<int64_t> Gptq::quantizeChunk(const WeightScheme &scheme, Chunk &ch
   for (int64_t i = 0; i < n; ++i)
     std::copy_n(chunk.weights.data() + order[i] * rows, rows, chunk.work.data() + i * rows);
   ColumnGrid grid(rows);
-  int64_t fitted = -1;     // the last group whose live scales are known
-  std::vector<float> live; // [group, rows]: W with feedback so far
+  int64_t fitted = -1;       // the last group whose live scales are known
+  AlignedVector<float> live; // [group, rows]: W with feedback so far
   for (int64_t first = 0, end; first < n; first = end) {
     end = std::min(first + kLazyColumns, n);
     // Live scales need all feedback to their group's columns: a group does not cross the end of a block.

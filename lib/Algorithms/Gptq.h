@@ -48,7 +48,7 @@ struct GptqErrors {
 /// A Hessian made ready, shared by all linears that read the same input.
 class Gptq {
 public:
-  /// hessian : [inputs, inputs], symmetric, which must outlive the object; `tokens` were summed.
+  /// hessian : [inputs, inputs], symmetric, aligned to 64 bytes, which must outlive the object; `tokens` were summed.
   /// Errors (gate): fewer tokens than inputs, a sum that is not finite or a negative diagonal, the end of the ladder;
   /// (usage): options that are not valid.
   static Result<Gptq> create(std::span<const float> hessian, int64_t inputs, int64_t tokens,
@@ -75,14 +75,14 @@ private:
   void chooseOrder();
   /// Returns a row of the chunk that has no grid, if there is one; the chunk is then worthless.
   std::optional<int64_t> quantizeChunk(const WeightScheme &scheme, Chunk &chunk) const;
-  MatrixView block(int64_t first, int64_t size, std::vector<float> &storage) const;
+  MatrixView block(int64_t first, int64_t size, AlignedVector<float> &storage) const;
 
   std::span<const float> hessian;
   int64_t inputs;
   GptqOptions options;
   std::vector<int32_t> order; ///< the inputs that take part, in the order in which they are rounded
   std::vector<int32_t> dead;
-  std::vector<float> factor; ///< U : [order.size(), order.size()]
+  AlignedVector<float> factor; ///< U : [order.size(), order.size()]
   size_t rung = 0;
 };
 

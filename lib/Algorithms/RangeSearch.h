@@ -7,6 +7,7 @@
 #ifndef QOPT_LIB_ALGORITHMS_RANGESEARCH_H
 #define QOPT_LIB_ALGORITHMS_RANGESEARCH_H
 
+#include "lib/Algorithms/Aligned.h"
 #include "lib/Algorithms/Dense.h"
 #include "lib/Numerics/RoundToNearest.h"
 
@@ -43,11 +44,11 @@ private:
   WeightScheme scheme;
   RangeOptions options;
   int64_t rows;
-  std::vector<float> low, high;                      ///< [rows]: of the weights
-  std::vector<float> scale, lowestStep, highestStep; ///< [rows]: of the candidate
-  std::vector<float> delta;                          ///< [group, rows]
-  std::vector<float> cost, best;                     ///< [rows]
-  std::vector<GroupGrid> candidate;                  ///< [rows]
+  AlignedVector<float> low, high;                      ///< [rows]: of the weights
+  AlignedVector<float> scale, lowestStep, highestStep; ///< [rows]: of the candidate
+  AlignedVector<float> delta;                          ///< [group, rows]
+  AlignedVector<float> cost, best;                     ///< [rows]
+  std::vector<GroupGrid> candidate;                    ///< [rows]
 };
 
 } // namespace qopt

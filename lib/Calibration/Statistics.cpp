@@ -32,7 +32,7 @@ int64_t SiteStatistics::tileOffset(int64_t row, int64_t col) const {
 }
 
 StatisticsSums SiteStatistics::emptySums() const {
-  return {std::vector<float>(what.gram ? tiles() * kTile * kTile : 0), std::vector<double>(channelCount),
+  return {AlignedVector<float>(what.gram ? tiles() * kTile * kTile : 0), std::vector<double>(channelCount),
           std::vector<double>(channelCount)};
 }
 
@@ -114,8 +114,8 @@ void SiteStatistics::finish() {
   }
 }
 
-std::vector<float> SiteStatistics::gram() const {
-  std::vector<float> full(what.gram ? channelCount * channelCount : 0);
+AlignedVector<float> SiteStatistics::gram() const {
+  AlignedVector<float> full(what.gram ? channelCount * channelCount : 0);
   for (int64_t i = 0; i < channelCount && what.gram; ++i)
     for (int64_t j = i; j < channelCount; ++j) {
       float value = total().gram[tileOffset(i / kTile, j / kTile) + (i % kTile) * kTile + j % kTile];

@@ -8,6 +8,7 @@
 #ifndef QOPT_LIB_CALIBRATION_STATISTICS_H
 #define QOPT_LIB_CALIBRATION_STATISTICS_H
 
+#include "lib/Algorithms/Aligned.h"
 #include "lib/Algorithms/Dense.h"
 #include "lib/Runtime/ThreadPool.h"
 #include "lib/Support/Error.h"
@@ -36,7 +37,7 @@ inline constexpr int64_t kHistogramBins = 2048;
 
 /// Sums over the samples of one node of the tree.
 struct StatisticsSums {
-  std::vector<float> gram;       ///< upper tiles (see tileCount), or empty
+  AlignedVector<float> gram;     ///< upper tiles (see tileCount), or empty
   std::vector<double> sum;       ///< [channels] Σ x
   std::vector<double> magnitude; ///< [channels] Σ |x|
 };
@@ -66,7 +67,7 @@ public:
   double mean(int64_t channel) const { return total().sum[channel] / static_cast<double>(tokenCount); }
   double meanMagnitude(int64_t channel) const { return total().magnitude[channel] / static_cast<double>(tokenCount); }
   /// Σ x·xᵀ : [channels, channels], all of it.
-  std::vector<float> gram() const;
+  AlignedVector<float> gram() const;
   const StatisticsSums &total() const { return nodes.front().sums; }
 
   /// Joins the statistics of the samples that follow: `right` begins where this ends, and both are finished. The same

@@ -68,7 +68,7 @@ Status PartRunner::run(ModuleOp part, const ParameterEvaluator &parameters, std:
   if (!context)
     return context.takeError();
   const Manifest &manifest = (*model)->manifest();
-  std::vector<std::vector<float>> buffers;
+  std::vector<AlignedVector<float>> buffers;
   std::vector<float *> outputs;
   std::vector<MatrixView> views;
   for (const Manifest::Stream &output : manifest.outputs) {

@@ -3,6 +3,7 @@
 #ifndef QOPT_PASSES_CALIBRATE_PARTRUNNER_H
 #define QOPT_PASSES_CALIBRATE_PARTRUNNER_H
 
+#include "lib/Algorithms/Aligned.h"
 #include "lib/Algorithms/Dense.h"
 #include "lib/Compile/InMemory.h"
 #include "lib/Runtime/Context.h"

@@ -16,7 +16,7 @@ module attributes {kernel.arena = array<i64: 0, 0, 0>} {
 // -----
 
 module attributes {kernel.arena = array<i64: 0, 0, 0>} {
-  // expected-error@+1 {{expected the six arguments of a model's entry (tokens, positions, sequences, block tables, rows, cache), but got 1}}
+  // expected-error@+1 {{expected the six arguments of a model's entry (tokens, positions, sequences, block tables, rows, cache) and then inputs, but got 1}}
   func.func @forward(%tokens: tensor<?xi32>) {
     return
   }

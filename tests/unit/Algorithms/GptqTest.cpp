@@ -22,7 +22,7 @@ struct Problem {
     std::vector<float> size(inputs);
     for (float &value : size)
       value = std::exp(normal(random));
-    std::vector<float> x(tokens * inputs);
+    AlignedVector<float> x(tokens * inputs);
     for (int64_t t = 0; t < tokens; ++t) {
       float shared = normal(random);
       for (int64_t i = 0; i < inputs; ++i)
@@ -41,7 +41,8 @@ struct Problem {
   }
 
   int64_t inputs, rows, tokens;
-  std::vector<float> hessian, weights;
+  AlignedVector<float> hessian;
+  std::vector<float> weights;
 };
 
 struct Codes {
@@ -253,11 +254,11 @@ TEST(Dense, AllCopiesAgree) {
     order[i] = (i * 37) % 100;
   MatrixView h{problem.hessian.data(), 100, 100, 100};
   auto factorOf = [&](const Dense &copy) {
-    std::vector<float> u(100 * 100);
+    AlignedVector<float> u(100 * 100);
     EXPECT_TRUE(copy.inverseFactor(h, order.data(), 100, 0.1, 0.5, u.data()));
     return u;
   };
-  std::vector<float> expected = factorOf(detail::denseBaseline), got = factorOf(dense());
+  AlignedVector<float> expected = factorOf(detail::denseBaseline), got = factorOf(dense());
   for (size_t i = 0; i < got.size(); ++i)
     ASSERT_NEAR(got[i], expected[i], 1e-5 * std::abs(expected[i]) + 1e-9) << dense().name << " " << i;
 }

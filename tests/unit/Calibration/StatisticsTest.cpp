@@ -13,10 +13,10 @@ namespace {
 constexpr int64_t kChannels = 200; // more than a tile, and not a multiple of anything
 
 /// Sample number `index`, of 7 to 13 tokens.
-std::vector<float> sampleOf(int64_t index) {
+AlignedVector<float> sampleOf(int64_t index) {
   std::mt19937 random(static_cast<uint32_t>(index));
   std::normal_distribution<float> normal;
-  std::vector<float> x((7 + index % 7) * kChannels);
+  AlignedVector<float> x((7 + index % 7) * kChannels);
   for (size_t i = 0; i < x.size(); ++i)
     x[i] = normal(random) * static_cast<float>(1 + i % kChannels);
   return x;
@@ -26,7 +26,7 @@ SiteStatistics statisticsOf(int64_t first, int64_t count, int threads) {
   auto pool = ThreadPool::create(threads);
   SiteStatistics statistics(kChannels, {.gram = true, .histogram = true});
   for (int64_t sample = first; sample < first + count; ++sample) {
-    std::vector<float> x = sampleOf(sample);
+    AlignedVector<float> x = sampleOf(sample);
     statistics.add(**pool, sample, {x.data(), static_cast<int64_t>(x.size()) / kChannels, kChannels, kChannels});
   }
   statistics.finish();
@@ -50,7 +50,7 @@ TEST(Statistics, AreTheSumsInF64) {
   std::vector<float> greatest(kChannels);
   int64_t tokens = 0;
   for (int64_t sample = 0; sample < 21; ++sample) {
-    std::vector<float> x = sampleOf(sample);
+    AlignedVector<float> x = sampleOf(sample);
     for (size_t t = 0; t < x.size() / kChannels; ++t, ++tokens)
       for (int64_t i = 0; i < kChannels; ++i) {
         double value = x[t * kChannels + i];
@@ -63,7 +63,7 @@ TEST(Statistics, AreTheSumsInF64) {
   EXPECT_EQ(statistics.tokens(), tokens);
   EXPECT_EQ(statistics.greatest, greatest);
   EXPECT_EQ(statistics.notFinite(), 0);
-  std::vector<float> got = statistics.gram();
+  AlignedVector<float> got = statistics.gram();
   for (int64_t i = 0; i < kChannels; ++i) {
     EXPECT_NEAR(statistics.mean(i), sum[i] / static_cast<double>(tokens), 1e-12 * magnitude[i]);
     EXPECT_NEAR(statistics.meanMagnitude(i), magnitude[i] / static_cast<double>(tokens), 1e-12 * magnitude[i]);
