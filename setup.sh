@@ -24,7 +24,7 @@ USAGE
 # What is built with, and what tests need. LLVM 22 comes from Debian 12's security suite.
 BUILD_PACKAGES=(cmake ninja-build ccache clang-22 lld-22 llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools
   libclang-rt-22-dev liblld-22-dev zlib1g-dev libzstd-dev nlohmann-json3-dev libcli11-dev libpcre2-dev libxxhash-dev
-  librapidcheck-dev libgtest-dev python3 python3-venv git ca-certificates)
+  librapidcheck-dev libgtest-dev libeigen3-dev python3 python3-venv git ca-certificates)
 TEST_PACKAGES=(clang-format-22 clang-tidy-22 shellcheck qemu-user libc6-dev-arm64-cross libstdc++-12-dev-arm64-cross
   libgcc-12-dev-arm64-cross)
 # The texts of the comparison (docs/GettingStarted.md says how they are used).

@@ -63,8 +63,8 @@ def QuantizeGptq : Pass<"quantize-gptq", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"scheme", "scheme", "std::string", "\"\"", "scheme of all linears, such as w4a16:g64:asym, or keep">,
-    Option<"head", "head", "std::string", "\"keep\"",
-           "scheme of the embedding and the output head (round to nearest), or keep">,
+    Option<"head", "head", "std::string", "\"\"",
+           "scheme of the embedding and the output head (round to nearest); they are kept without one">,
     ListOption<"keep", "keep", "std::string", "globs of weights to keep as they are">,
     Option<"recipe", "recipe", "std::string", "\"\"", "a recipe in YAML, in place of scheme, head and keep">,
     Option<"overlay", "overlay", "std::string", "\"overlay.safetensors\"", "the archive to write">,

@@ -84,7 +84,7 @@ Result<QuantizationRun> QuantizationRun::begin(ModuleOp module, const Recipe &re
     return selection.takeError();
   run.selection = std::move(*selection);
   for (QuantizationTarget &target : run.selection.targets)
-    run.row(target).algorithm = target.isHead ? kRoundToNearest : options.algorithm;
+    run.row(target).algorithm = target.method == Method::Gptq ? kGptq : kRoundToNearest;
   run.overlayPath = pathInIR(options.overlay, options.directory);
   for (ArchiveOp op : module.getOps<ArchiveOp>())
     if (pathInIR(resolvePath(op.getPath(), options.directory), options.directory) == run.overlayPath)

@@ -27,7 +27,6 @@ public:
   struct Options {
     std::string overlay;   ///< the archive to write
     std::string directory; ///< that the IR's paths are relative to
-    std::string algorithm; ///< for the ledger, of body and rules
   };
 
   /// Opens the model's archives and decides every parameter. Errors: as selectTargets; an overlay that is an archive of

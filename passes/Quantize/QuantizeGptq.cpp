@@ -24,8 +24,7 @@ namespace qopt {
 using namespace mlir;
 using namespace qopt;
 
-/// What the ledger says of a weight.
-static constexpr const char *kGptq = "gptq";
+/// What the ledger says of a weight that GPTQ has refused.
 static constexpr const char *kFallback = "round to nearest, where gptq refused";
 
 namespace {
@@ -57,15 +56,22 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
 
   Result<Recipe> getRecipe() {
     if (recipe.empty())
-      return makeRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())});
-    if (!scheme.empty() || head != "keep" || !keep.empty())
+      return fromOptions();
+    if (!scheme.empty() || !head.empty() || !keep.empty())
       return usageError("expected either a recipe or scheme, head and keep, but got both")
           .withNext("say it all in the recipe");
     return readRecipe(recipe);
   }
 
+  Result<Recipe> fromOptions() {
+    Result<Recipe> made = makeRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end()), "gptq"});
+    if (made)
+      made->gptq = gptqOptions();
+    return made;
+  }
+
   GptqOptions gptqOptions() {
-    GptqOptions wanted;
+    GptqOptions wanted = defaultGptqOptions();
     wanted.activationOrder = order == ColumnOrder::Activation;
     wanted.scales = scales;
     wanted.range.rule = range;
@@ -91,23 +97,23 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
   }
 
   Status quantizeModel() {
-    GptqOptions how = gptqOptions();
-    if (Status status = how.validate(); !status)
-      return status;
     Result<Recipe> wanted = getRecipe();
     if (!wanted)
       return wanted.takeError();
+    const GptqOptions &how = wanted->gptq;
+    if (Status status = how.validate(); !status)
+      return status;
     Result<StatisticsArchive> archive = openStatistics();
     if (!archive)
       return archive.takeError();
-    Result<QuantizationRun> run = QuantizationRun::begin(getOperation(), *wanted, {overlay, directory, kGptq});
+    Result<QuantizationRun> run = QuantizationRun::begin(getOperation(), *wanted, {overlay, directory});
     if (!run)
       return run.takeError();
     // Linears by the site whose Hessian they share; those without one by none.
     llvm::MapVector<const Site *, SmallVector<QuantizationTarget *>> bySite;
     for (QuantizationTarget &target : run->targets()) {
-      const Site *site = target.isHead ? nullptr : archive->siteOf(target.parameter.getSymName());
-      if (!target.isHead && (!site || !site->wanted.gram))
+      const Site *site = target.method == Method::Gptq ? archive->siteOf(target.parameter.getSymName()) : nullptr;
+      if (target.method == Method::Gptq && (!site || !site->wanted.gram))
         return badInput("expected statistics with a Gram matrix for every linear to quantize, but found none",
                         "parameter @" + target.parameter.getSymName().str())
             .withNext("calibrate without --match and --no-gram, or keep this weight by a rule");

@@ -51,7 +51,11 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
     if (!scheme.empty() || !head.empty() || !keep.empty())
       return usageError("expected either a recipe or scheme, head and keep, but got both")
           .withNext("say it all in the recipe");
-    return readRecipe(recipe);
+    Result<Recipe> read = readRecipe(recipe);
+    if (read && read->uses(Method::Gptq))
+      return usageError("expected a recipe for round to nearest alone, but it asks for gptq", recipe)
+          .withNext("use --quantize-gptq with statistics");
+    return read;
   }
 
   Status run() {
@@ -59,7 +63,7 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
     Result<Recipe> wanted = getRecipe();
     if (!wanted)
       return wanted.takeError();
-    Result<QuantizationRun> run = QuantizationRun::begin(module, *wanted, {overlay, directory, kRoundToNearest});
+    Result<QuantizationRun> run = QuantizationRun::begin(module, *wanted, {overlay, directory});
     if (!run)
       return run.takeError();
     if (Status status = run->startOverlay(); !status)

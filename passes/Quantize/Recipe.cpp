@@ -5,6 +5,8 @@
 
 #include "llvm/Support/GlobPattern.h"
 
+#include <algorithm>
+
 using namespace qopt;
 
 /// {a,b}{c,d} is 4 patterns; more of them than this are refused.
@@ -56,8 +58,29 @@ Result<std::optional<Scheme>> qopt::makeBody(const std::string &text) {
   return std::optional<Scheme>(*body);
 }
 
-Result<std::optional<Scheme>> qopt::makeHead(const std::string &text, const std::optional<Scheme> &body) {
-  if (text == "keep")
+Result<Method> qopt::parseMethod(const std::string &text) {
+  if (text.empty() || text == "rtn")
+    return Method::RoundToNearest;
+  if (text == "gptq")
+    return Method::Gptq;
+  return usageError("expected the method rtn or gptq, but got \"" + escapeForMessage(text) + "\"");
+}
+
+GptqOptions qopt::defaultGptqOptions() {
+  GptqOptions options;
+  options.range.rule = RangeRule::Hessian;
+  options.shrink = 0.1;
+  return options;
+}
+
+bool Recipe::uses(Method which) const {
+  return method == which ||
+         std::any_of(rules.begin(), rules.end(), [&](const RecipeRule &rule) { return rule.method == which; });
+}
+
+Result<std::optional<Scheme>> qopt::makeHead(const std::string &text, const std::optional<Scheme> &body,
+                                             Method method) {
+  if (text == "keep" || (text.empty() && method == Method::Gptq))
     return std::optional<Scheme>();
   if (!text.empty()) {
     Result<Scheme> head = parseSchemeLike(text, body);
@@ -78,10 +101,13 @@ Result<Recipe> qopt::makeRecipe(const RecipeOptions &options) {
   Result<std::optional<Scheme>> body = makeBody(options.scheme);
   if (!body)
     return body.takeError().in("scheme");
-  Result<std::optional<Scheme>> head = makeHead(options.head, *body);
+  Result<Method> method = parseMethod(options.method);
+  if (!method)
+    return method.takeError();
+  Result<std::optional<Scheme>> head = makeHead(options.head, *body, *method);
   if (!head)
     return head.takeError().in("head");
-  Recipe recipe{*body, *head, {}};
+  Recipe recipe{*body, *head, {}, *method};
   for (const std::string &pattern : options.keep) {
     Result<RecipeRule> rule = makeRule(pattern, std::nullopt, "", "keep");
     if (!rule)

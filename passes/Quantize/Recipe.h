@@ -3,19 +3,29 @@
 //   version: 1
 //   scheme: w4a8:g64:asym        # of every linear (lib/Numerics/Scheme.h); or keep
 //   head: w8:g32                 # of the embedding and the output head; or keep
+//   method: gptq                 # how codes are chosen: rtn (round to nearest, the default) or gptq
+//   gptq:                        # its settings, each with the default that is shown (lib/Algorithms/Gptq.h)
+//     order: activation          #   or stored
+//     scales: static             #   or live, which needs order: stored
+//     range: hessian             #   or minmax, or power
+//     shrink: 0.1                #   of the Hessian toward its diagonal
+//     damping: [0.01, 0.03, 0.1, 0.3, 1]
 //   rules:                       # the first that matches a parameter decides it, before scheme and head
 //     - match: model.layers.0.*
 //       scheme: w8a8:g64
+//       method: rtn
 //     - match: "*.mlp.down_proj.weight"
 //       keep: true
 //       reason: too sensitive
 //
 // `match` is a glob (* ? [a-z] {a,b}; * crosses dots) for the whole name of a parameter, or for its first parts up to a
 // dot: model.layers.3 matches all of that layer. A scheme without activations ("w8:g32") has those of the body.
-// Without `head`, embedding and head are w8:g32:sym:f16 if the body has 4 bits, and are as the body otherwise.
+// Without `head`, embedding and head are w8:g32:sym:f16 if the body has 4 bits, and are as the body otherwise; with
+// method: gptq they are kept. They are rounded to nearest unless a rule says otherwise.
 #ifndef QOPT_PASSES_QUANTIZE_RECIPE_H
 #define QOPT_PASSES_QUANTIZE_RECIPE_H
 
+#include "lib/Algorithms/Gptq.h"
 #include "lib/Numerics/Scheme.h"
 #include "lib/Support/Error.h"
 
@@ -26,20 +36,32 @@
 
 namespace qopt {
 
+/// How the codes of a weight are chosen.
+enum class Method : uint8_t { RoundToNearest, Gptq };
+
 struct RecipeRule {
-  std::string match;            ///< the glob, which has been checked to be one
-  std::optional<Scheme> scheme; ///< nothing: keep
-  std::string reason;           ///< may be empty
-  std::string where;            ///< "recipe.yaml:7:5" or "--keep", for messages
+  std::string match;                           ///< the glob, which has been checked to be one
+  std::optional<Scheme> scheme;                ///< nothing: keep
+  std::string reason;                          ///< may be empty
+  std::string where;                           ///< "recipe.yaml:7:5" or "--keep", for messages
+  std::optional<Method> method = std::nullopt; ///< nothing: the recipe's
 
   /// Whether the rule is for the parameter of that name.
   bool matches(std::string_view name) const;
 };
 
+/// What GPTQ does unless it is told otherwise.
+GptqOptions defaultGptqOptions();
+
 struct Recipe {
   std::optional<Scheme> body; ///< nothing: keep the linears that no rule names
   std::optional<Scheme> head; ///< nothing: keep the embedding and the head
   std::vector<RecipeRule> rules;
+  Method method = Method::RoundToNearest; ///< of the linears
+  GptqOptions gptq = defaultGptqOptions();
+
+  /// Whether any weight may be rounded by that method.
+  bool uses(Method which) const;
 };
 
 /// What the command line says; empty text is what was not given.
@@ -47,6 +69,7 @@ struct RecipeOptions {
   std::string scheme;            ///< of the body, or "keep"; required
   std::string head;              ///< a scheme, or "keep"
   std::vector<std::string> keep; ///< globs
+  std::string method = {};       ///< "rtn" or "gptq"
 };
 
 /// Errors (usage): no scheme, a scheme or glob that does not parse.

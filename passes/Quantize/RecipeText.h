@@ -13,7 +13,10 @@ Result<Scheme> parseSchemeLike(std::string_view text, const std::optional<Scheme
 Result<std::optional<Scheme>> makeBody(const std::string &text);
 
 /// The scheme of embedding and head: "keep" (nothing), a scheme, or the default if `text` is empty.
-Result<std::optional<Scheme>> makeHead(const std::string &text, const std::optional<Scheme> &body);
+Result<std::optional<Scheme>> makeHead(const std::string &text, const std::optional<Scheme> &body, Method method);
+
+/// "rtn" or "gptq"; round to nearest if `text` is empty.
+Result<Method> parseMethod(const std::string &text);
 
 Result<RecipeRule> makeRule(std::string match, std::optional<Scheme> scheme, std::string reason, std::string where);
 

@@ -79,9 +79,16 @@ private:
   void readRules(yaml::Node *node);
   void readRule(yaml::Node *node);
 
+  /// One of some words. The first after a failure.
+  template <typename Value>
+  Value word(yaml::Node *node, std::string_view what, llvm::ArrayRef<std::pair<llvm::StringRef, Value>> words);
+  double number(yaml::Node *node, std::string_view what);
+  void readGptq(yaml::Node *node);
+
   /// A rule before the body's scheme is known, which may come after it in the file.
   struct RawRule {
     std::string match, scheme, reason, where;
+    std::optional<Method> method;
     bool keep = false;
   };
 
@@ -90,7 +97,10 @@ private:
   llvm::SourceMgr sources;
   std::optional<Error> failure;
   std::vector<RawRule> rules;
+  GptqOptions gptq = defaultGptqOptions();
 };
+
+constexpr std::pair<llvm::StringRef, Method> methods[] = {{"rtn", Method::RoundToNearest}, {"gptq", Method::Gptq}};
 } // namespace
 
 void RecipeReader::mapping(yaml::Node *node, std::string_view what,
@@ -141,6 +151,55 @@ std::string RecipeReader::scalar(yaml::Node *node, std::string_view what) {
   return {};
 }
 
+template <typename Value>
+Value RecipeReader::word(yaml::Node *node, std::string_view what,
+                         llvm::ArrayRef<std::pair<llvm::StringRef, Value>> words) {
+  std::string text = scalar(node, what), list;
+  for (const auto &[name, value] : words) {
+    if (name == text)
+      return value;
+    list += (list.empty() ? "" : ", ") + name.str();
+  }
+  if (!failure)
+    fail(node,
+         "expected " + std::string(what) + " to be one of " + list + ", but got \"" + escapeForMessage(text) + "\"");
+  return words.front().second;
+}
+
+double RecipeReader::number(yaml::Node *node, std::string_view what) {
+  std::string text = scalar(node, what);
+  double value = 0;
+  if (!failure && llvm::StringRef(text).getAsDouble(value))
+    fail(node, "expected " + std::string(what) + " to be a number, but got \"" + escapeForMessage(text) + "\"");
+  return value;
+}
+
+void RecipeReader::readGptq(yaml::Node *node) {
+  using Scales = GptqOptions::Scales;
+  static constexpr std::pair<llvm::StringRef, bool> orders[] = {{"activation", true}, {"stored", false}};
+  static constexpr std::pair<llvm::StringRef, Scales> scales[] = {{"static", Scales::Static}, {"live", Scales::Live}};
+  static constexpr std::pair<llvm::StringRef, RangeRule> ranges[] = {
+      {"minmax", RangeRule::MinMax}, {"power", RangeRule::Power}, {"hessian", RangeRule::Hessian}};
+  mapping(node, "gptq",
+          {{"order", [&](yaml::Node *value) { gptq.activationOrder = word<bool>(value, "order", orders); }},
+           {"scales", [&](yaml::Node *value) { gptq.scales = word<Scales>(value, "scales", scales); }},
+           {"range", [&](yaml::Node *value) { gptq.range.rule = word<RangeRule>(value, "range", ranges); }},
+           {"shrink", [&](yaml::Node *value) { gptq.shrink = number(value, "shrink"); }},
+           {"damping", [&](yaml::Node *value) {
+              gptq.damping.clear();
+              if (auto *list = llvm::dyn_cast_or_null<yaml::SequenceNode>(value)) {
+                for (yaml::Node &entry : *list)
+                  gptq.damping.push_back(number(&entry, "damping"));
+              } else {
+                gptq.damping.push_back(number(value, "damping"));
+              }
+            }}});
+  if (failure)
+    return;
+  if (Status status = gptq.validate(); !status)
+    failure = status.takeError().in(place(node));
+}
+
 void RecipeReader::readRule(yaml::Node *node) {
   RawRule rule;
   rule.where = place(node);
@@ -160,6 +219,7 @@ void RecipeReader::readRule(yaml::Node *node) {
                      "leave the key out, or remove the rule");
               rule.keep = hasKeep = true;
             }},
+           {"method", [&](yaml::Node *value) { rule.method = word<Method>(value, "method", methods); }},
            {"reason", [&](yaml::Node *value) { rule.reason = scalar(value, "reason"); }}});
   if (failure)
     return;
@@ -185,6 +245,7 @@ void RecipeReader::readRules(yaml::Node *node) {
 Result<Recipe> RecipeReader::read() {
   yaml::Stream stream(llvm::StringRef(text), sources);
   std::string version, scheme, head;
+  Method method = Method::RoundToNearest;
   std::string schemePlace = place(nullptr), headPlace = schemePlace;
   auto document = stream.begin();
   yaml::Node *root = document == stream.end() ? nullptr : document->getRoot();
@@ -199,6 +260,8 @@ Result<Recipe> RecipeReader::read() {
               }},
              {"scheme", [&](yaml::Node *value) { scheme = scalar(value, "scheme"), schemePlace = place(value); }},
              {"head", [&](yaml::Node *value) { head = scalar(value, "head"), headPlace = place(value); }},
+             {"method", [&](yaml::Node *value) { method = word<Method>(value, "method", methods); }},
+             {"gptq", [&](yaml::Node *value) { readGptq(value); }},
              {"rules", [&](yaml::Node *value) { readRules(value); }}});
   if (!failure && !stream.failed() && ++document != stream.end())
     fail(document->getRoot(), "expected one document, but got another");
@@ -212,10 +275,10 @@ Result<Recipe> RecipeReader::read() {
   Result<std::optional<Scheme>> body = makeBody(scheme);
   if (!body)
     return body.takeError().in(schemePlace);
-  Result<std::optional<Scheme>> headScheme = makeHead(head, *body);
+  Result<std::optional<Scheme>> headScheme = makeHead(head, *body, method);
   if (!headScheme)
     return headScheme.takeError().in(headPlace);
-  Recipe recipe{*body, *headScheme, {}};
+  Recipe recipe{*body, *headScheme, {}, method, gptq};
   for (RawRule &raw : rules) {
     std::optional<Scheme> ruleScheme;
     if (!raw.keep) {
@@ -227,6 +290,7 @@ Result<Recipe> RecipeReader::read() {
     Result<RecipeRule> rule = makeRule(std::move(raw.match), ruleScheme, std::move(raw.reason), std::move(raw.where));
     if (!rule)
       return rule.takeError();
+    rule->method = raw.method;
     recipe.rules.push_back(std::move(*rule));
   }
   return recipe;

@@ -189,7 +189,11 @@ Result<Selection> qopt::selectTargets(ModuleOp module, const Recipe &recipe, con
                           " uses it too",
                       "parameter @" + parameter.getSymName().str())
           .withNext("keep this weight by a rule of the recipe");
-    QuantizationTarget target{parameter, *scheme, use.weightUsers, rows.size(), use.isHeadOrEmbedding && !rule};
+    // The embedding and the head are rounded to nearest unless a rule says otherwise.
+    Method method = use.isHeadOrEmbedding ? Method::RoundToNearest : recipe.method;
+    if (rule && rule->method)
+      method = *rule->method;
+    QuantizationTarget target{parameter, *scheme, use.weightUsers, rows.size(), method};
     if (Status status = checkFit(target); !status)
       return status.takeError();
     rows.push_back(quantizedRow(target, reason));

@@ -16,13 +16,14 @@ namespace qopt {
 
 /// What the ledger calls it.
 inline constexpr const char *kRoundToNearest = "round to nearest";
+inline constexpr const char *kGptq = "gptq";
 
 struct QuantizationTarget {
   transformer::ParameterOp parameter;
   Scheme scheme;
   llvm::SmallVector<mlir::Operation *, 2> users; ///< transformer.linear and transformer.embedding ops
   size_t row;                                    ///< in the ledger
-  bool isHead = false;                           ///< an embedding or the output head that no rule names
+  Method method;                                 ///< how its codes are to be chosen
 
   mlir::RankedTensorType type() { return mlir::cast<mlir::RankedTensorType>(parameter.getType()); }
 };

@@ -15,7 +15,11 @@ inline void addQuantizeOptions(CLI::App &app, QuantizeArguments &arguments) {
                  "(default: w8:g32 if the body has 4 bits, else the body's)");
   app.add_option("--keep", arguments.keep, "keep the weights that this glob matches (may be given again)")
       ->allow_extra_args(false);
-  app.add_option("--recipe", arguments.recipe, "a recipe in YAML, in place of --scheme, --head and --keep");
+  app.add_option("--method", arguments.method, "rtn (round to nearest, the default) or gptq, which needs --statistics");
+  app.add_option("--recipe", arguments.recipe, "a recipe in YAML, in place of --scheme, --head, --method and --keep");
+  app.add_option("--statistics", arguments.statistics, "the archive that 'qopt calibrate' wrote for this model");
+  app.add_option("--max-fallback", arguments.maxFallback,
+                 "how many linears may be rounded to nearest where gptq refuses (default: none)");
 }
 
 inline const char *schemeHelp() {

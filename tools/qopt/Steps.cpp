@@ -5,33 +5,61 @@
 #include "lib/Runtime/App/FileKind.h"
 #include "lib/Runtime/App/Progress.h"
 #include "passes/Quantize/Passes.h"
+#include "passes/Quantize/Recipe.h"
 
 #include "mlir/Pass/PassManager.h"
 
 using namespace qopt;
 
 Status qopt::checkArguments(const QuantizeArguments &arguments) {
-  if (arguments.recipe.empty() || (arguments.scheme.empty() && arguments.head.empty() && arguments.keep.empty()))
-    return {};
-  return usageError("expected either --recipe or --scheme, --head and --keep, but got both")
-      .withNext("say it all in the recipe");
+  if (!arguments.recipe.empty() &&
+      !(arguments.scheme.empty() && arguments.head.empty() && arguments.method.empty() && arguments.keep.empty()))
+    return usageError("expected either --recipe or --scheme, --head, --method and --keep, but got both")
+        .withNext("say it all in the recipe");
+  return {};
+}
+
+/// Whether what was asked for needs statistics.
+static Result<bool> needsStatistics(const QuantizeArguments &arguments) {
+  Result<Recipe> recipe = arguments.recipe.empty()
+                              ? makeRecipe({arguments.scheme, arguments.head, arguments.keep, arguments.method})
+                              : readRecipe(arguments.recipe);
+  if (!recipe)
+    return recipe.takeError();
+  return recipe->uses(Method::Gptq);
 }
 
 Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const QuantizeArguments &arguments,
                             const std::string &directory, const std::string &overlay, OutputSet *outputs) {
-  QuantizeRtnOptions options;
-  options.scheme = arguments.scheme;
-  options.head = arguments.head;
-  options.keep = {arguments.keep.begin(), arguments.keep.end()};
-  options.recipe = arguments.recipe;
-  options.overlay = overlay;
-  options.directory = directory;
+  Result<bool> calibrated = needsStatistics(arguments);
+  if (!calibrated)
+    return calibrated.takeError();
+  if (!*calibrated && !arguments.statistics.empty())
+    return usageError("expected no --statistics for round to nearest").withNext("say --method gptq, or leave it out");
   Progress progress("quantize", "M weights", 1e-6);
   mlir::PassManager passes(&session.context());
   if (mlir::failed(session.compiler().configure(passes)))
     return usageError("the pass manager's options do not fit together");
-  passes.addPass(
-      createQuantizeRtn(options, [&](int64_t done, int64_t total) { progress.update(done, total); }, outputs));
+  auto setCommon = [&](auto &options) {
+    options.scheme = arguments.scheme;
+    options.head = arguments.head;
+    options.keep = {arguments.keep.begin(), arguments.keep.end()};
+    options.recipe = arguments.recipe;
+    options.overlay = overlay;
+    options.directory = directory;
+  };
+  auto update = [&](int64_t done, int64_t total) { progress.update(done, total); };
+  if (*calibrated) {
+    QuantizeGptqOptions options;
+    setCommon(options);
+    options.statistics = arguments.statistics;
+    options.maxFallback = arguments.maxFallback;
+    passes.addPass(createQuantizeGptq(options, update, outputs));
+  } else {
+    QuantizeRtnOptions options;
+    setCommon(options);
+    passes.addPass(createQuantizeRtn(options, update, outputs));
+  }
   if (mlir::failed(passes.run(module)))
     return Error{session.failureClass(), {}, {}, {}, {}};
   return {};

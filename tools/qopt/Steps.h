@@ -14,11 +14,12 @@
 namespace qopt {
 
 struct QuantizeArguments {
-  std::string scheme, head, recipe;
+  std::string scheme, head, method, recipe, statistics;
   std::vector<std::string> keep;
-  bool empty() const { return scheme.empty() && head.empty() && recipe.empty() && keep.empty(); }
+  int64_t maxFallback = 0;
+  bool empty() const { return scheme.empty() && head.empty() && method.empty() && recipe.empty() && keep.empty(); }
 };
-/// Refuses a recipe beside the other three.
+/// Refuses a recipe beside scheme, head, method and keep.
 Status checkArguments(const QuantizeArguments &arguments);
 
 /// Quantizes `module`, whose archives are named relative to `directory`, and writes the overlay; with `outputs`, as one

@@ -102,3 +102,35 @@ TEST(Recipe, DeepAndLongTextIsRefusedBeforeItIsParsed) {
     stairs += std::string(i, ' ') + "a:\n";
   EXPECT_CONTAINS(failure(stairs), "nested at most 64 deep");
 }
+
+TEST(Recipe, Methods) {
+  Result<Recipe> recipe = parseRecipe(R"(version: 1
+scheme: w4a16:g64
+method: gptq
+gptq: {order: stored, scales: live, range: power, shrink: 0.25, damping: [0.02, 0.5]}
+rules:
+  - {match: "*.down_proj.weight", scheme: w8a16:g64, method: rtn}
+)",
+                                      "r.yaml");
+  ASSERT_TRUE(recipe) << recipe.error().format();
+  EXPECT_EQ(recipe->method, Method::Gptq);
+  EXPECT_TRUE(recipe->uses(Method::RoundToNearest));
+  EXPECT_EQ(recipe->rules[0].method, Method::RoundToNearest);
+  EXPECT_FALSE(recipe->head); // kept, since nobody named it
+  EXPECT_FALSE(recipe->gptq.activationOrder);
+  EXPECT_EQ(recipe->gptq.scales, GptqOptions::Scales::Live);
+  EXPECT_EQ(recipe->gptq.range.rule, RangeRule::Power);
+  EXPECT_EQ(recipe->gptq.shrink, 0.25);
+  EXPECT_EQ(recipe->gptq.damping, (std::vector<double>{0.02, 0.5}));
+  // What is not said is the default, also of the command line.
+  EXPECT_EQ(parseRecipe("version: 1\nscheme: w4a16\nmethod: gptq", "r.yaml")->gptq.shrink, 0.1);
+  EXPECT_EQ(makeRecipe({"w4a16", "", {}, "gptq"})->gptq.range.rule, RangeRule::Hessian);
+  EXPECT_FALSE(makeRecipe({"w4a16", "", {}, "gptq"})->head);
+
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\nmethod: awk"), "one of rtn, gptq, but got \"awk\"");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\ngptq: {shrink: much}"), "a number, but got \"much\"");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\ngptq: {shrink: 2}"), "expected a shrinkage in [0, 1)");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\ngptq: {scales: live}"), "live scales without activation order");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\ngptq: {scale: live}"), "write \"scales\"");
+  EXPECT_FALSE(makeRecipe({"w4a16", "", {}, "awk"}));
+}
