@@ -30,7 +30,7 @@ def cases():
         recipe("an unknown key", HEAD + "shceme: w4a8\n", 1, r'expected a key that a recipe has \(.*\), but got "shceme"',
                ":3:1", 'write "scheme" if that is meant'),
         recipe("an unknown key in a rule", HEAD + "rules:\n  - match: model.layers.0\n    shceme: w8a8:g32\n", 1,
-               r'expected a key that a rule has \(match, scheme, keep, reason\), but got "shceme"', ":5:5",
+               r'expected a key that a rule has \(match, scheme, keep, method, reason\), but got "shceme"', ":5:5",
                'write "scheme" if that is meant'),
         recipe("a key of a recipe given twice", HEAD + "scheme: w8a8\n", 1, 'expected each key once, but got "scheme" again',
                ":3:1"),
@@ -62,7 +62,7 @@ def cases():
         scheme("a group of 48", "--scheme w4a16:g48", 1, "48"),
         scheme("a group of an absurd size", "--scheme w4a16:g99999999999999999999", 1, "."),
         scheme("a recipe beside a scheme", "--scheme w4a16 --recipe {in}/r.yaml", 1,
-               "expected either --recipe or --scheme, --head and --keep, but got both"),
+               "expected either --recipe or --scheme, --head, --method and --keep, but got both"),
         scheme("keep that matches nothing", "--scheme w4a16:g32 --keep nothing.like.it", 2,
                'expected a pattern that matches a weight of the model, but "nothing.like.it" matches none', "keep"),
     ]

@@ -7,9 +7,9 @@ using namespace qopt;
 static Ledger example() {
   Ledger ledger;
   ledger.rows.push_back({"a.weight", LedgerStatus::Quantized, "scheme", "w4a8:g64:sym:f16", "round to nearest", 4096,
-                         2176, 4.25, 1.5e-2, 0.83});
-  ledger.rows.push_back({"b \"quoted\"\n", LedgerStatus::Waived, "b* (reason)", "f32", "", 10, 40, 32, 0, 0});
-  ledger.rows.push_back({"c", LedgerStatus::Kept, "not a weight", "bf16", "", 7, 14, 16, 0, 0});
+                         2176, 4.25, 1.5e-2, 0.83, 0.0125, 0.03, 65536});
+  ledger.rows.push_back({"b \"quoted\"\n", LedgerStatus::Waived, "b* (reason)", "f32", "", 10, 40, 32, 0, 0, 0, 0, 0});
+  ledger.rows.push_back({"c", LedgerStatus::Kept, "not a weight", "bf16", "", 7, 14, 16, 0, 0, 0, 0, 0});
   return ledger;
 }
 
@@ -30,6 +30,9 @@ TEST(Ledger, RoundTrip) {
     EXPECT_DOUBLE_EQ(a.bitsPerWeight, b.bitsPerWeight);
     EXPECT_DOUBLE_EQ(a.relativeError, b.relativeError);
     EXPECT_DOUBLE_EQ(a.worstError, b.worstError);
+    EXPECT_DOUBLE_EQ(a.outputError, b.outputError);
+    EXPECT_DOUBLE_EQ(a.damping, b.damping);
+    EXPECT_EQ(a.tokens, b.tokens);
   }
   EXPECT_EQ(read->toJson(), ledger.toJson());
 }
@@ -39,7 +42,7 @@ TEST(Ledger, LengthDoesNotDependOnErrors) {
   size_t length = ledger.toJson().size();
   for (double value : {0.0, 1e-300, 1e-98, 3.25e-5, 1.0, 12345.6789, 1e98, 1e300}) {
     ledger.rows[0].relativeError = value;
-    ledger.rows[0].worstError = value * 2;
+    ledger.rows[0].worstError = ledger.rows[0].outputError = ledger.rows[0].damping = value * 2;
     EXPECT_EQ(ledger.toJson().size(), length) << value;
   }
 }
@@ -54,10 +57,11 @@ TEST(Ledger, Refuses) {
   ASSERT_TRUE(Ledger::parse(good));
   EXPECT_FALSE(Ledger::parse(""));
   EXPECT_FALSE(Ledger::parse("[]"));
-  EXPECT_FALSE(Ledger::parse("{\"version\":1}"));
+  EXPECT_FALSE(Ledger::parse("{\"version\":2}"));
   EXPECT_FALSE(Ledger::parse("{\"version\":2,\"rows\":[3]}"));
-  EXPECT_FALSE(Ledger::parse(replaced("\"version\":1", "\"version\":2")));
+  EXPECT_FALSE(Ledger::parse(replaced("\"version\":2", "\"version\":1")));
   EXPECT_FALSE(Ledger::parse(replaced("\"quantized\"", "\"squeezed\"")));
   EXPECT_FALSE(Ledger::parse(replaced("\"elements\":4096", "\"elements\":\"4096\"")));
   EXPECT_FALSE(Ledger::parse(replaced("\"bytes\":2176,", "")));
+  EXPECT_FALSE(Ledger::parse(replaced("\"tokens\":", "\"token\":")));
 }
