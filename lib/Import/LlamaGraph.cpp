@@ -223,8 +223,9 @@ Status LlamaBuilder::build() {
   auto forward = func::FuncOp::create(named("forward"), "forward", type);
   module.push_back(forward);
   Block *block = &forward.getBody().emplaceBlock();
-  for (auto [argument, name] : llvm::zip_equal(
-           type.getInputs(), ArrayRef<StringRef>{"tokens", "positions", "sequences", "block_tables", "rows", "cache"}))
+  // Named: a braced list inside of the loop's head would be gone before the first turn.
+  static constexpr StringRef names[] = {"tokens", "positions", "sequences", "block_tables", "rows", "cache"};
+  for (auto [argument, name] : llvm::zip_equal(type.getInputs(), names))
     block->addArgument(argument, named(name));
   tokens = block->getArgument(0), positions = block->getArgument(1), sequences = block->getArgument(2);
   blockTables = block->getArgument(3), rows = block->getArgument(4), cache = block->getArgument(5);
