@@ -82,13 +82,14 @@ static std::optional<StatisticsHeader> fromJson(const Json &json) {
 }
 
 Result<StatisticsWriter> StatisticsWriter::create(const std::string &path, const StatisticsHeader &header,
-                                                  std::span<const int32_t> heldOut,
+                                                  std::span<const int32_t> samples, std::span<const int32_t> heldOut,
                                                   std::span<const int32_t> heldOutSource) {
   std::vector<TensorDeclaration> tensors;
   for (const Site &site : header.sites)
     for (TensorDeclaration &tensor : declareSite(site))
       tensors.push_back(std::move(tensor));
   auto windows = static_cast<int64_t>(heldOutSource.size());
+  tensors.push_back({"samples.tokens", ElementFormat::I32, {header.sampleCount, header.length}});
   tensors.push_back({"heldout.tokens", ElementFormat::I32, {windows, header.length}});
   tensors.push_back({"heldout.source", ElementFormat::I32, {windows}});
   Result<SafetensorsPlan> plan = planSafetensors(std::move(tensors), {.data = 64, .tensor = 64});
@@ -98,7 +99,8 @@ Result<StatisticsWriter> StatisticsWriter::create(const std::string &path, const
   if (!file)
     return file.takeError();
   StatisticsWriter writer(std::move(*file));
-  for (auto [name, values] : {std::pair("heldout.tokens", heldOut), std::pair("heldout.source", heldOutSource)})
+  for (auto [name, values] : {std::pair("samples.tokens", samples), std::pair("heldout.tokens", heldOut),
+                              std::pair("heldout.source", heldOutSource)})
     if (Status status = writer.writer.append(name, std::as_bytes(values)); !status)
       return status.takeError();
   return writer;
@@ -152,6 +154,7 @@ Status StatisticsArchive::check() const {
   if (!heldOut)
     return heldOut.takeError();
   int64_t windows = (*heldOut)->shape.empty() ? 0 : (*heldOut)->shape.front();
+  wanted.push_back({"samples.tokens", ElementFormat::I32, {contents.sampleCount, contents.length}});
   wanted.push_back({"heldout.tokens", ElementFormat::I32, {windows, contents.length}});
   wanted.push_back({"heldout.source", ElementFormat::I32, {windows}});
   for (const TensorDeclaration &tensor : wanted) {
@@ -195,6 +198,8 @@ std::vector<int32_t> StatisticsArchive::heldOut() const {
   std::span<const int32_t> tokens = view<int32_t>("heldout.tokens");
   return {tokens.begin(), tokens.end()};
 }
+
+std::span<const int32_t> StatisticsArchive::samples() const { return view<int32_t>("samples.tokens"); }
 
 std::span<const int32_t> StatisticsArchive::heldOutSource() const { return view<int32_t>("heldout.source"); }
 
@@ -245,8 +250,10 @@ Status qopt::mergeStatistics(std::span<const std::string> inputs, const std::str
   for (size_t i = 1; i < shards.size(); ++i)
     header.sampleCount += shards[i].header().sampleCount;
   StatisticsArchive &first = shards.front();
-  std::vector<int32_t> heldOut = first.heldOut();
-  Result<StatisticsWriter> writer = StatisticsWriter::create(output, header, heldOut, first.heldOutSource());
+  std::vector<int32_t> heldOut = first.heldOut(), samples;
+  for (const StatisticsArchive &shard : shards)
+    samples.insert(samples.end(), shard.samples().begin(), shard.samples().end());
+  Result<StatisticsWriter> writer = StatisticsWriter::create(output, header, samples, heldOut, first.heldOutSource());
   if (!writer)
     return writer.takeError();
   for (const Site &site : header.sites) {

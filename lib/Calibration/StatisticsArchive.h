@@ -5,6 +5,7 @@
 //   SITE.magnitude  f64 [channels]             Σ |x|
 //   SITE.gram       f32 [channels, channels]   Σ x·xᵀ, where it was wanted
 //   SITE.histogram  i64 [2048]                 of |x|, where it was wanted (Statistics.h has the bins)
+//   samples.tokens  i32 [samples, length]      what was calibrated on
 //   heldout.tokens  i32 [windows, length]      windows that were not calibrated on
 //   heldout.source  i32 [windows]              and the source of each
 //
@@ -45,7 +46,8 @@ class StatisticsWriter {
 public:
   /// Every sample of a run has `length` tokens, so that all sites see the same number.
   static Result<StatisticsWriter> create(const std::string &path, const StatisticsHeader &header,
-                                         std::span<const int32_t> heldOut, std::span<const int32_t> heldOutSource);
+                                         std::span<const int32_t> samples, std::span<const int32_t> heldOut,
+                                         std::span<const int32_t> heldOutSource);
   Status write(const Site &site, const SiteStatistics &statistics);
   Status commit() { return writer.commit(); }
 
@@ -72,6 +74,8 @@ public:
   std::span<const float> greatest(const Site &site) const;
   /// Σ |x| / tokens : [channels]
   std::vector<double> meanMagnitude(const Site &site) const;
+  /// [samples, length]
+  std::span<const int32_t> samples() const;
   /// [windows, length], and the source of each window.
   std::vector<int32_t> heldOut() const;
   std::span<const int32_t> heldOutSource() const;

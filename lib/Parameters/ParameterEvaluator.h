@@ -57,6 +57,9 @@ public:
   /// is in the canonical form.
   void provide(llvm::StringRef parameter, HostTensor tensor) { provided[parameter] = std::move(tensor); }
 
+  /// Lets go of all that was provided.
+  void withdrawAll() { provided.clear(); }
+
   /// The parameter's numbers in the canonical form. Symbols are looked up in the module as it is now.
   /// Errors (with the parameter's name in `where`): it has neither entry nor initializer; a tensor that is not in the
   /// archive, or has another format or shape; an initializer with an op that is not evaluated, or that needs itself;

@@ -2,8 +2,18 @@
 #ifndef QOPT_PASSES_QUANTIZE_PASSES_H
 #define QOPT_PASSES_QUANTIZE_PASSES_H
 
-#include "lib/Algorithms/Gptq.h"
+#include "dialects/Kernel/Dialect.h"
+#include "dialects/LowBit/Dialect.h"
+#include "passes/Quantize/Recipe.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Pass/Pass.h"
 
 #include <functional>

@@ -52,7 +52,8 @@ def QuantizeGptq : Pass<"quantize-gptq", "::mlir::ModuleOp"> {
     head, unless a rule names them, by round to nearest. What is written is as `--quantize-rtn` writes it; the ledger also
     has the damping, the tokens seen, and the error of the output.
 
-    *Requires*: what `--quantize-rtn` requires, and `statistics` of this very model, with Gram matrices.
+    *Requires*: what `--quantize-rtn` requires, and `statistics` of this very model; with `inputs=statistics` they have Gram
+    matrices, else the model is run, part by part, over the samples that they were taken from.
     *Guarantees*: as `--quantize-rtn`; no linear falls back to another method but those that `max-fallback` allows, which
     are named in the ledger and in a warning.
     *Leaves alone*: norms, biases, and what the recipe keeps.
@@ -71,6 +72,12 @@ def QuantizeGptq : Pass<"quantize-gptq", "::mlir::ModuleOp"> {
     Option<"directory", "directory", "std::string", "\".\"",
            "the directory that the IR's archive paths are relative to">,
     Option<"statistics", "statistics", "std::string", "\"\"", "the archive that 'qopt calibrate' wrote">,
+    Option<"inputs", "inputs", "::qopt::HessianInputs", "::qopt::HessianInputs::Quantized",
+           "whose activations the Hessians are made from",
+           [{::llvm::cl::values(clEnumValN(::qopt::HessianInputs::Quantized, "quantized",
+                                           "the model's as it is being quantized; run over the archive's samples"),
+                                clEnumValN(::qopt::HessianInputs::Statistics, "statistics",
+                                           "the original's, as the archive has them"))}]>,
     Option<"order", "order", "::qopt::ColumnOrder", "::qopt::ColumnOrder::Activation", "which columns come first",
            [{::llvm::cl::values(clEnumValN(::qopt::ColumnOrder::Activation, "activation", "those of the greatest H_ii"),
                                 clEnumValN(::qopt::ColumnOrder::Stored, "stored", "as they are stored"))}]>,
@@ -88,7 +95,11 @@ def QuantizeGptq : Pass<"quantize-gptq", "::mlir::ModuleOp"> {
     Option<"maxFallback", "max-fallback", "int64_t", "0",
            "how many linears may be rounded to nearest where GPTQ refuses">,
   ];
-  let dependentDialects = ["::qopt::lowbit::LowBitDialect", "::qopt::transformer::TransformerDialect"];
+  let dependentDialects = [
+    "::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect", "::mlir::cf::ControlFlowDialect",
+    "::mlir::func::FuncDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect", "::qopt::kernel::KernelDialect", "::qopt::lowbit::LowBitDialect",
+    "::qopt::transformer::TransformerDialect"];
 }
 
 def SetCacheFormat : Pass<"set-cache-format", "::mlir::ModuleOp"> {

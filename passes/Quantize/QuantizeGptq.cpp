@@ -1,4 +1,4 @@
-// GPTQ with statistics of the model as it was calibrated.
+// GPTQ, with Hessians of the model as it was calibrated, or as it becomes.
 //
 // One Hessian serves all linears that read the same value: it is factored once, and dropped before the next. What is
 // written and rewritten is QuantizationRun's business; the arithmetic is lib/Algorithms/Gptq.h.
@@ -9,6 +9,7 @@
 #include "lib/Calibration/StatisticsArchive.h"
 #include "lib/Parameters/Diagnostics.h"
 #include "passes/Calibrate/ModelDigest.h"
+#include "passes/Quantize/ModelFollower.h"
 #include "passes/Quantize/QuantizationRun.h"
 #include "passes/Support/PassCounts.h"
 
@@ -66,7 +67,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
   Result<Recipe> fromOptions() {
     Result<Recipe> made = makeRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end()), "gptq"});
     if (made)
-      made->gptq = gptqOptions();
+      made->gptq = gptqOptions(), made->inputs = inputs;
     return made;
   }
 
@@ -100,8 +101,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
     Result<Recipe> wanted = getRecipe();
     if (!wanted)
       return wanted.takeError();
-    const GptqOptions &how = wanted->gptq;
-    if (Status status = how.validate(); !status)
+    if (Status status = wanted->gptq.validate(); !status)
       return status;
     Result<StatisticsArchive> archive = openStatistics();
     if (!archive)
@@ -109,31 +109,19 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
     Result<QuantizationRun> run = QuantizationRun::begin(getOperation(), *wanted, {overlay, directory});
     if (!run)
       return run.takeError();
-    // Linears by the site whose Hessian they share; those without one by none.
-    llvm::MapVector<const Site *, SmallVector<QuantizationTarget *>> bySite;
+    total = run->totalElements();
     for (QuantizationTarget &target : run->targets()) {
-      const Site *site = target.method == Method::Gptq ? archive->siteOf(target.parameter.getSymName()) : nullptr;
-      if (target.method == Method::Gptq && (!site || !site->wanted.gram))
-        return badInput("expected statistics with a Gram matrix for every linear to quantize, but found none",
-                        "parameter @" + target.parameter.getSymName().str())
-            .withNext("calibrate without --match and --no-gram, or keep this weight by a rule");
-      bySite[site].push_back(&target);
-      if (!site)
+      if (target.method != Method::Gptq)
         continue;
       run->row(target).tokens = archive->tokens();
       // The overlay's header is written for the longest that the ledger can become.
       if (maxFallback > 0)
         run->row(target).algorithm = kFallback;
     }
-    if (Status status = run->startOverlay(); !status)
+    Status status = wanted->inputs == HessianInputs::Quantized ? followModel(*run, *archive, wanted->gptq)
+                                                               : useArchive(*run, *archive, wanted->gptq);
+    if (!status)
       return status;
-    int64_t total = run->totalElements();
-    for (auto &[site, targets] : bySite) {
-      Status status =
-          site ? quantizeSite(*run, *archive, *site, targets, how, total) : roundToNearest(*run, targets, total);
-      if (!status)
-        return status;
-    }
     quantized = static_cast<int64_t>(run->targets().size());
     Result<QuantizationRun::Finished> finished = run->finish(outputs);
     if (!finished)
@@ -142,11 +130,69 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
     return {};
   }
 
-  Status quantizeSite(QuantizationRun &run, const StatisticsArchive &archive, const Site &site,
-                      ArrayRef<QuantizationTarget *> targets, const GptqOptions &how, int64_t total) {
-    Result<Gptq> gptq = Gptq::create(archive.gram(site), site.channels, archive.tokens(), how);
+  /// With the Hessians of the model as it was calibrated.
+  Status useArchive(QuantizationRun &run, const StatisticsArchive &archive, const GptqOptions &how) {
+    // Linears by the site whose Hessian they share; those without one by none.
+    llvm::MapVector<const Site *, std::vector<QuantizationTarget *>> bySite;
+    for (QuantizationTarget &target : run.targets()) {
+      const Site *site = target.method == Method::Gptq ? archive.siteOf(target.parameter.getSymName()) : nullptr;
+      if (target.method == Method::Gptq && (!site || !site->wanted.gram))
+        return badInput("expected statistics with a Gram matrix for every linear to quantize, but found none",
+                        "parameter @" + target.parameter.getSymName().str())
+            .withNext("calibrate without --match and --no-gram, or keep this weight by a rule");
+      bySite[site].push_back(&target);
+    }
+    if (Status status = run.startOverlay(); !status)
+      return status;
+    for (auto &[site, targets] : bySite) {
+      Status status = site
+                          ? quantizeLinears(run, archive.gram(*site), archive.tokens(), site->name, targets, how, false)
+                          : roundToNearest(run, targets, false);
+      if (!status)
+        return status;
+      if (site)
+        archive.drop(*site);
+    }
+    return {};
+  }
+
+  /// With Hessians of the model as it becomes, over the archive's samples.
+  Status followModel(QuantizationRun &run, const StatisticsArchive &archive, const GptqOptions &how) {
+    if (Status status = run.startOverlay(); !status)
+      return status;
+    ModelFollower::Options options;
+    options.tokens = archive.samples(), options.length = archive.header().length;
+    Result<ModelFollower> follower = ModelFollower::create(getOperation(), run, options);
+    if (!follower)
+      return follower.takeError();
+    Status status = follower->follow([&](FollowedStage &stage) -> Status {
+      std::vector<QuantizationTarget *> calibrated, nearest;
+      for (QuantizationTarget *target : stage.targets)
+        (target->method == Method::Gptq ? calibrated : nearest).push_back(target);
+      if (!calibrated.empty())
+        if (Status status = quantizeLinears(run, stage.hessian, stage.tokens, stage.site, calibrated, how, true);
+            !status)
+          return status;
+      return roundToNearest(run, nearest, true);
+    });
+    if (!status)
+      return status;
+    std::vector<QuantizationTarget *> left = follower->left();
+    for (QuantizationTarget *target : left)
+      if (target->method == Method::Gptq)
+        return badInput("expected linears over tokens to be quantized by gptq, but this one is over the wanted rows",
+                        "parameter @" + target->parameter.getSymName().str())
+            .withNext("round it to nearest (method: rtn)");
+    return roundToNearest(run, left, false);
+  }
+
+  /// The linears that share a Hessian. `follow`: the results are needed by what comes next.
+  Status quantizeLinears(QuantizationRun &run, std::span<const float> hessian, int64_t tokens, const std::string &site,
+                         ArrayRef<QuantizationTarget *> targets, const GptqOptions &how, bool follow) {
+    int64_t inputs = targets.front()->type().getDimSize(1);
+    Result<Gptq> gptq = Gptq::create(hessian, inputs, tokens, how);
     if (!gptq) {
-      Error error = gptq.takeError().in("site " + escapeForMessage(site.name));
+      Error error = gptq.takeError().in("inputs of @" + escapeForMessage(site));
       fallenBack += static_cast<int64_t>(targets.size());
       if (error.errorClass != ErrorClass::Gate || fallenBack > maxFallback)
         return error;
@@ -156,7 +202,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
         emitWarning(target->parameter.getLoc())
             << "@" << target->parameter.getSymName() << " is rounded to nearest: " << error.rule;
       }
-      return roundToNearest(run, targets, total);
+      return roundToNearest(run, targets, follow);
     }
     ++factored;
     for (QuantizationTarget *target : targets) {
@@ -174,7 +220,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
             sums[first] = errors;
             return {};
           },
-          Gptq::rowsPerChunk);
+          Gptq::rowsPerChunk, follow);
       if (!status)
         return status;
       GptqErrors errors;
@@ -184,26 +230,25 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
       row.algorithm = kGptq;
       row.damping = gptq->damping();
       row.outputError = errors.power > 0 ? errors.trace / errors.power : 0;
-      note(*target, total);
+      note(*target);
     }
-    archive.drop(site);
     return {};
   }
 
-  Status roundToNearest(QuantizationRun &run, ArrayRef<QuantizationTarget *> targets, int64_t total) {
+  Status roundToNearest(QuantizationRun &run, ArrayRef<QuantizationTarget *> targets, bool follow) {
     for (QuantizationTarget *target : targets) {
       int64_t inputs = target->type().getDimSize(1);
       auto nearest = [&](int64_t first, int64_t rows, std::span<const float> weights, QuantizedRows out) {
         return quantizeRoundToNearest(target->scheme.weights, rows, inputs, weights, out, first);
       };
-      if (Status status = run.quantize(*target, nearest); !status)
+      if (Status status = run.quantize(*target, nearest, 1, follow); !status)
         return status;
-      note(*target, total);
+      note(*target);
     }
     return {};
   }
 
-  void note(QuantizationTarget &target, int64_t total) {
+  void note(QuantizationTarget &target) {
     done += target.type().getNumElements();
     if (progress)
       progress(done, total);
@@ -211,7 +256,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
 
   QuantizeProgress progress;
   OutputSet *outputs = nullptr;
-  int64_t quantized = 0, factored = 0, fallenBack = 0, rewritten = 0, erased = 0, done = 0;
+  int64_t quantized = 0, factored = 0, fallenBack = 0, rewritten = 0, erased = 0, done = 0, total = 0;
 };
 } // namespace
 

@@ -8,6 +8,7 @@
 //     order: activation          #   or stored
 //     scales: static             #   or live, which needs order: stored
 //     range: hessian             #   or minmax, or power
+//     inputs: quantized          #   of the model as it is being quantized; or statistics: of the original
 //     shrink: 0.1                #   of the Hessian toward its diagonal
 //     damping: [0.01, 0.03, 0.1, 0.3, 1]
 //   rules:                       # the first that matches a parameter decides it, before scheme and head
@@ -36,6 +37,9 @@
 
 namespace qopt {
 
+/// Which model's activations GPTQ's Hessians are made from.
+enum class HessianInputs : uint8_t { Quantized, Statistics };
+
 /// How the codes of a weight are chosen.
 enum class Method : uint8_t { RoundToNearest, Gptq };
 
@@ -59,6 +63,7 @@ struct Recipe {
   std::vector<RecipeRule> rules;
   Method method = Method::RoundToNearest; ///< of the linears
   GptqOptions gptq = defaultGptqOptions();
+  HessianInputs inputs = HessianInputs::Quantized;
 
   /// Whether any weight may be rounded by that method.
   bool uses(Method which) const;

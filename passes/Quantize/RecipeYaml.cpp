@@ -98,6 +98,7 @@ private:
   std::optional<Error> failure;
   std::vector<RawRule> rules;
   GptqOptions gptq = defaultGptqOptions();
+  HessianInputs inputs = HessianInputs::Quantized;
 };
 
 constexpr std::pair<llvm::StringRef, Method> methods[] = {{"rtn", Method::RoundToNearest}, {"gptq", Method::Gptq}};
@@ -177,11 +178,14 @@ double RecipeReader::number(yaml::Node *node, std::string_view what) {
 void RecipeReader::readGptq(yaml::Node *node) {
   using Scales = GptqOptions::Scales;
   static constexpr std::pair<llvm::StringRef, bool> orders[] = {{"activation", true}, {"stored", false}};
+  static constexpr std::pair<llvm::StringRef, HessianInputs> hessianInputs[] = {
+      {"quantized", HessianInputs::Quantized}, {"statistics", HessianInputs::Statistics}};
   static constexpr std::pair<llvm::StringRef, Scales> scales[] = {{"static", Scales::Static}, {"live", Scales::Live}};
   static constexpr std::pair<llvm::StringRef, RangeRule> ranges[] = {
       {"minmax", RangeRule::MinMax}, {"power", RangeRule::Power}, {"hessian", RangeRule::Hessian}};
   mapping(node, "gptq",
-          {{"order", [&](yaml::Node *value) { gptq.activationOrder = word<bool>(value, "order", orders); }},
+          {{"inputs", [&](yaml::Node *value) { inputs = word<HessianInputs>(value, "inputs", hessianInputs); }},
+           {"order", [&](yaml::Node *value) { gptq.activationOrder = word<bool>(value, "order", orders); }},
            {"scales", [&](yaml::Node *value) { gptq.scales = word<Scales>(value, "scales", scales); }},
            {"range", [&](yaml::Node *value) { gptq.range.rule = word<RangeRule>(value, "range", ranges); }},
            {"shrink", [&](yaml::Node *value) { gptq.shrink = number(value, "shrink"); }},
@@ -278,7 +282,7 @@ Result<Recipe> RecipeReader::read() {
   Result<std::optional<Scheme>> headScheme = makeHead(head, *body, method);
   if (!headScheme)
     return headScheme.takeError().in(headPlace);
-  Recipe recipe{*body, *headScheme, {}, method, gptq};
+  Recipe recipe{*body, *headScheme, {}, method, gptq, inputs};
   for (RawRule &raw : rules) {
     std::optional<Scheme> ruleScheme;
     if (!raw.keep) {

@@ -1,4 +1,5 @@
 qopt_add_passes(Quantize
+  ModelFollower.cpp
   QuantizationRun.cpp
   QuantizeGptq.cpp
   QuantizeRtn.cpp

@@ -171,7 +171,7 @@ static Status calibrate(const CompilerArguments &compiler, const CalibrateArgume
       std::span<const int32_t>(samples->tokens).subspan(shard->first * samples->length, shard->count * samples->length);
   PartRunner runner(options, std::move(*pool), tokens, samples->length);
   Result<StatisticsWriter> writer =
-      StatisticsWriter::create(arguments.output, header, samples->heldOut, samples->heldOutSource);
+      StatisticsWriter::create(arguments.output, header, tokens, samples->heldOut, samples->heldOutSource);
   if (!writer)
     return writer.takeError();
   Progress progress("calibrate", "samples", 1);

@@ -15,7 +15,10 @@
 // RUN: sed 's/epsilon 1.000000e-05/epsilon 2.000000e-05/' %t/mlir > %t/other.mlir
 // RUN: not qopt %t/other.mlir --quantize-gptq="scheme=w4a16:g32 statistics=%t/few directory=%t" 2>&1 | FileCheck %s --check-prefix=MODEL
 // RUN: qopt calibrate %t/mlir --text %qopt_src/docs/CommandLine.md --samples 2 --length 64 --match "*.q_proj.weight" -o %t/some
-// RUN: not qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 statistics=%t/some directory=%t overlay=%t/safetensors" 2>&1 | FileCheck %s --check-prefix=SOME
+// RUN: not qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 inputs=statistics statistics=%t/some directory=%t overlay=%t/safetensors" 2>&1 | FileCheck %s --check-prefix=SOME
+
+// The embedding has no inputs.
+// RUN: not qopt %t/mlir --quantize-gptq="recipe=%S/Inputs/gptq-embedding.yaml statistics=%t/few directory=%t overlay=%t/safetensors" 2>&1 | FileCheck %s --check-prefix=HEADED
 
 // REPORT: model.layers.0.mlp.down_proj.weight: fewer tokens than channels
 // FEW: error: {{.*}}expected statistics of at least as many tokens as there are inputs (96), but got 80
@@ -28,4 +31,5 @@
 // SHRINK: expected a shrinkage in [0, 1), but got 1
 // OTHER: expected statistics, but the file has none
 // MODEL: expected statistics of this model, sha256:{{[0-9a-f]+}}, but got those of sha256:
+// HEADED: expected linears to be quantized by gptq, but got an embedding
 // SOME: expected statistics with a Gram matrix for every linear to quantize, but found none

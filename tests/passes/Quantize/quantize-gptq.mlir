@@ -10,6 +10,12 @@
 // RUN: cmp %t/gptq.safetensors %t/one.safetensors
 // RUN: qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 order=stored scales=live range=minmax shrink=0 damping=0.05 statistics=%t/stats directory=%t overlay=%t/live.safetensors" -o %t/live.mlir
 // RUN: not cmp %t/gptq.safetensors %t/live.safetensors
+// Hessians of the original are another method than those of the model as it becomes, and need other statistics.
+// RUN: qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 inputs=statistics statistics=%t/stats directory=%t overlay=%t/original.safetensors" -o %t/original.mlir
+// RUN: not cmp %t/gptq.safetensors %t/original.safetensors
+// RUN: qopt calibrate %t/mlir --text %qopt_src/docs/CommandLine.md --samples 16 --length 64 --no-gram -o %t/tokens
+// RUN: qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 statistics=%t/tokens directory=%t overlay=%t/tokens.safetensors" -o %t/tokens.mlir
+// RUN: cmp %t/gptq.safetensors %t/tokens.safetensors
 // A head that is named is rounded to nearest.
 // RUN: qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 head=w8a16:g32 statistics=%t/stats directory=%t overlay=%t/head.safetensors" | FileCheck %s --check-prefix=HEAD
 

@@ -1,0 +1,211 @@
+// See ModelFollower.h.
+#include "passes/Quantize/ModelFollower.h"
+
+#include "dialects/LowBit/Dialect.h"
+#include "dialects/Transformer/Dialect.h"
+#include "lib/Calibration/Statistics.h"
+#include "lib/Numerics/Activations.h"
+#include "lib/Numerics/Float.h"
+#include "lib/Runtime/UsableCpus.h"
+#include "passes/Calibrate/Segments.h"
+
+#include <algorithm>
+
+using namespace mlir;
+using namespace qopt;
+
+Result<ModelFollower> ModelFollower::create(ModuleOp module, QuantizationRun &run, const Options &options) {
+  ModelFollower follower(module, run, options);
+  Result<Target> native = findTarget("native");
+  if (!native)
+    return native.takeError();
+  Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(options.threads == 0 ? usableCpus() : options.threads);
+  if (!pool)
+    return pool.takeError();
+  CompileOptions compile;
+  compile.targets.push_back(std::move(*native));
+  follower.runner = std::make_unique<PartRunner>(std::move(compile), std::move(*pool), options.tokens, options.length);
+  for (QuantizationTarget &target : run.targets())
+    for (Operation *user : target.users)
+      follower.pending[user] = &target;
+  return follower;
+}
+
+std::vector<QuantizationTarget *> ModelFollower::left() {
+  std::vector<QuantizationTarget *> targets;
+  for (QuantizationTarget &target : run.targets())
+    if (pending.contains(target.users.front()))
+      targets.push_back(&target);
+  return targets;
+}
+
+QuantizationTarget *ModelFollower::targetOf(Operation *op) { return pending.lookup(op); }
+
+Status ModelFollower::follow(const Quantizer &quantize) {
+  auto forward = module.lookupSymbol<func::FuncOp>("forward");
+  // Rewriting replaces ops, so segments are found anew where they are needed; their number and their cuts stay.
+  SmallVector<Segment> segments = findSegments(forward);
+  size_t end = 0;
+  for (auto [index, segment] : llvm::enumerate(segments))
+    if (segment.output && llvm::any_of(segment.ops, [&](Operation *op) { return targetOf(op) != nullptr; }))
+      end = index + 1;
+  for (size_t index = 0; index < end; ++index) {
+    if (Status status = quantizeStages(index, quantize); !status)
+      return status;
+    if (index + 1 < end)
+      if (Status status = advance(index); !status)
+        return status;
+    run.parameters().withdrawAll();
+  }
+  return {};
+}
+
+/// The value that a weight's op reads.
+static Value inputOf(Operation *op) {
+  if (auto linear = dyn_cast<transformer::LinearOp>(op))
+    return linear.getInput();
+  return {};
+}
+
+Status ModelFollower::quantizeStages(size_t index, const Quantizer &quantize) {
+  auto forward = module.lookupSymbol<func::FuncOp>("forward");
+  while (true) {
+    Segment segment = findSegments(forward)[index];
+    auto first = llvm::find_if(segment.ops, [&](Operation *op) { return targetOf(op) != nullptr; });
+    if (first == segment.ops.end())
+      return {};
+    Value site = inputOf(*first);
+    FollowedStage stage;
+    ActivationKind activations = targetOf(*first)->scheme.activations;
+    for (Operation *op : ArrayRef<Operation *>(first, segment.ops.end())) {
+      QuantizationTarget *target = targetOf(op);
+      bool together =
+          op == *first || (site && inputOf(op) == site && target && target->scheme.activations == activations);
+      if (target && together && !llvm::is_contained(stage.targets, target))
+        stage.targets.push_back(target);
+    }
+    stage.site = stage.targets.front()->parameter.getSymName().str();
+    bool calibrated = llvm::any_of(stage.targets, [](QuantizationTarget *t) { return t->method == Method::Gptq; });
+    if (calibrated && !site)
+      return badInput("expected linears to be quantized by gptq, but got an embedding", "parameter @" + stage.site)
+          .withNext("round embeddings to nearest (method: rtn)");
+    if (calibrated)
+      if (Status status = gatherHessian(stage, site, segment.input); !status)
+        return status;
+    if (Status status = quantize(stage); !status)
+      return status;
+    for (QuantizationTarget *target : stage.targets) {
+      for (Operation *user : target->users)
+        pending.erase(user);
+      run.rewrite(*target);
+    }
+  }
+}
+
+namespace {
+/// Activations in the form in which a linear takes them, as f32 again.
+class ActivationRounder {
+public:
+  ActivationRounder(ActivationKind kind, int64_t tokens, int64_t channels)
+      : kind(kind), tokens(tokens), channels(channels), rounded(kind == ActivationKind::F32 ? 0 : tokens * channels) {
+    if (kind == ActivationKind::BF16)
+      halves.resize(rounded.size());
+    else if (kind != ActivationKind::F32) {
+      codes.resize(rounded.size());
+      scales.resize(rounded.size() / group());
+    }
+  }
+
+  Result<MatrixView> round(MatrixView x) {
+    std::span<const float> values(x.data, tokens * channels);
+    if (kind == ActivationKind::F32)
+      return x;
+    if (kind == ActivationKind::BF16) {
+      if (Status status = encodeActivationsBF16(values, halves); !status)
+        return status.takeError();
+      std::transform(halves.begin(), halves.end(), rounded.begin(), bfloat16ToFloat);
+    } else {
+      if (Status status = encodeActivationsI8(tokens, channels, group(), values, codes, scales); !status)
+        return status.takeError();
+      for (size_t i = 0; i < rounded.size(); ++i)
+        rounded[i] = scales[i / group()] * static_cast<float>(codes[i]);
+    }
+    return MatrixView{rounded.data(), tokens, channels, channels};
+  }
+
+private:
+  int64_t group() const { return kind == ActivationKind::I8PerGroup ? activationGroup : channels; }
+
+  ActivationKind kind;
+  int64_t tokens, channels;
+  AlignedVector<float> rounded;
+  std::vector<uint16_t> halves;
+  std::vector<int8_t> codes;
+  std::vector<float> scales;
+};
+} // namespace
+
+Status ModelFollower::gatherHessian(FollowedStage &stage, Value site, Value input) {
+  stage.inputs = cast<RankedTensorType>(site.getType()).getDimSize(1);
+  SiteStatistics statistics(stage.inputs, {.gram = true});
+  ActivationRounder rounder(stage.targets.front()->scheme.activations, options.length, stage.inputs);
+  auto add = [&](int64_t sample, MatrixView x) -> Status {
+    Result<MatrixView> rounded = rounder.round(x);
+    if (!rounded)
+      return rounded.takeError();
+    statistics.add(runner->pool(), sample, *rounded);
+    return {};
+  };
+  if (site == input) {
+    for (int64_t sample = 0; sample < runner->samples(); ++sample)
+      if (Status status = add(sample, {stream->sample(sample), options.length, stage.inputs, stage.inputs}); !status)
+        return status;
+  } else {
+    SmallVector<Value> inputs;
+    SmallVector<SampleStream *> given;
+    if (input)
+      inputs.push_back(input), given.push_back(&*stream);
+    OwningOpRef<ModuleOp> part = extractPart(module, inputs, site);
+    Status status = runner->run(*part, run.parameters(), {given.data(), given.size()},
+                                [&](int64_t sample, std::span<const MatrixView> got) { return add(sample, got[0]); });
+    if (!status)
+      return status;
+  }
+  statistics.finish();
+  if (statistics.notFinite() > 0)
+    return Error{ErrorClass::Gate,
+                 "expected finite activations, but " + std::to_string(statistics.notFinite()) +
+                     " are infinite or not a number",
+                 "inputs of @" + stage.site, "nothing was written",
+                 "look at the model: 'qopt eval' says whether its logits are finite"};
+  stage.hessian = statistics.gram();
+  stage.tokens = statistics.tokens();
+  return {};
+}
+
+Status ModelFollower::advance(size_t index) {
+  Segment segment = findSegments(module.lookupSymbol<func::FuncOp>("forward"))[index];
+  int64_t channels = cast<RankedTensorType>(segment.output.getType()).getDimSize(1), samples = runner->samples();
+  std::optional<SampleStream> widened;
+  if (!stream || stream->channels() != channels) {
+    bool inMemory = SampleStream::bytesFor(samples, options.length, channels) <= options.memory;
+    Result<SampleStream> created = SampleStream::create(samples, options.length, channels, inMemory);
+    if (!created)
+      return created.takeError();
+    widened = std::move(*created);
+  }
+  SmallVector<Value> inputs;
+  SmallVector<SampleStream *> given;
+  if (segment.input)
+    inputs.push_back(segment.input), given.push_back(&*stream);
+  OwningOpRef<ModuleOp> part = extractPart(module, inputs, segment.output);
+  SampleStream &to = widened ? *widened : *stream;
+  Status status = runner->run(*part, run.parameters(), {given.data(), given.size()},
+                              [&](int64_t sample, std::span<const MatrixView> got) -> Status {
+                                std::copy_n(got[0].data, got[0].rows * got[0].cols, to.sample(sample));
+                                return {};
+                              });
+  if (status && widened)
+    stream = std::move(*widened);
+  return status;
+}
