@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Statistics of a Llama model's activations in numpy and f64, compared with those that `qopt calibrate` wrote.
+
+Runs the model of a Hugging Face directory over the archive's own samples, whole matrices at a time, and takes the inputs of every
+linear as they pass. Compares tokens, greatest magnitudes, sums and Σ x·xᵀ at every site.
+
+Usage: statistics.py CHECKPOINT STATISTICS.safetensors [--tolerance 1e-4]
+The tolerance is for f32 against f64 arithmetic, relative to a channel's own size. Exit code 1: a difference beyond it.
+Needs numpy; the checkpoint is one model.safetensors with tied or untied head.
+"""
+import argparse
+import json
+import pathlib
+import struct
+import sys
+
+import numpy as np
+
+import rtn
+import transformer
+
+
+def description(path):
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        return json.loads(json.loads(file.read(length))["__metadata__"]["qopt.statistics"])
+
+
+class Model:
+    def __init__(self, folder):
+        self.config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        self.tensors = rtn.Safetensors(folder / "model.safetensors")
+        c = self.config
+        self.dim = c.get("head_dim") or c["hidden_size"] // c["num_attention_heads"]
+        rope = c.get("rope_parameters") or c
+        self.frequencies = transformer.frequencies(self.dim, rope["rope_theta"])
+
+    def weight(self, name):
+        return self.tensors.floats(name).astype(np.float64)
+
+    def inputs(self, tokens):
+        """The input of each linear, by its weight's name, for one sample."""
+        c, seen = self.config, {}
+        positions, epsilon = np.arange(len(tokens)), c["rms_norm_eps"]
+        kv, dim = c["num_key_value_heads"], self.dim
+
+        def linear(name, x):
+            seen[name] = x
+            return x @ self.weight(name).T
+
+        x = self.weight("model.embed_tokens.weight")[tokens]
+        for layer in range(c["num_hidden_layers"]):
+            place = f"model.layers.{layer}."
+            n = transformer.rms_norm(x, self.weight(place + "input_layernorm.weight"), epsilon)
+            q, k, v = (linear(f"{place}self_attn.{p}_proj.weight", n) for p in "qkv")
+            q, k = (transformer.rotary(a, positions, dim, self.frequencies) for a in (q, k))
+            a = transformer.attention(q, k, v, kv, dim, dim**-0.5, 0)
+            x = x + linear(place + "self_attn.o_proj.weight", a)
+            n = transformer.rms_norm(x, self.weight(place + "post_attention_layernorm.weight"), epsilon)
+            gate, up = (linear(f"{place}mlp.{p}_proj.weight", n) for p in ("gate", "up"))
+            x = x + linear(place + "mlp.down_proj.weight", gate / (1 + np.exp(-gate)) * up)
+        return seen
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=pathlib.Path)
+    parser.add_argument("statistics")
+    parser.add_argument("--tolerance", type=float, default=1e-4)
+    arguments = parser.parse_args()
+    rtn.DTYPES.update({"I32": np.int32, "F64": np.float64})
+    archive, told = rtn.Safetensors(arguments.statistics), description(arguments.statistics)
+    model = Model(arguments.checkpoint)
+    samples = [model.inputs(tokens) for tokens in np.array(archive.stored("samples.tokens"))]
+    worst = 0.0
+    for site in told["sites"]:
+        x = np.concatenate([sample[site["name"]] for sample in samples])
+        for parameter in site["parameters"]:
+            assert all(np.array_equal(sample[parameter], sample[site["name"]]) for sample in samples), parameter
+        size = np.sqrt((x**2).sum(0))
+        stored = {what: np.array(archive.stored(f"{site['name']}.{what}")) for what in ("greatest", "sum", "magnitude", "gram")}
+        differences = [
+            np.max(np.abs(stored["gram"] - x.T @ x) / np.outer(size, size)),
+            np.max(np.abs(stored["greatest"] - np.abs(x).max(0)) / size),
+            np.max(np.abs(stored["sum"] - x.sum(0)) / np.abs(x).sum(0)),
+            np.max(np.abs(stored["magnitude"] / np.abs(x).sum(0) - 1)),
+        ]
+        worst = max(worst, *map(float, differences))
+    print(f"{len(told['sites'])} sites, {len(samples)} samples: greatest relative difference {worst:.2e}")
+    return 0 if told["sites"] and worst <= arguments.tolerance else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
