@@ -188,7 +188,7 @@ std::optional<int64_t> Gptq::quantizeChunk(const WeightScheme &scheme, Chunk &ch
   AlignedVector<float> storage;
   auto fitGroup = [&](int64_t group, const float *weights) {
     MatrixView h{};
-    if (options.range.rule == RangeRule::Hessian)
+    if (needsHessian(options.range.rule))
       h = block(group * size, size, storage);
     return ranges.search(weights, size, h, std::span(chunk.grids).subspan(group * rows, rows));
   };

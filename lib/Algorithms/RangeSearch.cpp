@@ -54,7 +54,56 @@ void RangeSearch::costs(const float *weights, int64_t cols, MatrixView h) {
     return;
   }
   std::fill(cost.begin(), cost.end(), 0.0F);
-  for (int64_t k = 0; k < cols; ++k)
-    for (int64_t r = 0; r < rows; ++r)
-      cost[r] += std::pow(std::abs(delta[k * rows + r]), kPower);
+  for (int64_t k = 0; k < cols; ++k) {
+    float weight = options.rule == RangeRule::Diagonal ? h.data[k * h.stride + k] : 1;
+    for (int64_t r = 0; r < rows; ++r) {
+      float error = delta[k * rows + r];
+      cost[r] += options.rule == RangeRule::Power ? std::pow(std::abs(error), kPower) : weight * error * error;
+    }
+  }
+}
+
+/// Rows that are searched together.
+static constexpr int64_t kRows = 64;
+
+Status qopt::quantizeWithRanges(const WeightScheme &scheme, const RangeOptions &options, int64_t rows, int64_t cols,
+                                std::span<const float> weights, std::span<const float> diagonal, QuantizedRows out,
+                                int64_t firstRow) {
+  // It checks the scheme and every span, and names a weight that has no grid.
+  if (Status status = quantizeRoundToNearest(scheme, rows, cols, weights, out, firstRow); !status)
+    return status;
+  if (options.rule == RangeRule::MinMax)
+    return {};
+  int64_t size = scheme.groupSize(cols), groups = scheme.groupsPerRow(cols);
+  size_t scaleBytes = info(scheme.scale).blockBytes;
+  AlignedVector<float> chunk, block;
+  std::vector<GroupGrid> grids;
+  for (int64_t first = 0; first < rows; first += kRows) {
+    int64_t count = std::min(kRows, rows - first);
+    RangeSearch search(scheme, options, count, size);
+    chunk.resize(size * count);
+    grids.resize(count);
+    for (int64_t group = 0; group < groups; ++group) {
+      for (int64_t k = 0; k < size; ++k)
+        for (int64_t r = 0; r < count; ++r)
+          chunk[k * count + r] = weights[(first + r) * cols + group * size + k];
+      MatrixView h{};
+      if (options.rule == RangeRule::Diagonal) {
+        block.assign(size * size, 0);
+        for (int64_t k = 0; k < size; ++k)
+          block[k * size + k] = diagonal[group * size + k];
+        h = {block.data(), size, size, size};
+      }
+      // Every row has a grid: the whole range had one, and smaller ones have smaller scales.
+      (void)search.search(chunk.data(), size, h, grids);
+      for (int64_t r = 0; r < count; ++r) {
+        int64_t at = (first + r) * groups + group, begin = (first + r) * cols + group * size;
+        storeScale(scheme.scale, grids[r].scale, out.scales.data() + at * scaleBytes);
+        if (!scheme.symmetric)
+          out.zeros[at] = grids[r].zero;
+        encodeGroup(scheme, grids[r], weights.subspan(begin, size), out.codes.subspan(begin, size));
+      }
+    }
+  }
+  return {};
 }

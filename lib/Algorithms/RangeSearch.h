@@ -2,6 +2,8 @@
 //
 // A grid that covers less than the weights' range has smaller steps, and clamps a few weights. Candidates are the range
 // times p = 1 - i·step, i = 0, 1, …; the first of the least cost wins. The cost of the rounding errors δ of a group is
+//   squared   Σ δ²
+//   diagonal  Σ H_kk·δ_k²: squared, each input by how much it carries; what an importance matrix gives
 //   power     Σ |δ|^2.4, as in GPTQ's published code
 //   hessian   δᵀ·H_gg·δ, with the group's own block of H: what the errors do to the linear's output
 #ifndef QOPT_LIB_ALGORITHMS_RANGESEARCH_H
@@ -17,7 +19,10 @@
 
 namespace qopt {
 
-enum class RangeRule : uint8_t { MinMax, Power, Hessian };
+enum class RangeRule : uint8_t { MinMax, Squared, Diagonal, Power, Hessian };
+
+/// Whether the rule looks at H.
+inline bool needsHessian(RangeRule rule) { return rule == RangeRule::Diagonal || rule == RangeRule::Hessian; }
 
 struct RangeOptions {
   RangeRule rule = RangeRule::MinMax;
@@ -30,11 +35,10 @@ struct RangeOptions {
 /// The grids of one group in several rows at once.
 class RangeSearch {
 public:
-  /// The block of H that belongs to the group, its diagonal times 1 and all else times 1 - shrink. Needed for
-  /// RangeRule::Hessian only.
   RangeSearch(const WeightScheme &scheme, const RangeOptions &options, int64_t rows, int64_t groupSize);
 
-  /// weights[k·rows + r] : [group, rows]; h : [group, group] or nothing. grids : [rows].
+  /// weights[k·rows + r] : [group, rows]; h : the group's block of H, [group, group], where the rule needs it.
+  /// grids : [rows].
   /// Returns the first row whose weights are not finite, or whose scale its format cannot hold; nothing if all is well.
   std::optional<int64_t> search(const float *weights, int64_t cols, MatrixView h, std::span<GroupGrid> grids);
 
@@ -50,6 +54,13 @@ private:
   AlignedVector<float> cost, best;                     ///< [rows]
   std::vector<GroupGrid> candidate;                    ///< [rows]
 };
+
+/// Round to nearest with ranges chosen by `options`: quantizes weights : [rows, cols] into `out`. `diagonal` : [cols]
+/// of H for RangeRule::Diagonal; Power and Squared need none, Hessian is not for this. With RangeRule::MinMax it is
+/// quantizeRoundToNearest. `firstRow` is added to row numbers in messages. Errors (bad input): as that function.
+Status quantizeWithRanges(const WeightScheme &scheme, const RangeOptions &options, int64_t rows, int64_t cols,
+                          std::span<const float> weights, std::span<const float> diagonal, QuantizedRows out,
+                          int64_t firstRow = 0);
 
 } // namespace qopt
 

@@ -351,5 +351,7 @@ std::optional<Results> reference::evaluateLowBitOp(Operation *op, const Frame &f
   return llvm::TypeSwitch<Operation *, std::optional<Results>>(op)
       .Case<QuantizeOp, DequantizeOp, PackOp, lowbit::LinearOp, lowbit::EmbeddingOp, EncodeOp, MatmulOp, GatherOp>(
           [&](auto op) { return evaluate(op, frame); })
+      // It looks, and computes nothing.
+      .Case([](ObserveOp) { return Results(std::vector<HostValue>()); })
       .Default([](Operation *) { return std::nullopt; });
 }

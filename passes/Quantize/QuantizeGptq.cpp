@@ -6,10 +6,9 @@
 
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
-#include "lib/Calibration/StatisticsArchive.h"
 #include "lib/Parameters/Diagnostics.h"
-#include "passes/Calibrate/ModelDigest.h"
 #include "passes/Quantize/ModelFollower.h"
+#include "passes/Quantize/ModelStatistics.h"
 #include "passes/Quantize/QuantizationRun.h"
 #include "passes/Support/PassCounts.h"
 
@@ -82,28 +81,14 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
     return wanted;
   }
 
-  Result<StatisticsArchive> openStatistics() {
-    if (statistics.empty())
-      return usageError("expected statistics")
-          .withNext("make them with 'qopt calibrate MODEL --text FILE -o stats.safetensors'");
-    Result<StatisticsArchive> archive = StatisticsArchive::open(statistics);
-    if (!archive)
-      return archive;
-    std::string wanted = modelDigest(getOperation()), got = archive->header().key.value("model", "");
-    if (wanted != got)
-      return badInput("expected statistics of this model, " + wanted + ", but got those of " + escapeForMessage(got),
-                      escapeForMessage(statistics, 1000))
-          .withNext("calibrate this model, or quantize the one that was calibrated");
-    return archive;
-  }
-
   Status quantizeModel() {
     Result<Recipe> wanted = getRecipe();
     if (!wanted)
       return wanted.takeError();
     if (Status status = wanted->gptq.validate(); !status)
       return status;
-    Result<StatisticsArchive> archive = openStatistics();
+    allowedFallbacks = std::max<int64_t>(maxFallback, wanted->maxFallback);
+    Result<StatisticsArchive> archive = openStatistics(getOperation(), statistics);
     if (!archive)
       return archive.takeError();
     Result<QuantizationRun> run = QuantizationRun::begin(getOperation(), *wanted, {overlay, directory});
@@ -115,7 +100,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
         continue;
       run->row(target).tokens = archive->tokens();
       // The overlay's header is written for the longest that the ledger can become.
-      if (maxFallback > 0)
+      if (allowedFallbacks > 0)
         run->row(target).algorithm = kFallback;
     }
     Status status = wanted->inputs == HessianInputs::Quantized ? followModel(*run, *archive, wanted->gptq)
@@ -194,7 +179,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
     if (!gptq) {
       Error error = gptq.takeError().in("inputs of @" + escapeForMessage(site));
       fallenBack += static_cast<int64_t>(targets.size());
-      if (error.errorClass != ErrorClass::Gate || fallenBack > maxFallback)
+      if (error.errorClass != ErrorClass::Gate || fallenBack > allowedFallbacks)
         return error;
       for (QuantizationTarget *target : targets) {
         run.row(*target).tokens = 0;
@@ -257,6 +242,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
   QuantizeProgress progress;
   OutputSet *outputs = nullptr;
   int64_t quantized = 0, factored = 0, fallenBack = 0, rewritten = 0, erased = 0, done = 0, total = 0;
+  int64_t allowedFallbacks = 0;
 };
 } // namespace
 

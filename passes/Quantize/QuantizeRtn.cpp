@@ -11,6 +11,7 @@
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
 #include "lib/Parameters/Diagnostics.h"
+#include "passes/Quantize/ModelStatistics.h"
 #include "passes/Quantize/QuantizationRun.h"
 #include "passes/Support/PassCounts.h"
 
@@ -46,8 +47,15 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
   }
 
   Result<Recipe> getRecipe() {
-    if (recipe.empty())
-      return makeRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())});
+    if (recipe.empty()) {
+      Result<Recipe> made = makeRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())});
+      if (made && range == RangeRule::Hessian)
+        return usageError("expected a range rule that round to nearest has, but got hessian")
+            .withNext("use range=diagonal, or --quantize-gptq");
+      if (made)
+        made->nearestRange = range;
+      return made;
+    }
     if (!scheme.empty() || !head.empty() || !keep.empty())
       return usageError("expected either a recipe or scheme, head and keep, but got both")
           .withNext("say it all in the recipe");
@@ -63,16 +71,39 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
     Result<Recipe> wanted = getRecipe();
     if (!wanted)
       return wanted.takeError();
+    std::optional<StatisticsArchive> archive;
+    if (wanted->needsStatistics()) {
+      Result<StatisticsArchive> opened = openStatistics(module, statistics);
+      if (!opened)
+        return opened.takeError();
+      archive.emplace(std::move(*opened));
+    }
     Result<QuantizationRun> run = QuantizationRun::begin(module, *wanted, {overlay, directory});
     if (!run)
       return run.takeError();
+    for (QuantizationTarget &target : run->targets())
+      if (archive && !target.isHead)
+        run->row(target).tokens = archive->tokens();
     if (Status status = run->startOverlay(); !status)
       return status;
     int64_t total = run->totalElements(), done = 0;
     for (QuantizationTarget &target : run->targets()) {
       int64_t inputs = target.type().getDimSize(1);
+      // Ranges are searched for the linears; the embedding and the head keep all of theirs.
+      RangeOptions ranges;
+      ranges.rule = target.isHead ? RangeRule::MinMax : wanted->nearestRange;
+      std::vector<float> diagonal;
+      if (ranges.rule == RangeRule::Diagonal) {
+        const Site *site = archive->siteOf(target.parameter.getSymName());
+        if (!site || !site->wanted.gram)
+          return badInput("expected statistics with a Gram matrix for every linear to quantize, but found none",
+                          "parameter @" + target.parameter.getSymName().str())
+              .withNext("calibrate without --match and --no-gram, or keep this weight by a rule");
+        for (int64_t i = 0; i < inputs; ++i)
+          diagonal.push_back(archive->gram(*site)[i * inputs + i]);
+      }
       auto nearest = [&](int64_t first, int64_t rows, std::span<const float> weights, QuantizedRows out) {
-        return quantizeRoundToNearest(target.scheme.weights, rows, inputs, weights, out, first);
+        return quantizeWithRanges(target.scheme.weights, ranges, rows, inputs, weights, diagonal, out, first);
       };
       if (Status status = run->quantize(target, nearest); !status)
         return status;

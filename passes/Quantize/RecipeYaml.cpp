@@ -99,8 +99,15 @@ private:
   std::vector<RawRule> rules;
   GptqOptions gptq = defaultGptqOptions();
   HessianInputs inputs = HessianInputs::Quantized;
+  int64_t maxFallback = 0;
+  RangeRule nearestRange = RangeRule::MinMax;
 };
 
+constexpr std::pair<llvm::StringRef, RangeRule> rangeRules[] = {{"minmax", RangeRule::MinMax},
+                                                                {"squared", RangeRule::Squared},
+                                                                {"diagonal", RangeRule::Diagonal},
+                                                                {"power", RangeRule::Power},
+                                                                {"hessian", RangeRule::Hessian}};
 constexpr std::pair<llvm::StringRef, Method> methods[] = {{"rtn", Method::RoundToNearest}, {"gptq", Method::Gptq}};
 } // namespace
 
@@ -181,14 +188,19 @@ void RecipeReader::readGptq(yaml::Node *node) {
   static constexpr std::pair<llvm::StringRef, HessianInputs> hessianInputs[] = {
       {"quantized", HessianInputs::Quantized}, {"statistics", HessianInputs::Statistics}};
   static constexpr std::pair<llvm::StringRef, Scales> scales[] = {{"static", Scales::Static}, {"live", Scales::Live}};
-  static constexpr std::pair<llvm::StringRef, RangeRule> ranges[] = {
-      {"minmax", RangeRule::MinMax}, {"power", RangeRule::Power}, {"hessian", RangeRule::Hessian}};
   mapping(node, "gptq",
           {{"inputs", [&](yaml::Node *value) { inputs = word<HessianInputs>(value, "inputs", hessianInputs); }},
            {"order", [&](yaml::Node *value) { gptq.activationOrder = word<bool>(value, "order", orders); }},
            {"scales", [&](yaml::Node *value) { gptq.scales = word<Scales>(value, "scales", scales); }},
-           {"range", [&](yaml::Node *value) { gptq.range.rule = word<RangeRule>(value, "range", ranges); }},
+           {"range", [&](yaml::Node *value) { gptq.range.rule = word<RangeRule>(value, "range", rangeRules); }},
            {"shrink", [&](yaml::Node *value) { gptq.shrink = number(value, "shrink"); }},
+           {"max_fallback",
+            [&](yaml::Node *value) {
+              double count = number(value, "max_fallback");
+              maxFallback = static_cast<int64_t>(count);
+              if (!failure && (count < 0 || count > 1e9 || static_cast<double>(maxFallback) != count))
+                fail(value, "expected max_fallback to be a number of linears");
+            }},
            {"damping", [&](yaml::Node *value) {
               gptq.damping.clear();
               if (auto *list = llvm::dyn_cast_or_null<yaml::SequenceNode>(value)) {
@@ -265,6 +277,14 @@ Result<Recipe> RecipeReader::read() {
              {"scheme", [&](yaml::Node *value) { scheme = scalar(value, "scheme"), schemePlace = place(value); }},
              {"head", [&](yaml::Node *value) { head = scalar(value, "head"), headPlace = place(value); }},
              {"method", [&](yaml::Node *value) { method = word<Method>(value, "method", methods); }},
+             {"rtn",
+              [&](yaml::Node *value) {
+                // All but the last: rounding to nearest has no Hessian.
+                auto ranges = llvm::ArrayRef(rangeRules).drop_back();
+                mapping(value, "rtn", {{"range", [&](yaml::Node *range) {
+                                          nearestRange = word<RangeRule>(range, "range", ranges);
+                                        }}});
+              }},
              {"gptq", [&](yaml::Node *value) { readGptq(value); }},
              {"rules", [&](yaml::Node *value) { readRules(value); }}});
   if (!failure && !stream.failed() && ++document != stream.end())
@@ -282,7 +302,7 @@ Result<Recipe> RecipeReader::read() {
   Result<std::optional<Scheme>> headScheme = makeHead(head, *body, method);
   if (!headScheme)
     return headScheme.takeError().in(headPlace);
-  Recipe recipe{*body, *headScheme, {}, method, gptq, inputs};
+  Recipe recipe{*body, *headScheme, {}, method, gptq, inputs, maxFallback, nearestRange};
   for (RawRule &raw : rules) {
     std::optional<Scheme> ruleScheme;
     if (!raw.keep) {

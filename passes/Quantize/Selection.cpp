@@ -193,7 +193,7 @@ Result<Selection> qopt::selectTargets(ModuleOp module, const Recipe &recipe, con
     Method method = use.isHeadOrEmbedding ? Method::RoundToNearest : recipe.method;
     if (rule && rule->method)
       method = *rule->method;
-    QuantizationTarget target{parameter, *scheme, use.weightUsers, rows.size(), method};
+    QuantizationTarget target{parameter, *scheme, use.weightUsers, rows.size(), method, use.isHeadOrEmbedding && !rule};
     if (Status status = checkFit(target); !status)
       return status.takeError();
     rows.push_back(quantizedRow(target, reason));

@@ -1,5 +1,6 @@
 qopt_add_passes(Quantize
   ModelFollower.cpp
+  ModelStatistics.cpp
   QuantizationRun.cpp
   QuantizeGptq.cpp
   QuantizeRtn.cpp

@@ -19,22 +19,17 @@ Status qopt::checkArguments(const QuantizeArguments &arguments) {
   return {};
 }
 
-/// Whether what was asked for needs statistics.
-static Result<bool> needsStatistics(const QuantizeArguments &arguments) {
-  Result<Recipe> recipe = arguments.recipe.empty()
-                              ? makeRecipe({arguments.scheme, arguments.head, arguments.keep, arguments.method})
-                              : readRecipe(arguments.recipe);
-  if (!recipe)
-    return recipe.takeError();
-  return recipe->uses(Method::Gptq);
+static Result<Recipe> recipeOf(const QuantizeArguments &arguments) {
+  return arguments.recipe.empty() ? makeRecipe({arguments.scheme, arguments.head, arguments.keep, arguments.method})
+                                  : readRecipe(arguments.recipe);
 }
 
 Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const QuantizeArguments &arguments,
                             const std::string &directory, const std::string &overlay, OutputSet *outputs) {
-  Result<bool> calibrated = needsStatistics(arguments);
-  if (!calibrated)
-    return calibrated.takeError();
-  if (!*calibrated && !arguments.statistics.empty())
+  Result<Recipe> recipe = recipeOf(arguments);
+  if (!recipe)
+    return recipe.takeError();
+  if (!recipe->needsStatistics() && !arguments.statistics.empty())
     return usageError("expected no --statistics for round to nearest").withNext("say --method gptq, or leave it out");
   Progress progress("quantize", "M weights", 1e-6);
   mlir::PassManager passes(&session.context());
@@ -47,12 +42,12 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
     options.recipe = arguments.recipe;
     options.overlay = overlay;
     options.directory = directory;
+    options.statistics = arguments.statistics;
   };
   auto update = [&](int64_t done, int64_t total) { progress.update(done, total); };
-  if (*calibrated) {
+  if (recipe->uses(Method::Gptq)) {
     QuantizeGptqOptions options;
     setCommon(options);
-    options.statistics = arguments.statistics;
     options.maxFallback = arguments.maxFallback;
     passes.addPass(createQuantizeGptq(options, update, outputs));
   } else {

@@ -84,4 +84,13 @@ module attributes {
         : (tensor<?xi32>, tensor<2x544xi8>) -> tensor<?x64xf32>
     return %y, %v, %g : tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x64xf32>
   }
+
+  // CHECK-LABEL: func.func @observers
+  func.func @observers(%x: tensor<?x64xf32>) {
+    // CHECK: lowbit.observe %{{.*}} "plain" : tensor<?x64xf32>
+    lowbit.observe %x "plain" : tensor<?x64xf32>
+    // CHECK: lowbit.observe %{{.*}} "all of it" gram histogram : tensor<?x64xf32>
+    lowbit.observe %x "all of it" gram histogram : tensor<?x64xf32>
+    return
+  }
 }

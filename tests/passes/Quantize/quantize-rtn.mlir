@@ -9,6 +9,12 @@
 // RUN: %python -c "import sys; a, b = (open(f, 'rb').read() for f in sys.argv[1:]); n = 8 + int.from_bytes(a[:8], 'little'); m = 8 + int.from_bytes(b[:8], 'little'); assert len(a) > n and a[n:] == b[m:]" %t.safetensors %t.one.safetensors
 // With the body kept, what has a scheme of its own.
 // RUN: qopt %s --quantize-rtn="scheme=keep head=w8a16:g32 directory=%qopt_src/tests/fixtures overlay=%t.safetensors" | FileCheck %s --check-prefix=BODY
+// A range that is searched: other scales, and less error.
+// RUN: qopt %s --quantize-rtn="scheme=w4a8:g32 directory=%qopt_src/tests/fixtures overlay=%t.whole.safetensors" -o %t.whole.mlir
+// RUN: qopt %s --quantize-rtn="scheme=w4a8:g32 range=squared directory=%qopt_src/tests/fixtures overlay=%t.squared.safetensors" -o %t.squared.mlir
+// RUN: qopt inspect %t.whole.safetensors --ledger --json > %t.whole.json
+// RUN: qopt inspect %t.squared.safetensors --ledger --json > %t.squared.json
+// RUN: %python -c "import json, sys; a, b = ({r['name']: r['relative_mse'] for r in json.load(open(f))['ledger']['rows']} for f in sys.argv[1:]); assert all(b[n] <= a[n] for n in a) and b['up'] < a['up'], (a, b)" %t.whole.json %t.squared.json
 // What it did, in numbers: three linears, the embedding that is also the head, and @q's two and @up.half go.
 // RUN: qopt %s --quantize-rtn="scheme=w4a8:g32 directory=%qopt_src/tests/fixtures overlay=%t.safetensors" --pass-counts -o %t.counted.mlir 2>&1 | FileCheck %s --check-prefix=COUNTS
 // A second time there is nothing to do, which is an error: the recipe would have no effect.

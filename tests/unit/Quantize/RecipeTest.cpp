@@ -107,7 +107,8 @@ TEST(Recipe, Methods) {
   Result<Recipe> recipe = parseRecipe(R"(version: 1
 scheme: w4a16:g64
 method: gptq
-gptq: {order: stored, scales: live, range: power, shrink: 0.25, damping: [0.02, 0.5]}
+gptq: {order: stored, scales: live, range: power, shrink: 0.25, damping: [0.02, 0.5], inputs: statistics,
+       max_fallback: 2}
 rules:
   - {match: "*.down_proj.weight", scheme: w8a16:g64, method: rtn}
 )",
@@ -121,7 +122,16 @@ rules:
   EXPECT_EQ(recipe->gptq.scales, GptqOptions::Scales::Live);
   EXPECT_EQ(recipe->gptq.range.rule, RangeRule::Power);
   EXPECT_EQ(recipe->gptq.shrink, 0.25);
+  EXPECT_EQ(recipe->inputs, HessianInputs::Statistics);
+  EXPECT_EQ(recipe->maxFallback, 2);
   EXPECT_EQ(recipe->gptq.damping, (std::vector<double>{0.02, 0.5}));
+  EXPECT_EQ(recipe->nearestRange, RangeRule::MinMax);
+  Result<Recipe> searched = parseRecipe("version: 1\nscheme: w4a16\nrtn: {range: diagonal}", "r.yaml");
+  ASSERT_TRUE(searched);
+  EXPECT_EQ(searched->nearestRange, RangeRule::Diagonal);
+  EXPECT_TRUE(searched->needsStatistics());
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\nrtn: {range: hessian}"),
+                  "one of minmax, squared, diagonal, power");
   // What is not said is the default, also of the command line.
   EXPECT_EQ(parseRecipe("version: 1\nscheme: w4a16\nmethod: gptq", "r.yaml")->gptq.shrink, 0.1);
   EXPECT_EQ(makeRecipe({"w4a16", "", {}, "gptq"})->gptq.range.rule, RangeRule::Hessian);
@@ -129,6 +139,7 @@ rules:
 
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\nmethod: awk"), "one of rtn, gptq, but got \"awk\"");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\ngptq: {shrink: much}"), "a number, but got \"much\"");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\ngptq: {max_fallback: 1.5}"), "to be a number of linears");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\ngptq: {shrink: 2}"), "expected a shrinkage in [0, 1)");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\ngptq: {scales: live}"), "live scales without activation order");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\ngptq: {scale: live}"), "write \"scales\"");
