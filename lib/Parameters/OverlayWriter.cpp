@@ -47,7 +47,8 @@ Result<OverlayWriter::Written> OverlayWriter::commit(const Ledger &ledger, Outpu
     std::memcpy(last->data(), &length, sizeof length);
   }
   if (last->size() != header.size())
-    return Error{ErrorClass::Bug, "the ledger has become longer than it was planned", file.path(), "nothing was written", "report this"};
+    return Error{ErrorClass::Bug, "the ledger has become longer than it was planned", file.path(),
+                 "nothing was written", "report this"};
   auto bytes = std::as_bytes(std::span(*last));
   if (Status status = file.writeAt(0, bytes); !status)
     return status.takeError();
