@@ -14,8 +14,8 @@ def main():
         listing = subprocess.run([sys.argv[1], path], capture_output=True, text=True, check=True).stdout
         for line in listing.splitlines():
             kind, name = line.split()[-2:]
-            # DW.ref…: addresses of the exception personality, data of one and the same value.
-            if kind in "WwVv" and not name.startswith("DW.ref.") and seen.setdefault(name, path) != path:
+            # DW.ref…: the address of the exception personality, the same everywhere; __start_…: the linker's own.
+            if kind in "WwVv" and not name.startswith(("DW.ref.", "__start_", "__stop_")) and seen.setdefault(name, path) != path:
                 shared.append(name)
     for name in shared:
         print(f"{name} is in several copies")
