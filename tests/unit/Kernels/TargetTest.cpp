@@ -71,6 +71,9 @@ std::vector<float> logitsOf(const std::string &output, const std::string &target
 TEST(Targets, AnOldProcessorTakesTheGenericCodeOrRefuses) {
   if (!present("qemu-x86_64"))
     GTEST_SKIP() << "qemu-x86_64 is not installed";
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+  GTEST_SKIP() << "AddressSanitizer's shadow takes more memory than qemu can give";
+#endif
   std::vector<Target> both{*findTarget("x86-64-v4+vnni"), *findTarget("generic-x86-64")}, one{both.front()};
   auto withGeneric = TestModel::make(makeModel(tiny("w4a8:g32")), both);
   auto without = TestModel::make(makeModel(tiny("w4a8:g32")), one);
