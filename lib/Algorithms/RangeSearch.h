@@ -28,8 +28,6 @@ struct RangeOptions {
   RangeRule rule = RangeRule::MinMax;
   int candidates = 80;
   double step = 0.01;
-
-  bool operator==(const RangeOptions &) const = default;
 };
 
 /// The grids of one group in several rows at once.

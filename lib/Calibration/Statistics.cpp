@@ -103,6 +103,16 @@ void SiteStatistics::closeLeaf() {
   }
 }
 
+Status SiteStatistics::checkFinite() const {
+  if (notFiniteCount == 0)
+    return {};
+  return Error{ErrorClass::Gate,
+               "expected finite activations, but " + std::to_string(notFiniteCount) + " are infinite or not a number",
+               {},
+               "nothing was written",
+               "look at the model: 'qopt eval' says whether its logits are finite"};
+}
+
 void SiteStatistics::finish() {
   leafOpen = false;
   if (nodes.empty())

@@ -9,14 +9,11 @@
 using namespace mlir;
 using namespace qopt;
 
-static Status writeWeights(ModuleOp graph, const std::string &directory, const CompileOptions &options,
+static Status writeWeights(ModuleOp graph, ParameterEvaluator &evaluator, const CompileOptions &options,
                            ArtifactWriter &writer) {
-  Result<std::unique_ptr<ParameterEvaluator>> evaluator = ParameterEvaluator::open(graph, directory);
-  if (!evaluator)
-    return evaluator.takeError();
   int64_t done = 0, total = graph->getAttrOfType<IntegerAttr>("kernel.weights_bytes").getInt();
   for (transformer::ParameterOp parameter : placedParameters(graph)) {
-    Result<HostTensor> value = (*evaluator)->evaluate(parameter);
+    Result<HostTensor> value = evaluator.evaluate(parameter);
     if (!value)
       return value.takeError();
     if (static_cast<int64_t>(value->bytes.size()) != bytesOf(parameter))
@@ -24,7 +21,7 @@ static Status writeWeights(ModuleOp graph, const std::string &directory, const C
           ErrorClass::Bug, "a parameter's value has another size than its type", parameter.getSymName().str(), {}, {}};
     if (Status status = writer.append(value->bytes); !status)
       return status;
-    (*evaluator)->drop(parameter);
+    evaluator.drop(parameter);
     done += value->bytes.size();
     if (options.progress)
       options.progress(done, total);
@@ -35,7 +32,8 @@ static Status writeWeights(ModuleOp graph, const std::string &directory, const C
 Status qopt::compileModel(ModuleOp module, const std::string &directory, const CompileOptions &options,
                           const std::string &output) {
   // Weights that are not the model's are found now, not after seconds of code generation.
-  if (auto sources = ParameterEvaluator::open(module, directory); !sources)
+  Result<std::unique_ptr<ParameterEvaluator>> sources = ParameterEvaluator::open(module, directory);
+  if (!sources)
     return sources.takeError();
   if (Status status = lowerToKernelGraph(module, options); !status)
     return status;
@@ -72,7 +70,7 @@ Status qopt::compileModel(ModuleOp module, const std::string &directory, const C
   Result<std::unique_ptr<ArtifactWriter>> writer = ArtifactWriter::create(output, description);
   if (!writer)
     return writer.takeError();
-  if (Status status = writeWeights(module, directory, options, **writer); !status)
+  if (Status status = writeWeights(module, *(*sources)->forModule(module), options, **writer); !status)
     return status;
   return (*writer)->finish();
 }

@@ -19,6 +19,15 @@ InFlightDiagnostic qopt::emitError(Location loc, const Error &error) {
   return diagnostic;
 }
 
+LogicalResult qopt::emitFailure(Location loc, Status status, const std::string &outcome) {
+  if (status)
+    return success();
+  Error error = status.takeError();
+  if (error.outcome.empty())
+    error.outcome = outcome;
+  return qopt::emitError(loc, error);
+}
+
 /// "model.mlir:3:5" or "\"blk.0.attn_q.weight\""; empty for an unknown location.
 static std::string describe(Location loc) {
   if (isa<UnknownLoc>(loc))

@@ -12,6 +12,10 @@ namespace qopt {
 /// "next: ". The error's class travels in the diagnostic's metadata.
 mlir::InFlightDiagnostic emitError(mlir::Location loc, const Error &error);
 
+/// Emits the error of a status that has one, which is a failure. `outcome`: what became of the data, if it does not
+/// say.
+mlir::LogicalResult emitFailure(mlir::Location loc, Status status, const std::string &outcome);
+
 /// The Error that a diagnostic stands for. One that MLIR made itself is of class BadInput, in its location.
 Error toError(mlir::Diagnostic &diagnostic);
 

@@ -90,14 +90,11 @@ Result<CalibrationReport> qopt::calibrateModel(ModuleOp module, const ParameterE
       outputs.push_back(segment.output);
 
     int64_t channels = cast<RankedTensorType>(segment.output.getType()).getDimSize(1);
-    std::optional<SampleStream> widened;
-    if (!isLast && (!stream || stream->channels() != channels)) {
-      bool inMemory = SampleStream::bytesFor(samples, runner.tokensPerSample(), channels) <= options.memory;
-      Result<SampleStream> created = SampleStream::create(samples, runner.tokensPerSample(), channels, inMemory);
-      if (!created)
-        return created.takeError();
-      widened = std::move(*created);
-    }
+    Result<std::optional<SampleStream>> beside{std::nullopt};
+    if (!isLast)
+      beside = runner.streamBeside(stream, channels, options.memory);
+    if (!beside)
+      return beside.takeError();
     SmallVector<SampleStream *> given;
     if (segment.input)
       given.push_back(&*stream);
@@ -107,7 +104,7 @@ Result<CalibrationReport> qopt::calibrateModel(ModuleOp module, const ParameterE
                                  for (size_t i = 0; i < sites.size(); ++i)
                                    statistics[i].add(runner.pool(), options.firstSample + sample, got[outputOf[i]]);
                                  if (!isLast) {
-                                   SampleStream &to = widened ? *widened : *stream;
+                                   SampleStream &to = *beside ? **beside : *stream;
                                    std::copy_n(got[next].data, got[next].rows * got[next].cols, to.sample(sample));
                                  }
                                  if (options.progress)
@@ -116,16 +113,12 @@ Result<CalibrationReport> qopt::calibrateModel(ModuleOp module, const ParameterE
                                });
     if (!status)
       return status.takeError();
-    if (widened)
-      stream = std::move(*widened);
+    if (*beside)
+      stream = std::move(**beside);
     for (size_t i = 0; i < sites.size(); ++i) {
       statistics[i].finish();
-      if (statistics[i].notFinite() > 0)
-        return Error{ErrorClass::Gate,
-                     "expected finite activations, but " + std::to_string(statistics[i].notFinite()) +
-                         " are infinite or not a number",
-                     "site " + escapeForMessage(sites[i].name), "no statistics were written",
-                     "look at the model: 'qopt eval' says whether its logits are finite"};
+      if (Status finite = statistics[i].checkFinite(); !finite)
+        return finite.takeError().in("site " + escapeForMessage(sites[i].name));
       describeSite(sites[i], statistics[i], report);
       if (Status written = writer.write(sites[i], statistics[i]); !written)
         return written.takeError();

@@ -11,9 +11,10 @@
 using namespace mlir;
 using namespace qopt;
 
-Result<SampleStream> SampleStream::create(int64_t samples, int64_t tokens, int64_t channels, bool inMemory) {
+Result<SampleStream> SampleStream::create(int64_t samples, int64_t tokens, int64_t channels, uint64_t memory) {
   SampleStream stream;
-  stream.bytes = bytesFor(samples, tokens, channels);
+  stream.bytes = static_cast<uint64_t>(samples) * tokens * channels * sizeof(float);
+  bool inMemory = stream.bytes <= memory;
   stream.tokens = tokens, stream.width = channels;
   auto failed = [&](const char *what) {
     return resourceError(std::string("expected ") + what + " of " + std::to_string(stream.bytes >> 20) +
@@ -33,12 +34,12 @@ Result<SampleStream> SampleStream::create(int64_t samples, int64_t tokens, int64
     }
   }
   int flags = inMemory ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
-  void *memory = ::mmap(nullptr, stream.bytes, PROT_READ | PROT_WRITE, flags, descriptor, 0);
+  void *pages = ::mmap(nullptr, stream.bytes, PROT_READ | PROT_WRITE, flags, descriptor, 0);
   if (descriptor >= 0)
     ::close(descriptor);
-  if (memory == MAP_FAILED)
+  if (pages == MAP_FAILED)
     return failed("memory");
-  stream.start = static_cast<float *>(memory);
+  stream.start = static_cast<float *>(pages);
   return stream;
 }
 
@@ -53,6 +54,16 @@ SampleStream &SampleStream::operator=(SampleStream &&other) noexcept {
 SampleStream::~SampleStream() {
   if (start)
     ::munmap(start, bytes);
+}
+
+Result<std::optional<SampleStream>> PartRunner::streamBeside(const std::optional<SampleStream> &current,
+                                                             int64_t channels, uint64_t memory) const {
+  if (current && current->channels() == channels)
+    return std::optional<SampleStream>();
+  Result<SampleStream> created = SampleStream::create(samples(), length, channels, memory);
+  if (!created)
+    return created.takeError();
+  return std::optional<SampleStream>(std::move(*created));
 }
 
 Status PartRunner::run(ModuleOp part, const ParameterEvaluator &parameters, std::span<SampleStream *const> inputs,

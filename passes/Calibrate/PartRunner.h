@@ -11,6 +11,7 @@
 #include "mlir/IR/BuiltinOps.h"
 
 #include <functional>
+#include <optional>
 
 namespace qopt {
 
@@ -18,8 +19,8 @@ namespace qopt {
 /// name that the kernel pages in and out.
 class SampleStream {
 public:
-  /// `inMemory` false: in TMPDIR, else /tmp. Resource error.
-  static Result<SampleStream> create(int64_t samples, int64_t tokens, int64_t channels, bool inMemory);
+  /// In memory if it takes at most `memory` bytes, else in TMPDIR or /tmp. Resource error.
+  static Result<SampleStream> create(int64_t samples, int64_t tokens, int64_t channels, uint64_t memory);
   SampleStream() = default;
   SampleStream(SampleStream &&other) noexcept { *this = std::move(other); }
   SampleStream &operator=(SampleStream &&other) noexcept;
@@ -27,9 +28,6 @@ public:
 
   float *sample(int64_t index) { return start + index * tokens * width; }
   int64_t channels() const { return width; }
-  static uint64_t bytesFor(int64_t samples, int64_t tokens, int64_t channels) {
-    return static_cast<uint64_t>(samples) * tokens * channels * sizeof(float);
-  }
 
 private:
   float *start = nullptr;
@@ -47,6 +45,11 @@ public:
   int64_t tokensPerSample() const { return length; }
   WorkerPool &pool() { return *workers; }
   const CodeCache &codeCache() const { return code; }
+
+  /// Where a value of `channels` may go for every sample: nothing if `current` has room for it, else a stream of its
+  /// own, in memory if it takes at most `memory` bytes.
+  Result<std::optional<SampleStream>> streamBeside(const std::optional<SampleStream> &current, int64_t channels,
+                                                   uint64_t memory) const;
 
   /// What a sample gave: one matrix [tokens, channels] for each output, valid during the call.
   using Consumer = std::function<Status(int64_t sample, std::span<const MatrixView> outputs)>;

@@ -172,12 +172,8 @@ Status ModelFollower::gatherHessian(FollowedStage &stage, Value site, Value inpu
       return status;
   }
   statistics.finish();
-  if (statistics.notFinite() > 0)
-    return Error{ErrorClass::Gate,
-                 "expected finite activations, but " + std::to_string(statistics.notFinite()) +
-                     " are infinite or not a number",
-                 "inputs of @" + stage.site, "nothing was written",
-                 "look at the model: 'qopt eval' says whether its logits are finite"};
+  if (Status finite = statistics.checkFinite(); !finite)
+    return finite.takeError().in("inputs of @" + stage.site);
   stage.hessian = statistics.gram();
   stage.tokens = statistics.tokens();
   return {};
@@ -185,27 +181,22 @@ Status ModelFollower::gatherHessian(FollowedStage &stage, Value site, Value inpu
 
 Status ModelFollower::advance(size_t index) {
   Segment segment = findSegments(module.lookupSymbol<func::FuncOp>("forward"))[index];
-  int64_t channels = cast<RankedTensorType>(segment.output.getType()).getDimSize(1), samples = runner->samples();
-  std::optional<SampleStream> widened;
-  if (!stream || stream->channels() != channels) {
-    bool inMemory = SampleStream::bytesFor(samples, options.length, channels) <= options.memory;
-    Result<SampleStream> created = SampleStream::create(samples, options.length, channels, inMemory);
-    if (!created)
-      return created.takeError();
-    widened = std::move(*created);
-  }
+  int64_t channels = cast<RankedTensorType>(segment.output.getType()).getDimSize(1);
+  Result<std::optional<SampleStream>> beside = runner->streamBeside(stream, channels, options.memory);
+  if (!beside)
+    return beside.takeError();
   SmallVector<Value> inputs;
   SmallVector<SampleStream *> given;
   if (segment.input)
     inputs.push_back(segment.input), given.push_back(&*stream);
   OwningOpRef<ModuleOp> part = extractPart(module, inputs, segment.output);
-  SampleStream &to = widened ? *widened : *stream;
+  SampleStream &to = *beside ? **beside : *stream;
   Status status = runner->run(*part, run.parameters(), {given.data(), given.size()},
                               [&](int64_t sample, std::span<const MatrixView> got) -> Status {
                                 std::copy_n(got[0].data, got[0].rows * got[0].cols, to.sample(sample));
                                 return {};
                               });
-  if (status && widened)
-    stream = std::move(*widened);
+  if (status && *beside)
+    stream = std::move(**beside);
   return status;
 }

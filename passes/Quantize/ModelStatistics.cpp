@@ -19,3 +19,12 @@ Result<StatisticsArchive> qopt::openStatistics(ModuleOp module, const std::strin
         .withNext("calibrate this model, or quantize the one that was calibrated");
   return archive;
 }
+
+Result<const Site *> qopt::gramSiteOf(const StatisticsArchive &archive, transformer::ParameterOp weight) {
+  const Site *site = archive.siteOf(weight.getSymName());
+  if (!site || !site->wanted.gram)
+    return badInput("expected statistics with a Gram matrix for every linear to quantize, but found none",
+                    "parameter @" + weight.getSymName().str())
+        .withNext("calibrate without --match and --no-gram, or keep this weight by a rule");
+  return site;
+}

@@ -9,7 +9,7 @@
 #include "lib/Parameters/Diagnostics.h"
 #include "passes/Quantize/ModelFollower.h"
 #include "passes/Quantize/ModelStatistics.h"
-#include "passes/Quantize/QuantizationRun.h"
+#include "passes/Quantize/NearestRounding.h"
 #include "passes/Support/PassCounts.h"
 
 #include "llvm/ADT/MapVector.h"
@@ -26,6 +26,19 @@ using namespace qopt;
 
 /// What the ledger says of a weight that GPTQ has refused.
 static constexpr const char *kFallback = "round to nearest, where gptq refused";
+
+/// Inputs that a remark names one by one.
+static constexpr size_t kNamedInputs = 8;
+
+/// Says which inputs of a linear GPTQ has left out, because no token has touched them.
+static void remarkDeadInputs(transformer::ParameterOp weight, std::span<const int32_t> dead) {
+  InFlightDiagnostic remark = mlir::emitRemark(weight.getLoc());
+  remark << "no token has touched " << static_cast<int64_t>(dead.size()) << " inputs of @" << weight.getSymName()
+         << ", which are rounded to nearest: ";
+  llvm::interleaveComma(dead.first(std::min(dead.size(), kNamedInputs)), remark);
+  if (dead.size() > kNamedInputs)
+    remark << ", …";
+}
 
 namespace {
 struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsCounts {
@@ -44,30 +57,16 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
 
   void runOnOperation() override {
     quantized = factored = fallenBack = rewritten = erased = done = 0;
-    Status status = quantizeModel();
-    if (status)
-      return;
-    Error error = status.takeError();
-    if (error.outcome.empty())
-      error.outcome = "nothing was written";
-    qopt::emitError(getOperation().getLoc(), error);
-    signalPassFailure();
+    if (failed(emitFailure(getOperation().getLoc(), quantizeModel(), "nothing was written")))
+      signalPassFailure();
   }
 
   Result<Recipe> getRecipe() {
-    if (recipe.empty())
-      return fromOptions();
-    if (!scheme.empty() || !head.empty() || !keep.empty())
-      return usageError("expected either a recipe or scheme, head and keep, but got both")
-          .withNext("say it all in the recipe");
-    return readRecipe(recipe);
-  }
-
-  Result<Recipe> fromOptions() {
-    Result<Recipe> made = makeRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end()), "gptq"});
-    if (made)
-      made->gptq = gptqOptions(), made->inputs = inputs;
-    return made;
+    RecipeOptions given{scheme, head, std::vector<std::string>(keep.begin(), keep.end()), "gptq"};
+    Result<Recipe> wanted = chooseRecipe(given, recipe);
+    if (wanted && recipe.empty())
+      wanted->gptq = gptqOptions(), wanted->inputs = inputs;
+    return wanted;
   }
 
   GptqOptions gptqOptions() {
@@ -87,10 +86,12 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
       return wanted.takeError();
     if (Status status = wanted->gptq.validate(); !status)
       return status;
+    how = wanted->gptq, nearestRange = wanted->nearestRange;
     allowedFallbacks = std::max<int64_t>(maxFallback, wanted->maxFallback);
-    Result<StatisticsArchive> archive = openStatistics(getOperation(), statistics);
-    if (!archive)
-      return archive.takeError();
+    Result<StatisticsArchive> opened = openStatistics(getOperation(), statistics);
+    if (!opened)
+      return opened.takeError();
+    archive.emplace(std::move(*opened));
     Result<QuantizationRun> run = QuantizationRun::begin(getOperation(), *wanted, {overlay, directory});
     if (!run)
       return run.takeError();
@@ -103,8 +104,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
       if (allowedFallbacks > 0)
         run->row(target).algorithm = kFallback;
     }
-    Status status = wanted->inputs == HessianInputs::Quantized ? followModel(*run, *archive, wanted->gptq)
-                                                               : useArchive(*run, *archive, wanted->gptq);
+    Status status = wanted->inputs == HessianInputs::Quantized ? followModel(*run) : useArchive(*run);
     if (!status)
       return status;
     quantized = static_cast<int64_t>(run->targets().size());
@@ -116,37 +116,36 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
   }
 
   /// With the Hessians of the model as it was calibrated.
-  Status useArchive(QuantizationRun &run, const StatisticsArchive &archive, const GptqOptions &how) {
+  Status useArchive(QuantizationRun &run) {
     // Linears by the site whose Hessian they share; those without one by none.
     llvm::MapVector<const Site *, std::vector<QuantizationTarget *>> bySite;
     for (QuantizationTarget &target : run.targets()) {
-      const Site *site = target.method == Method::Gptq ? archive.siteOf(target.parameter.getSymName()) : nullptr;
-      if (target.method == Method::Gptq && (!site || !site->wanted.gram))
-        return badInput("expected statistics with a Gram matrix for every linear to quantize, but found none",
-                        "parameter @" + target.parameter.getSymName().str())
-            .withNext("calibrate without --match and --no-gram, or keep this weight by a rule");
-      bySite[site].push_back(&target);
+      Result<const Site *> site(nullptr);
+      if (target.method == Method::Gptq)
+        site = gramSiteOf(*archive, target.parameter);
+      if (!site)
+        return site.takeError();
+      bySite[*site].push_back(&target);
     }
     if (Status status = run.startOverlay(); !status)
       return status;
     for (auto &[site, targets] : bySite) {
-      Status status = site
-                          ? quantizeLinears(run, archive.gram(*site), archive.tokens(), site->name, targets, how, false)
-                          : roundToNearest(run, targets, false);
+      Status status = site ? quantizeLinears(run, {archive->gram(*site), archive->tokens(), site->name, targets}, false)
+                           : roundAllToNearest(run, targets, false);
       if (!status)
         return status;
       if (site)
-        archive.drop(*site);
+        archive->drop(*site);
     }
     return {};
   }
 
   /// With Hessians of the model as it becomes, over the archive's samples.
-  Status followModel(QuantizationRun &run, const StatisticsArchive &archive, const GptqOptions &how) {
+  Status followModel(QuantizationRun &run) {
     if (Status status = run.startOverlay(); !status)
       return status;
     ModelFollower::Options options;
-    options.tokens = archive.samples(), options.length = archive.header().length;
+    options.tokens = archive->samples(), options.length = archive->header().length;
     Result<ModelFollower> follower = ModelFollower::create(getOperation(), run, options);
     if (!follower)
       return follower.takeError();
@@ -155,10 +154,9 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
       for (QuantizationTarget *target : stage.targets)
         (target->method == Method::Gptq ? calibrated : nearest).push_back(target);
       if (!calibrated.empty())
-        if (Status status = quantizeLinears(run, stage.hessian, stage.tokens, stage.site, calibrated, how, true);
-            !status)
+        if (Status status = quantizeLinears(run, {stage.hessian, stage.tokens, stage.site, calibrated}, true); !status)
           return status;
-      return roundToNearest(run, nearest, true);
+      return roundAllToNearest(run, nearest, true);
     });
     if (!status)
       return status;
@@ -168,16 +166,24 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
         return badInput("expected linears over tokens to be quantized by gptq, but this one is over the wanted rows",
                         "parameter @" + target->parameter.getSymName().str())
             .withNext("round it to nearest (method: rtn)");
-    return roundToNearest(run, left, false);
+    return roundAllToNearest(run, left, false);
   }
 
-  /// The linears that share a Hessian. `follow`: the results are needed by what comes next.
-  Status quantizeLinears(QuantizationRun &run, std::span<const float> hessian, int64_t tokens, const std::string &site,
-                         ArrayRef<QuantizationTarget *> targets, const GptqOptions &how, bool follow) {
+  /// Linears that share a Hessian : [inputs, inputs] of `tokens` tokens; `site` is for messages.
+  struct Linears {
+    std::span<const float> hessian;
+    int64_t tokens;
+    const std::string &site;
+    ArrayRef<QuantizationTarget *> targets;
+  };
+
+  /// `follow`: the results are needed by what comes next.
+  Status quantizeLinears(QuantizationRun &run, const Linears &linears, bool follow) {
+    ArrayRef<QuantizationTarget *> targets = linears.targets;
     int64_t inputs = targets.front()->type().getDimSize(1);
-    Result<Gptq> gptq = Gptq::create(hessian, inputs, tokens, how);
+    Result<Gptq> gptq = Gptq::create(linears.hessian, inputs, linears.tokens, how);
     if (!gptq) {
-      Error error = gptq.takeError().in("inputs of @" + escapeForMessage(site));
+      Error error = gptq.takeError().in("inputs of @" + escapeForMessage(linears.site));
       fallenBack += static_cast<int64_t>(targets.size());
       if (error.errorClass != ErrorClass::Gate || fallenBack > allowedFallbacks)
         return error;
@@ -187,9 +193,11 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
         emitWarning(target->parameter.getLoc())
             << "@" << target->parameter.getSymName() << " is rounded to nearest: " << error.rule;
       }
-      return roundToNearest(run, targets, follow);
+      return roundAllToNearest(run, targets, follow);
     }
     ++factored;
+    if (!gptq->deadInputs().empty())
+      remarkDeadInputs(targets.front()->parameter, gptq->deadInputs());
     for (QuantizationTarget *target : targets) {
       std::mutex sumsMutex;
       // Sums of chunks in the order of their rows: the same digits for any number of threads.
@@ -220,13 +228,9 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
     return {};
   }
 
-  Status roundToNearest(QuantizationRun &run, ArrayRef<QuantizationTarget *> targets, bool follow) {
+  Status roundAllToNearest(QuantizationRun &run, ArrayRef<QuantizationTarget *> targets, bool follow) {
     for (QuantizationTarget *target : targets) {
-      int64_t inputs = target->type().getDimSize(1);
-      auto nearest = [&](int64_t first, int64_t rows, std::span<const float> weights, QuantizedRows out) {
-        return quantizeRoundToNearest(target->scheme.weights, rows, inputs, weights, out, first);
-      };
-      if (Status status = run.quantize(*target, nearest, 1, follow); !status)
+      if (Status status = roundToNearest(run, *target, nearestRange, &*archive, follow); !status)
         return status;
       note(*target);
     }
@@ -243,6 +247,9 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
   OutputSet *outputs = nullptr;
   int64_t quantized = 0, factored = 0, fallenBack = 0, rewritten = 0, erased = 0, done = 0, total = 0;
   int64_t allowedFallbacks = 0;
+  std::optional<StatisticsArchive> archive;
+  GptqOptions how;
+  RangeRule nearestRange = RangeRule::MinMax;
 };
 } // namespace
 

@@ -2,17 +2,16 @@
 //
 // It runs on the graph as imported, before any fusion, because rules and the ledger speak of the checkpoint's own
 // parameters. Weights are taken one after the other: evaluated, rounded in chunks of rows by all threads, written.
+// Ranges are all of a group's, or searched for least error, which may weigh inputs by calibration's statistics.
 //
 // What is written and rewritten is QuantizationRun's business.
-//
-// Limits: no activation order, no search of ranges, no calibration; codes of 4 and 8 bits.
 #include "passes/Quantize/Passes.h"
 
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
 #include "lib/Parameters/Diagnostics.h"
 #include "passes/Quantize/ModelStatistics.h"
-#include "passes/Quantize/QuantizationRun.h"
+#include "passes/Quantize/NearestRounding.h"
 #include "passes/Support/PassCounts.h"
 
 namespace qopt {
@@ -36,37 +35,26 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
 
   void runOnOperation() override {
     quantized = rewritten = erased = 0;
-    Status status = run();
-    if (status)
-      return;
-    Error error = status.takeError();
-    if (error.outcome.empty())
-      error.outcome = "nothing was written";
-    qopt::emitError(getOperation().getLoc(), error);
-    signalPassFailure();
+    if (failed(emitFailure(getOperation().getLoc(), quantizeModel(), "nothing was written")))
+      signalPassFailure();
   }
 
   Result<Recipe> getRecipe() {
-    if (recipe.empty()) {
-      Result<Recipe> made = makeRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())});
-      if (made && range == RangeRule::Hessian)
-        return usageError("expected a range rule that round to nearest has, but got hessian")
-            .withNext("use range=diagonal, or --quantize-gptq");
-      if (made)
-        made->nearestRange = range;
-      return made;
-    }
-    if (!scheme.empty() || !head.empty() || !keep.empty())
-      return usageError("expected either a recipe or scheme, head and keep, but got both")
-          .withNext("say it all in the recipe");
-    Result<Recipe> read = readRecipe(recipe);
-    if (read && read->uses(Method::Gptq))
+    Result<Recipe> wanted = chooseRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())}, recipe);
+    if (!wanted)
+      return wanted;
+    if (wanted->uses(Method::Gptq))
       return usageError("expected a recipe for round to nearest alone, but it asks for gptq", recipe)
           .withNext("use --quantize-gptq with statistics");
-    return read;
+    if (recipe.empty() && range == RangeRule::Hessian)
+      return usageError("expected a range rule that round to nearest has, but got hessian")
+          .withNext("use range=diagonal, or --quantize-gptq");
+    if (recipe.empty())
+      wanted->nearestRange = range;
+    return wanted;
   }
 
-  Status run() {
+  Status quantizeModel() {
     ModuleOp module = getOperation();
     Result<Recipe> wanted = getRecipe();
     if (!wanted)
@@ -88,24 +76,7 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
       return status;
     int64_t total = run->totalElements(), done = 0;
     for (QuantizationTarget &target : run->targets()) {
-      int64_t inputs = target.type().getDimSize(1);
-      // Ranges are searched for the linears; the embedding and the head keep all of theirs.
-      RangeOptions ranges;
-      ranges.rule = target.isHead ? RangeRule::MinMax : wanted->nearestRange;
-      std::vector<float> diagonal;
-      if (ranges.rule == RangeRule::Diagonal) {
-        const Site *site = archive->siteOf(target.parameter.getSymName());
-        if (!site || !site->wanted.gram)
-          return badInput("expected statistics with a Gram matrix for every linear to quantize, but found none",
-                          "parameter @" + target.parameter.getSymName().str())
-              .withNext("calibrate without --match and --no-gram, or keep this weight by a rule");
-        for (int64_t i = 0; i < inputs; ++i)
-          diagonal.push_back(archive->gram(*site)[i * inputs + i]);
-      }
-      auto nearest = [&](int64_t first, int64_t rows, std::span<const float> weights, QuantizedRows out) {
-        return quantizeWithRanges(target.scheme.weights, ranges, rows, inputs, weights, diagonal, out, first);
-      };
-      if (Status status = run->quantize(target, nearest); !status)
+      if (Status status = roundToNearest(*run, target, wanted->nearestRange, archive ? &*archive : nullptr); !status)
         return status;
       done += target.type().getNumElements();
       if (progress)

@@ -124,3 +124,12 @@ Result<Recipe> qopt::readRecipe(const std::string &path) {
   std::span<const std::byte> bytes = file->bytes();
   return parseRecipe({reinterpret_cast<const char *>(bytes.data()), bytes.size()}, path);
 }
+
+Result<Recipe> qopt::chooseRecipe(const RecipeOptions &options, const std::string &path) {
+  if (path.empty())
+    return makeRecipe(options);
+  if (!options.scheme.empty() || !options.head.empty() || !options.keep.empty())
+    return usageError("expected either a recipe or scheme, head and keep, but got both")
+        .withNext("say it all in the recipe");
+  return readRecipe(path);
+}

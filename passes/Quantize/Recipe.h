@@ -94,6 +94,9 @@ Result<Recipe> parseRecipe(std::string_view yaml, const std::string &name);
 /// Reads the file and parses it.
 Result<Recipe> readRecipe(const std::string &path);
 
+/// The recipe in the file at `path`, or what `options` say where `path` is empty. Error (usage): both are given.
+Result<Recipe> chooseRecipe(const RecipeOptions &options, const std::string &path);
+
 } // namespace qopt
 
 #endif // QOPT_PASSES_QUANTIZE_RECIPE_H

@@ -1,6 +1,7 @@
 qopt_add_passes(Quantize
   ModelFollower.cpp
   ModelStatistics.cpp
+  NearestRounding.cpp
   QuantizationRun.cpp
   QuantizeGptq.cpp
   QuantizeRtn.cpp

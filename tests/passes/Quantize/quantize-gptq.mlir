@@ -18,7 +18,19 @@
 // RUN: cmp %t/gptq.safetensors %t/tokens.safetensors
 // A head that is named is rounded to nearest.
 // RUN: qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 head=w8a16:g32 statistics=%t/stats directory=%t overlay=%t/head.safetensors" | FileCheck %s --check-prefix=HEAD
+// What is rounded to nearest beside it has the range that the recipe gives to round to nearest.
+// RUN: qopt %t/mlir --quantize-gptq="recipe=%S/Inputs/gptq-and-rtn.yaml statistics=%t/stats directory=%t overlay=%t/diagonal.safetensors" -o %t/diagonal.mlir
+// RUN: sed 's/range: diagonal/range: minmax/' %S/Inputs/gptq-and-rtn.yaml > %t/minmax.yaml
+// RUN: qopt %t/mlir --quantize-gptq="recipe=%t/minmax.yaml statistics=%t/stats directory=%t overlay=%t/minmax.safetensors" -o %t/minmax.mlir
+// RUN: qopt %t/mlir --quantize-rtn="scheme=w4a16:g32 head=keep range=diagonal statistics=%t/stats directory=%t overlay=%t/rtn.safetensors" -o %t/rtn.mlir
+// RUN: %python %S/Inputs/compare_tensor.py model.layers.1.mlp.down_proj.weight.codes %t/diagonal.safetensors same %t/rtn.safetensors other %t/minmax.safetensors
+// Inputs that no token has touched are left out, and named: a norm gives nothing on one channel.
+// RUN: cp -r %qopt_src/tests/fixtures/llama-tied %t/silent && %python %qopt_src/tests/tools/Inputs/put_value.py %t/silent/model.safetensors model.layers.1.input_layernorm.weight 5 0
+// RUN: qopt import %t/silent -o %t/silent.mlir
+// RUN: qopt calibrate %t/silent.mlir --text %qopt_src/docs/CommandLine.md --samples 16 --length 64 -o %t/silent.stats
+// RUN: qopt %t/silent.mlir --quantize-gptq="scheme=w4a16:g32 statistics=%t/silent.stats directory=%t overlay=%t/silent.safetensors" 2>&1 | FileCheck %s --check-prefix=SILENT
 
+// SILENT: remark: {{.*}}no token has touched 1 inputs of @model.layers.1.self_attn.q_proj.weight, which are rounded to nearest: 5
 // REPORT: 8 sites, 1024 tokens each; 5 parts of the model, code for 4 of them
 // COUNTS: 14 weights-quantized, 8 hessians-factored, 0 weights-fallen-back, 14 ops-rewritten, 14 parameters-erased
 
