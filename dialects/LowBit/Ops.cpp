@@ -64,6 +64,29 @@ LogicalResult ObserveOp::verify() {
   return success();
 }
 
+LogicalResult ScaleOp::verify() {
+  RankedTensorType type = typeOf(getInput());
+  auto axis = static_cast<int64_t>(getAxis());
+  if (axis < 0 || axis >= type.getRank()) // scale_c1
+    return emitOpError() << "expected an axis of " << type << ", but got " << axis;
+  if (typeOf(getResult()).getShape() != type.getShape() || !typeOf(getResult()).getElementType().isF32()) // scale_c2
+    return emitOpError() << "expected an f32 result of the input's shape, but got " << getResult().getType();
+  if (type.isDynamicDim(axis)) // scale_c3
+    return emitOpError("expected an axis of channels, but got that of tokens");
+  return expectEqual(*this, "the factor's length", type.getDimSize(axis), rowsOf(getFactor())); // scale_c4
+}
+
+LogicalResult RepeatHeadsOp::verify() {
+  auto times = static_cast<int64_t>(getTimes()), dim = static_cast<int64_t>(getDim());
+  if (times < 1 || dim < 1 || rowsOf(getInput()) % dim != 0) // repeat_heads_c1
+    return emitOpError() << "expected heads of a size that divides " << rowsOf(getInput()) << ", but got " << dim
+                         << " (" << times << " times)";
+  int64_t wanted;
+  if (llvm::MulOverflow(rowsOf(getInput()), times, wanted)) // repeat_heads_c2
+    return emitOpError() << "expected a result of at most 2^63 elements, but got " << times << " times";
+  return expectEqual(*this, "the result's length", wanted, rowsOf(getResult())); // repeat_heads_c3
+}
+
 LogicalResult QuantizeOp::verify() {
   if (typeOf(getWeight()).getShape() != typeOf(getCodes()).getShape()) // quantize_c1
     return emitOpError() << "expected codes of the weight's shape, but got " << getCodes().getType();

@@ -53,6 +53,62 @@ def LowBit_ObserveOp : LowBit_Op<"observe", [MemoryEffects<[MemWrite]>]> {
 }
 
 //===----------------------------------------------------------------------===//
+// Scale pairs
+//===----------------------------------------------------------------------===//
+
+// [tokens, channels], [outputs, inputs] or [channels]
+def LowBit_Scalable : AnyTypeOf<[ // scalable_c1
+    LowBit_Activations, Qopt_KnownMatrix<2DTensorOf<[F32, F16, BF16]>, "float matrix of known shape">,
+    Qopt_KnownAxis<1DTensorOf<[F32, F16, BF16]>, 0, "float vector of known length">],
+    "activations, a float matrix or a float vector", "::mlir::RankedTensorType">;
+def LowBit_Factor : Qopt_KnownAxis<1DTensorOf<[F32]>, 0, "f32 vector of known length">; // factor_c1
+
+def LowBit_ScaleOp : LowBit_Op<"scale", [Pure]> {
+  let summary = "each channel times its factor, or divided by it";
+  let description = [{
+    result[…, c, …] = input[…, c, …] · factor[c] (`inverse`: / factor[c]) in f32, c along `axis`. Scales come in pairs whose
+    product is the identity: one divides the channels of activations, the other multiplies the inputs of each weight that
+    reads them. `--fold-scales` takes the first into whatever makes the activations; a scale of activations that is left
+    over is an error in a compiled model.
+
+    ```mlir
+    func.func @f(%x: tensor<?x64xf32>, %w: tensor<32x64xf32>, %s: tensor<64xf32>) -> tensor<?x32xf32> {
+      %0 = lowbit.scale %x by %s axis 1 inverse : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32>
+      %1 = lowbit.scale %w by %s axis 1 : tensor<32x64xf32>, tensor<64xf32> -> tensor<32x64xf32>
+      %2 = transformer.linear %0, %1 : (tensor<?x64xf32>, tensor<32x64xf32>) -> tensor<?x32xf32>
+      return %2 : tensor<?x32xf32>
+    }
+    ```
+  }];
+  let arguments = (ins LowBit_Scalable:$input, LowBit_Factor:$factor, I64Attr:$axis, UnitAttr:$inverse);
+  let results = (outs LowBit_Scalable:$result);
+  let assemblyFormat = [{
+    $input `by` $factor `axis` $axis (`inverse` $inverse^)? attr-dict `:` type($input) `,` type($factor) `->`
+    type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def LowBit_RepeatHeadsOp : LowBit_Op<"repeat_heads", [Pure]> {
+  let summary = "a vector over key and value heads as one over the query heads that share them";
+  let description = [{
+    input: [heads · dim]; result: [heads · times · dim], each head's `dim` elements `times` times in a row. It says of a
+    scale of attention's result that query heads of one group are scaled alike, so that the value head can take it in.
+
+    ```mlir
+    func.func @f(%s: tensor<192xf32>) -> tensor<576xf32> {
+      %0 = lowbit.repeat_heads %s times 3 dim 64 : tensor<192xf32> -> tensor<576xf32>
+      return %0 : tensor<576xf32>
+    }
+    ```
+  }];
+  let arguments = (ins LowBit_Factor:$input, I64Attr:$times, I64Attr:$dim);
+  let results = (outs LowBit_Factor:$result);
+  let assemblyFormat = "$input `times` $times `dim` $dim attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
 // Weights
 //===----------------------------------------------------------------------===//
 

@@ -81,7 +81,7 @@ public:
         fail("unknown key \"" + escapeForMessage(key, 60) + "\"", path);
   }
 
-  void fail(std::string rule, std::string where) {
+  void fail(std::string rule, const std::string &where) {
     if (!failure)
       failure = badInput(std::move(rule), "qopt.manifest" + (where.empty() ? "" : ": " + where));
   }

@@ -80,6 +80,43 @@ static Result<Results> unpermuteRotary(transformer::UnpermuteRotaryOp op, Operan
 }
 
 //===----------------------------------------------------------------------===//
+// Scale pairs
+//===----------------------------------------------------------------------===//
+
+static Result<Results> scale(lowbit::ScaleOp op, Operands operands) {
+  const HostTensor &input = operands[0];
+  ElementFormat format = *input.floatFormat();
+  FloatView factor = viewAsF32(operands[1]);
+  OwnedTensor result = OwnedTensor::allocate(typeOf(op.getResult()));
+  int64_t rows = input.rows(), cols = input.elements() / rows;
+  bool byRow = op.getAxis() == 0, inverse = op.getInverse();
+  size_t rowBytes = input.bytes.size() / rows;
+  Status status = parallelRows(op.getContext(), rows, rowsPerChunk(cols * 4),
+                               [&](int64_t, int64_t first, int64_t end) -> Status {
+                                 std::span<float> out = result.as<float>().subspan(first * cols, (end - first) * cols);
+                                 decodeToF32(format, input.bytes.subspan(first * rowBytes, (end - first) * rowBytes), out);
+                                 for (int64_t i = 0; i < static_cast<int64_t>(out.size()); ++i) {
+                                   float by = factor.values[byRow ? first + i / cols : i % cols];
+                                   out[i] = inverse ? out[i] / by : out[i] * by;
+                                 }
+                                 return {};
+                               });
+  if (!status)
+    return status.takeError();
+  return Results{result.tensor};
+}
+
+static Result<Results> repeatHeads(lowbit::RepeatHeadsOp op, Operands operands) {
+  FloatView input = viewAsF32(operands[0]);
+  OwnedTensor result = OwnedTensor::allocate(typeOf(op.getResult()));
+  auto times = static_cast<int64_t>(op.getTimes()), dim = static_cast<int64_t>(op.getDim());
+  std::span<float> out = result.as<float>();
+  for (int64_t i = 0; i < static_cast<int64_t>(out.size()); ++i)
+    out[i] = input.values[i / (dim * times) * dim + i % dim];
+  return Results{result.tensor};
+}
+
+//===----------------------------------------------------------------------===//
 // Quantization
 //===----------------------------------------------------------------------===//
 
@@ -190,6 +227,8 @@ Result<Results> qopt::evaluateOp(Operation *op, Operands operands) {
   return llvm::TypeSwitch<Operation *, Result<Results>>(op)
       .Case<transformer::ConcatOp>([&](auto op) { return concat(op, operands); })
       .Case<transformer::UnpermuteRotaryOp>([&](auto op) { return unpermuteRotary(op, operands); })
+      .Case<lowbit::ScaleOp>([&](auto op) { return scale(op, operands); })
+      .Case<lowbit::RepeatHeadsOp>([&](auto op) { return repeatHeads(op, operands); })
       .Case<lowbit::QuantizeOp>([&](auto op) { return quantize(op, operands); })
       .Case<lowbit::DequantizeOp>([&](auto op) { return dequantize(op, operands); })
       .Case<lowbit::PackOp>([&](auto op) { return pack(op, operands); })

@@ -20,16 +20,17 @@ Result<std::unique_ptr<ParameterEvaluator>> ParameterEvaluator::open(ModuleOp mo
     Result<std::shared_ptr<const Archive>> archive = Archive::open(path);
     if (!archive)
       return archive.takeError().in("transformer.archive @" + op.getSymName().str());
-    auto differs = [&](const std::string &what, const std::string &wanted, const std::string &got) {
-      return Error{ErrorClass::BadInput, "expected " + what + " " + wanted + ", as the IR says, but got " + got,
+    auto differs = [&](const char *what, const llvm::Twine &wanted, const std::string &got) {
+      return Error{ErrorClass::BadInput,
+                   (llvm::Twine("expected ") + what + " " + wanted + ", as the IR says, but got " + got).str(),
                    escapeForMessage(path, 1000) + ": transformer.archive @" + op.getSymName().str(),
                    "nothing was read from the file",
                    "restore the file that the IR was made from, or make the IR again from this one"};
     };
     if ((*archive)->fileSize() != op.getSize())
-      return differs("a size of", std::to_string(op.getSize()), std::to_string((*archive)->fileSize()) + " bytes");
+      return differs("a size of", llvm::Twine(op.getSize()), std::to_string((*archive)->fileSize()) + " bytes");
     if (std::string digest = (*archive)->headerDigest(); digest != op.getHeaderDigest())
-      return differs("a header with digest", op.getHeaderDigest().str(), digest);
+      return differs("a header with digest", op.getHeaderDigest(), digest);
     evaluator->archives[op.getSymName()] = std::move(*archive);
   }
   return evaluator;

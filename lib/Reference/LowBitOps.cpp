@@ -205,6 +205,7 @@ static_assert(static_cast<int>(kernel::PanelCode::U4) == static_cast<int>(PanelC
 
 std::vector<std::byte> bytesOf(const Tensor &tensor) {
   std::vector<std::byte> bytes;
+  bytes.reserve(tensor.integers.size());
   for (int32_t value : tensor.integers)
     bytes.push_back(static_cast<std::byte>(value & 0xFF));
   return bytes;
@@ -242,6 +243,7 @@ Results evaluate(PackOp op, const Frame &frame) {
   } else {
     int bits = layout->codeBits();
     std::vector<uint8_t> codes;
+    codes.reserve(weight.integers.size());
     for (int32_t code : weight.integers)
       codes.push_back(static_cast<uint8_t>(code & ((1 << bits) - 1)));
     std::vector<std::byte> packed(packedCodeBytes(bits, weight.elements()).value_or(0));
@@ -336,6 +338,29 @@ Results evaluate(MatmulOp op, const Frame &frame) {
   return single(multiply(op.getContext(), x, *weight, optional(frame, op.getBias())));
 }
 
+Results evaluate(ScaleOp op, const Frame &frame) {
+  Tensor result = frame.tensor(op.getInput());
+  result.type = RankedTensorType::get(result.type.getShape(), Float32Type::get(op.getContext()));
+  const Tensor &factor = frame.tensor(op.getFactor());
+  int64_t inner = 1;
+  for (int64_t axis = static_cast<int64_t>(op.getAxis()) + 1; axis < result.type.getRank(); ++axis)
+    inner *= result.dim(axis);
+  for (int64_t i = 0; i < result.elements(); ++i) {
+    double by = factor.floats[i / inner % factor.elements()], value = result.floats[i];
+    result.floats[i] = static_cast<float>(op.getInverse() ? value / by : value * by);
+  }
+  return single(std::move(result));
+}
+
+Results evaluate(RepeatHeadsOp op, const Frame &frame) {
+  const Tensor &input = frame.tensor(op.getInput());
+  Tensor result = Tensor::zeros(cast<RankedTensorType>(op.getResult().getType()));
+  auto times = static_cast<int64_t>(op.getTimes()), dim = static_cast<int64_t>(op.getDim());
+  for (int64_t i = 0; i < result.elements(); ++i)
+    result.floats[i] = input.floats[i / (dim * times) * dim + i % dim];
+  return single(std::move(result));
+}
+
 Results evaluate(GatherOp op, const Frame &frame) {
   int64_t rows = static_cast<int64_t>(op.getRows());
   int64_t width = cast<RankedTensorType>(op.getResult().getType()).getDimSize(1);
@@ -349,7 +374,7 @@ Results evaluate(GatherOp op, const Frame &frame) {
 
 std::optional<Results> reference::evaluateLowBitOp(Operation *op, const Frame &frame) {
   return llvm::TypeSwitch<Operation *, std::optional<Results>>(op)
-      .Case<QuantizeOp, DequantizeOp, PackOp, lowbit::LinearOp, lowbit::EmbeddingOp, EncodeOp, MatmulOp, GatherOp>(
+      .Case<ScaleOp, RepeatHeadsOp, QuantizeOp, DequantizeOp, PackOp, lowbit::LinearOp, lowbit::EmbeddingOp, EncodeOp, MatmulOp, GatherOp>(
           [&](auto op) { return evaluate(op, frame); })
       // It looks, and computes nothing.
       .Case([](ObserveOp) { return Results(std::vector<HostValue>()); })

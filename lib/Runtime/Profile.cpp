@@ -34,6 +34,7 @@ void Profile::end() {
 
 std::vector<DispatchTime> Profile::byTime() const {
   std::vector<DispatchTime> times;
+  times.reserve(entries.size());
   for (const Entry &entry : entries)
     times.push_back(entry.time);
   std::ranges::sort(times, [](const DispatchTime &a, const DispatchTime &b) {

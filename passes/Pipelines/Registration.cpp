@@ -5,6 +5,7 @@
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
 #include "passes/Calibrate/Passes.h"
+#include "passes/Fold/Passes.h"
 #include "passes/Fuse/Passes.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Pipelines/Pipelines.h"
@@ -32,6 +33,7 @@ void qopt::registerPasses() {
 
 void qopt::registerOwnPasses() {
   registerCalibratePasses();
+  registerFoldPasses();
   registerFusePasses();
   registerLowerPasses();
   registerTargetPasses();

@@ -7,6 +7,7 @@
 #include "dialects/LowBit/Dialect.h"
 #include "lib/Numerics/CodePacking.h"
 #include "lib/Parameters/ArchivePaths.h"
+#include "lib/Parameters/DeclareArchive.h"
 #include "lib/Parameters/ModelLedger.h"
 #include "lib/Parameters/ParallelRows.h"
 #include "lib/Parameters/SchemeAttributes.h"
@@ -86,10 +87,8 @@ Result<QuantizationRun> QuantizationRun::begin(ModuleOp module, const Recipe &re
   for (QuantizationTarget &target : run.selection.targets)
     run.row(target).algorithm = target.method == Method::Gptq ? kGptq : kRoundToNearest;
   run.overlayPath = pathInIR(options.overlay, options.directory);
-  for (ArchiveOp op : module.getOps<ArchiveOp>())
-    if (pathInIR(resolvePath(op.getPath(), options.directory), options.directory) == run.overlayPath)
-      return usageError("expected an overlay that is not an archive of the model itself", options.overlay)
-          .withNext("name another file for the output");
+  if (Status status = checkNotAnArchive(module, options.overlay, run.overlayPath, options.directory); !status)
+    return status.takeError();
   return run;
 }
 
@@ -237,23 +236,6 @@ void QuantizationRun::rewrite(QuantizationTarget &target) {
   rewrittenRows.insert(target.row);
 }
 
-/// Declares the overlay after the other archives. Returns its symbol.
-static StringAttr declareOverlay(ModuleOp module, const OverlayWriter::Written &written, const std::string &path) {
-  OpBuilder builder(module.getContext());
-  Operation *last = nullptr;
-  for (ArchiveOp op : module.getOps<ArchiveOp>())
-    last = op;
-  if (last)
-    builder.setInsertionPointAfter(last);
-  else
-    builder.setInsertionPointToStart(module.getBody());
-  std::string symbol = "overlay";
-  for (int suffix = 2; SymbolTable::lookupSymbolIn(module, symbol); ++suffix)
-    symbol = "overlay_" + std::to_string(suffix);
-  return ArchiveOp::create(builder, builder.getUnknownLoc(), symbol, path, written.size, written.headerDigest)
-      .getSymNameAttr();
-}
-
 /// How an overlay holds a parameter of that type.
 static Encoding encodingOf(RankedTensorType type) {
   if (type.getElementType().isInteger(4))
@@ -293,7 +275,7 @@ Result<QuantizationRun::Finished> QuantizationRun::finish(OutputSet *outputs) {
   for (QuantizationTarget &target : selection.targets)
     if (!rewrittenRows.contains(target.row))
       rewrite(target);
-  StringAttr symbol = declareOverlay(module, *written, overlayPath);
+  StringAttr symbol = declareArchive(module, "overlay", overlayPath, written->size, written->headerDigest);
   MLIRContext *context = module.getContext();
   for (ParameterOp parameter : declared)
     parameter.setSourceAttr(EntryAttr::get(context, FlatSymbolRefAttr::get(symbol), parameter.getSymNameAttr(),

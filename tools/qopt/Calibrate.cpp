@@ -110,7 +110,7 @@ static void printReport(const SampleSet &samples, std::span<const TextSource> so
                    static_cast<long long>(source.droppedBytes));
   }
   std::fprintf(stderr, "%zu sites, %lld tokens each; %lld parts of the model, code for %lld of them\n",
-               header.sites.size(), static_cast<long long>(shard.count * header.length),
+               header.sites.size(), static_cast<long long>(shard.count) * static_cast<long long>(header.length),
                static_cast<long long>(report.segments), static_cast<long long>(report.compiled));
   for (const CalibrationReport::Silent &site : report.silent)
     std::fprintf(stderr, "  %s: %lld channels were never active\n", site.site.c_str(),

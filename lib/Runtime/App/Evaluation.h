@@ -44,8 +44,9 @@ inline constexpr int64_t kLogitsBytes = 16 << 20;
 
 /// Scores each window of `tokens`. `reference` may be null. Errors: a vocabulary that differs, a text shorter than a
 /// window, a window longer than a model's context (BadInput); logits that are not finite (Gate).
-Result<std::vector<WindowScores>> evaluateText(std::shared_ptr<const Model> model,
-                                               std::shared_ptr<const Model> reference, std::span<const int32_t> tokens,
+Result<std::vector<WindowScores>> evaluateText(const std::shared_ptr<const Model> &model,
+                                               const std::shared_ptr<const Model> &reference,
+                                               std::span<const int32_t> tokens,
                                                const EvaluationOptions &options,
                                                const std::function<void(int64_t, int64_t)> &progress);
 

@@ -1,0 +1,210 @@
+// Folds pairs of scales, or cancels them.
+//
+// Each pair is decided alone and as a whole: both of its sides can go where they have to, or neither is touched. What
+// may go where is ScaleRules.h's and ScaleFolding.h's business.
+#include "passes/Fold/Passes.h"
+
+#include "lib/Parameters/Diagnostics.h"
+#include "lib/Parameters/ParameterEvaluator.h"
+#include "passes/Fold/ScaleFolding.h"
+#include "passes/Support/PassCounts.h"
+
+#include "mlir/IR/Iterators.h"
+#include "llvm/ADT/SetVector.h"
+
+#include <cmath>
+
+namespace qopt {
+#define GEN_PASS_DEF_FOLDSCALES
+#include "passes/Fold/Passes.h.inc"
+} // namespace qopt
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::transformer;
+
+namespace {
+/// A scale of activations with what makes up for it.
+struct Pair {
+  lowbit::ScaleOp activations;
+  SmallVector<LinearOp> readers;
+  SmallVector<lowbit::ScaleOp> weights; ///< of each reader; empty if some reader does not make up for the scale
+
+  std::string name() {
+    GetOp source = factorSource(activations.getFactor());
+    return source ? source.getParameter().str() : "a factor that is not a parameter";
+  }
+};
+} // namespace
+
+static bool isActivations(lowbit::ScaleOp op) {
+  return cast<RankedTensorType>(op.getType()).getRank() == 2 && op.getResult().getType().isDynamicDim(0);
+}
+
+/// Whether two factors are the same parameter, repeated alike.
+static bool sameFactor(Value a, Value b) {
+  if (a == b)
+    return true;
+  auto left = a.getDefiningOp<lowbit::RepeatHeadsOp>(), right = b.getDefiningOp<lowbit::RepeatHeadsOp>();
+  if (left && right)
+    return left.getTimes() == right.getTimes() && left.getDim() == right.getDim() &&
+           sameFactor(left.getInput(), right.getInput());
+  auto from = a.getDefiningOp<GetOp>(), to = b.getDefiningOp<GetOp>();
+  return from && to && from.getParameter() == to.getParameter();
+}
+
+/// The scale of `weight`'s inputs that makes up for `scale`, or null.
+static lowbit::ScaleOp counterpart(lowbit::ScaleOp scale, Value weight) {
+  for (auto op = weight.getDefiningOp<lowbit::ScaleOp>(); op; op = op.getInput().getDefiningOp<lowbit::ScaleOp>())
+    if (op.getAxis() == 1 && op.getInverse() != scale.getInverse() && sameFactor(op.getFactor(), scale.getFactor()))
+      return op;
+  return {};
+}
+
+static Pair pairOf(lowbit::ScaleOp activations) {
+  Pair pair{activations, {}, {}};
+  for (OpOperand &use : activations.getResult().getUses()) {
+    if (isa<lowbit::ObserveOp>(use.getOwner()))
+      continue;
+    auto linear = dyn_cast<LinearOp>(use.getOwner());
+    lowbit::ScaleOp weight;
+    if (linear && linear.getInput() == use.get())
+      weight = counterpart(activations, linear.getWeight());
+    if (!weight)
+      return {activations, {}, {}};
+    pair.readers.push_back(linear);
+    pair.weights.push_back(weight);
+  }
+  return pair;
+}
+
+namespace {
+struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts {
+  using FoldScalesBase::FoldScalesBase;
+
+  SmallVector<Count> counts() const override {
+    return {{"pairs-folded", folded}, {"pairs-cancelled", cancelled}, {"scales-folded", single}};
+  }
+
+  void runOnOperation() override {
+    folded = cancelled = single = 0;
+    if (failed(emitFailure(getOperation().getLoc(), foldAll(), "nothing was written")))
+      signalPassFailure();
+  }
+
+  Status foldAll() {
+    Result<std::unique_ptr<ParameterEvaluator>> opened = ParameterEvaluator::open(getOperation(), directory);
+    if (!opened)
+      return opened.takeError();
+    parameters = opened->get();
+    ScaleFolding folding(getOperation());
+    SmallVector<lowbit::ScaleOp> scales;
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      function.walk([&](lowbit::ScaleOp op) {
+        if (isActivations(op))
+          scales.push_back(op);
+      });
+    for (lowbit::ScaleOp scale : scales)
+      if (Status status = decide(scale, folding); !status)
+        return status;
+    return foldWeights(folding);
+  }
+
+  /// A factor that can be multiplied by and divided by.
+  Status checkFactor(Value factor) {
+    GetOp source = factorSource(factor);
+    if (!source)
+      return declines("the factor is not a parameter");
+    auto parameter = getOperation().lookupSymbol<ParameterOp>(source.getParameter());
+    std::string name = "parameter @" + source.getParameter().str();
+    Result<HostTensor> values = parameters->evaluate(parameter);
+    if (!values)
+      return values.takeError();
+    FloatView view = viewAsF32(*values);
+    for (auto [channel, value] : llvm::enumerate(view.values))
+      if (value == 0 || !std::isfinite(value) || !std::isfinite(1 / value))
+        return declines("the factor of channel " + std::to_string(channel) + " is " + std::to_string(value) +
+                        ": it cannot be multiplied by and divided by")
+            .in(name);
+    return {};
+  }
+
+  Status checkPair(Pair &pair, const ScaleFolding &folding) {
+    lowbit::ScaleOp op = pair.activations;
+    if (Status status = checkFactor(op.getFactor()); !status)
+      return status;
+    Scale scale{op.getFactor(), static_cast<int64_t>(op.getAxis()), op.getInverse()};
+    if (Status status = folding.check(op.getInputMutable(), scale); !status)
+      return status;
+    for (LinearOp reader : pair.readers)
+      if (Status status = folding.check(reader.getWeightMutable(), scale); !status)
+        return status;
+    return {};
+  }
+
+  Status decide(lowbit::ScaleOp op, ScaleFolding &folding) {
+    Pair pair = pairOf(op);
+    IRRewriter rewriter(&getContext());
+    Status status = checkPair(pair, folding);
+    if (!status)
+      return refuse(pair, status.takeError(), rewriter);
+    folding.fold(op, rewriter);
+    for (LinearOp reader : pair.readers)
+      folding.foldIntoParameter(reader.getWeightMutable(), rewriter);
+    ++(pair.readers.empty() ? single : folded);
+    return {};
+  }
+
+  Status refuse(Pair &pair, Error reason, RewriterBase &rewriter) {
+    std::string place = reason.where.empty() ? "" : " (" + reason.where + ")";
+    if (pair.readers.empty())
+      return badInput("expected a scale that can be folded, or one that its readers make up for, but " + reason.rule +
+                          place,
+                      "scale by @" + pair.name())
+          .withNext("give every reader a lowbit.scale of its weight, or take the scale out");
+    if (unfoldable == Unfoldable::Refuse)
+      return badInput("expected a pair of scales that can be folded, but " + reason.rule + place,
+                      "scale by @" + pair.name())
+          .withNext("leave this site out, or let such pairs go: unfoldable=cancel");
+    mlir::emitRemark(pair.activations.getLoc())
+        << "scale by @" << pair.name() << " is cancelled: " << reason.rule << place;
+    rewriter.replaceOp(pair.activations, pair.activations.getInput());
+    // Several readers may share one scale of a weight.
+    for (Operation *weight : llvm::SetVector<Operation *>(pair.weights.begin(), pair.weights.end()))
+      rewriter.replaceOp(weight, weight->getOperand(0));
+    ++cancelled;
+    return {};
+  }
+
+  /// Scales of weights that belong to no pair, and factors that nothing reads any more.
+  Status foldWeights(ScaleFolding &folding) {
+    IRRewriter rewriter(&getContext());
+    SmallVector<lowbit::ScaleOp> left;
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      function.walk([&](lowbit::ScaleOp op) { left.push_back(op); });
+    for (lowbit::ScaleOp op : left) {
+      // The last of a chain takes the others with it.
+      OpOperand &use = *op->use_begin();
+      if (isa<lowbit::ScaleOp>(use.getOwner()))
+        continue;
+      Scale scale{op.getFactor(), static_cast<int64_t>(op.getAxis()), op.getInverse()};
+      Status status = checkFactor(op.getFactor());
+      if (status)
+        status = folding.check(use, scale);
+      if (!status)
+        return badInput("expected a scale that can be folded, but " + status.error().rule, status.error().where);
+      folding.foldIntoParameter(use, rewriter);
+      ++single;
+    }
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      function.walk<WalkOrder::PostOrder, ReverseIterator>([&](Operation *op) {
+        if (isa<GetOp, lowbit::RepeatHeadsOp>(op) && op->use_empty())
+          rewriter.eraseOp(op);
+      });
+    return {};
+  }
+
+  ParameterEvaluator *parameters = nullptr;
+  int64_t folded = 0, cancelled = 0, single = 0;
+};
+} // namespace

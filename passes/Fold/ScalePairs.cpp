@@ -1,0 +1,147 @@
+// See ScalePairs.h.
+#include "passes/Fold/ScalePairs.h"
+
+#include "lib/Archive/OutputFile.h"
+#include "lib/Archive/SafetensorsWriter.h"
+#include "lib/Archive/Sha256.h"
+#include "lib/Parameters/ArchivePaths.h"
+#include "lib/Parameters/DeclareArchive.h"
+
+#include "mlir/IR/PatternMatch.h"
+#include "llvm/ADT/MapVector.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::transformer;
+
+/// The parameter behind a weight that may be scaled already.
+static GetOp weightSource(Value weight) {
+  while (auto scale = weight.getDefiningOp<lowbit::ScaleOp>())
+    weight = scale.getInput();
+  return weight.getDefiningOp<GetOp>();
+}
+
+std::string ScaleSite::name() const {
+  return weightSource(const_cast<ScaleSite *>(this)->readers.front().getWeight()).getParameter().str();
+}
+
+/// Whether linears alone read the value, as their input.
+static bool onlyLinearsRead(Value value) {
+  return llvm::all_of(value.getUses(), [](OpOperand &use) {
+    auto linear = dyn_cast<LinearOp>(use.getOwner());
+    return isa<lowbit::ObserveOp>(use.getOwner()) ||
+           (linear && linear.getInput() == use.get() && weightSource(linear.getWeight()));
+  });
+}
+
+std::vector<ScaleSite> qopt::findScaleSites(func::FuncOp function) {
+  llvm::MapVector<Value, ScaleSite> sites;
+  function.walk([&](LinearOp linear) {
+    Value value = linear.getInput();
+    if (!value.getDefiningOp() || !onlyLinearsRead(value))
+      return;
+    ScaleSite &site = sites[value];
+    site.value = value;
+    site.readers.push_back(linear);
+    if (auto attention = value.getDefiningOp<AttentionOp>()) {
+      site.dim = attention.getCache().getType().getDim();
+      site.times = site.channels() / site.dim / attention.getCache().getType().getHeads();
+    }
+  });
+  std::vector<ScaleSite> result;
+  for (auto &entry : sites)
+    result.push_back(std::move(entry.second));
+  return result;
+}
+
+namespace {
+struct WrittenArchive {
+  uint64_t size;
+  std::string headerDigest;
+};
+} // namespace
+
+static Result<WrittenArchive> writeFactors(ArrayRef<SiteScale> scales, const ScalePairOptions &options,
+                                           OutputSet *outputs) {
+  std::vector<TensorDeclaration> tensors;
+  for (const SiteScale &scale : scales)
+    tensors.push_back({scale.site.name() + "." + options.suffix, ElementFormat::F32, {scale.site.factors()}});
+  Result<SafetensorsPlan> plan = planSafetensors(tensors, SafetensorsAlignment{64, 64});
+  if (!plan)
+    return plan.takeError().in(options.overlay);
+  uint64_t dataBytes = plan->dataBytes;
+  Result<SafetensorsWriter> writer = SafetensorsWriter::create(
+      options.overlay, std::move(*plan), {{"qopt.kind", "scales"}, {"qopt.scales", options.metadata}});
+  if (!writer)
+    return writer.takeError();
+  for (auto [scale, tensor] : llvm::zip_equal(scales, tensors))
+    if (Status status = writer->append(tensor.name, std::as_bytes(std::span(scale.factor))); !status)
+      return status.takeError();
+  std::string header(writer->header());
+  if (!outputs) {
+    if (Status status = writer->commit(); !status)
+      return status.takeError();
+  } else {
+    Result<OutputFile> file = writer->finish();
+    if (!file)
+      return file.takeError();
+    if (Status status = outputs->add(std::move(*file)); !status)
+      return status.takeError();
+  }
+  return WrittenArchive{header.size() + dataBytes, toString(sha256(std::as_bytes(std::span(header))))};
+}
+
+/// The pair of one site, by the factor that `name` holds.
+static void insertPair(const ScaleSite &site, StringRef name, RewriterBase &rewriter) {
+  Location loc = site.value.getLoc();
+  auto factorType = RankedTensorType::get(site.factors(), rewriter.getF32Type());
+  auto channelType = RankedTensorType::get(site.channels(), rewriter.getF32Type());
+  auto factor = [&]() -> Value {
+    Value read = GetOp::create(rewriter, loc, factorType, name);
+    return site.times == 1 ? read
+                           : lowbit::RepeatHeadsOp::create(rewriter, loc, channelType, read, site.times, site.dim);
+  };
+  rewriter.setInsertionPointAfterValue(site.value);
+  auto scaled =
+      lowbit::ScaleOp::create(rewriter, loc, site.value.getType(), site.value, factor(), /*axis=*/1, /*inverse=*/true);
+  for (LinearOp reader : site.readers) {
+    rewriter.setInsertionPoint(reader);
+    auto type = RankedTensorType::get(cast<RankedTensorType>(reader.getWeight().getType()).getShape(),
+                                      rewriter.getF32Type());
+    Value weight = lowbit::ScaleOp::create(rewriter, reader.getLoc(), type, reader.getWeight(), factor(), /*axis=*/1,
+                                           /*inverse=*/false);
+    rewriter.modifyOpInPlace(reader, [&] {
+      reader.getInputMutable().set(scaled);
+      reader.getWeightMutable().set(weight);
+    });
+  }
+}
+
+Status qopt::insertScalePairs(ModuleOp module, ArrayRef<SiteScale> scales, const ScalePairOptions &options,
+                              OutputSet *outputs) {
+  if (scales.empty())
+    return {};
+  std::string path = pathInIR(options.overlay, options.directory);
+  if (Status status = checkNotAnArchive(module, options.overlay, path, options.directory); !status)
+    return status.takeError();
+  for (const SiteScale &scale : scales)
+    if (std::string name = scale.site.name() + "." + options.suffix; module.lookupSymbol(name))
+      return badInput("expected a model that is not scaled by " + options.suffix + " yet, but it has @" + name)
+          .withNext("start from the model as it was imported");
+  Result<WrittenArchive> written = writeFactors(scales, options, outputs);
+  if (!written)
+    return written.takeError();
+  StringAttr archive = declareArchive(module, "scales", path, written->size, written->headerDigest);
+  IRRewriter rewriter(module.getContext());
+  for (const SiteScale &scale : scales) {
+    std::string name = scale.site.name() + "." + options.suffix;
+    auto weight = module.lookupSymbol<ParameterOp>(scale.site.name());
+    rewriter.setInsertionPoint(weight);
+    auto type = RankedTensorType::get(scale.site.factors(), rewriter.getF32Type());
+    ParameterOp::create(rewriter, scale.site.value.getLoc(), name, type,
+                        EntryAttr::get(module.getContext(), FlatSymbolRefAttr::get(archive),
+                                       rewriter.getStringAttr(name), Encoding::F32));
+    insertPair(scale.site, name, rewriter);
+  }
+  return {};
+}

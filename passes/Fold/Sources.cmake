@@ -1,0 +1,12 @@
+qopt_add_passes(Fold
+  AttentionRule.cpp
+  EmbeddingRule.cpp
+  FoldScales.cpp
+  GatedProductRule.cpp
+  LinearRule.cpp
+  NormRule.cpp
+  RandomScales.cpp
+  ScaleFolding.cpp
+  ScalePairs.cpp
+  SelectRowsRule.cpp
+  LINK qopt_archive qopt_numerics qopt_support)
