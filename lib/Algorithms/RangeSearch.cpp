@@ -30,7 +30,12 @@ std::optional<int64_t> RangeSearch::search(const float *weights, int64_t cols, M
   for (int i = 0; i < candidates; ++i) {
     auto p = static_cast<float>(1 - i * options.step);
     for (int64_t r = 0; r < rows; ++r) {
-      std::optional<GroupGrid> grid = gridForRange(scheme, p * low[r], p * high[r]);
+      float least = p * low[r], most = p * high[r];
+      if (options.rule == RangeRule::Clip) {
+        float bound = p * std::max(-low[r], high[r]);
+        least = std::max(low[r], -bound), most = std::min(high[r], bound);
+      }
+      std::optional<GroupGrid> grid = gridForRange(scheme, least, most);
       if (!grid)
         return r;
       candidate[r] = *grid;
@@ -49,7 +54,7 @@ std::optional<int64_t> RangeSearch::search(const float *weights, int64_t cols, M
 
 void RangeSearch::costs(const float *weights, int64_t cols, MatrixView h) {
   dense().roundingErrors(weights, rows, cols, scale.data(), lowestStep.data(), highestStep.data(), delta.data());
-  if (options.rule == RangeRule::Hessian) {
+  if (options.rule == RangeRule::Hessian || options.rule == RangeRule::Clip) {
     dense().quadraticForms(h, delta.data(), rows, cost.data());
     return;
   }
@@ -67,8 +72,7 @@ void RangeSearch::costs(const float *weights, int64_t cols, MatrixView h) {
 static constexpr int64_t kRows = 64;
 
 Status qopt::quantizeWithRanges(const WeightScheme &scheme, const RangeOptions &options, int64_t rows, int64_t cols,
-                                std::span<const float> weights, std::span<const float> diagonal, QuantizedRows out,
-                                int64_t firstRow) {
+                                std::span<const float> weights, MatrixView h, QuantizedRows out, int64_t firstRow) {
   // It checks the scheme and every span, and names a weight that has no grid.
   if (Status status = quantizeRoundToNearest(scheme, rows, cols, weights, out, firstRow); !status)
     return status;
@@ -76,7 +80,7 @@ Status qopt::quantizeWithRanges(const WeightScheme &scheme, const RangeOptions &
     return {};
   int64_t size = scheme.groupSize(cols), groups = scheme.groupsPerRow(cols);
   size_t scaleBytes = info(scheme.scale).blockBytes;
-  AlignedVector<float> chunk, block;
+  AlignedVector<float> chunk;
   std::vector<GroupGrid> grids;
   for (int64_t first = 0; first < rows; first += kRows) {
     int64_t count = std::min(kRows, rows - first);
@@ -87,15 +91,11 @@ Status qopt::quantizeWithRanges(const WeightScheme &scheme, const RangeOptions &
       for (int64_t k = 0; k < size; ++k)
         for (int64_t r = 0; r < count; ++r)
           chunk[k * count + r] = weights[(first + r) * cols + group * size + k];
-      MatrixView h{};
-      if (options.rule == RangeRule::Diagonal) {
-        block.assign(size * size, 0);
-        for (int64_t k = 0; k < size; ++k)
-          block[k * size + k] = diagonal[group * size + k];
-        h = {block.data(), size, size, size};
-      }
+      MatrixView block{};
+      if (needsHessian(options.rule))
+        block = {h.data + group * size * (h.stride + 1), size, size, h.stride};
       // Every row has a grid: the whole range had one, and smaller ones have smaller scales.
-      (void)search.search(chunk.data(), size, h, grids);
+      (void)search.search(chunk.data(), size, block, grids);
       for (int64_t r = 0; r < count; ++r) {
         int64_t at = (first + r) * groups + group, begin = (first + r) * cols + group * size;
         storeScale(scheme.scale, grids[r].scale, out.scales.data() + at * scaleBytes);

@@ -6,6 +6,9 @@
 //   diagonal  Σ H_kk·δ_k²: squared, each input by how much it carries; what an importance matrix gives
 //   power     Σ |δ|^2.4, as in GPTQ's published code
 //   hessian   δᵀ·H_gg·δ, with the group's own block of H: what the errors do to the linear's output
+//   clip      the same over ten coarse candidates that bound magnitudes, ±p·max|w|, and not both ends of the range
+//   alike:
+//             AWQ's clipping (Lin et al., arXiv:2306.00978, as its authors' code has it)
 #ifndef QOPT_LIB_ALGORITHMS_RANGESEARCH_H
 #define QOPT_LIB_ALGORITHMS_RANGESEARCH_H
 
@@ -19,15 +22,22 @@
 
 namespace qopt {
 
-enum class RangeRule : uint8_t { MinMax, Squared, Diagonal, Power, Hessian };
+enum class RangeRule : uint8_t { MinMax, Squared, Diagonal, Power, Hessian, Clip };
 
 /// Whether the rule looks at H.
-inline bool needsHessian(RangeRule rule) { return rule == RangeRule::Diagonal || rule == RangeRule::Hessian; }
+inline bool needsHessian(RangeRule rule) {
+  return rule == RangeRule::Diagonal || rule == RangeRule::Hessian || rule == RangeRule::Clip;
+}
 
 struct RangeOptions {
   RangeRule rule = RangeRule::MinMax;
   int candidates = 80;
   double step = 0.01;
+
+  /// The candidates that a rule has unless it is told otherwise.
+  static RangeOptions of(RangeRule rule) {
+    return rule == RangeRule::Clip ? RangeOptions{rule, 10, 0.05} : RangeOptions{rule};
+  }
 };
 
 /// The grids of one group in several rows at once.
@@ -53,12 +63,11 @@ private:
   std::vector<GroupGrid> candidate;                    ///< [rows]
 };
 
-/// Round to nearest with ranges chosen by `options`: quantizes weights : [rows, cols] into `out`. `diagonal` : [cols]
-/// of H for RangeRule::Diagonal; Power and Squared need none, Hessian is not for this. With RangeRule::MinMax it is
-/// quantizeRoundToNearest. `firstRow` is added to row numbers in messages. Errors (bad input): as that function.
+/// Round to nearest with ranges chosen by `options`: quantizes weights : [rows, cols] into `out`. h : [cols, cols],
+/// where the rule needs it. With RangeRule::MinMax it is quantizeRoundToNearest. `firstRow` is added to row numbers in
+/// messages. Errors (bad input): as that function.
 Status quantizeWithRanges(const WeightScheme &scheme, const RangeOptions &options, int64_t rows, int64_t cols,
-                          std::span<const float> weights, std::span<const float> diagonal, QuantizedRows out,
-                          int64_t firstRow = 0);
+                          std::span<const float> weights, MatrixView h, QuantizedRows out, int64_t firstRow = 0);
 
 } // namespace qopt
 

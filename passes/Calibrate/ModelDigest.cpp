@@ -4,18 +4,87 @@
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
 #include "lib/Archive/Sha256.h"
+#include "passes/Fold/ScaleFolding.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Iterators.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "mlir/IR/SymbolTable.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace qopt;
+using namespace qopt::transformer;
+
+/// Replaces every scale within `owner` by what it scales, noting the factors.
+static void takeOutScales(Operation *owner, llvm::SetVector<StringAttr> &factors) {
+  owner->walk([&](lowbit::ScaleOp scale) {
+    if (GetOp source = factorSource(scale.getFactor()))
+      factors.insert(source.getParameterAttr().getAttr());
+    scale.getResult().replaceAllUsesWith(scale.getInput());
+    scale.erase();
+  });
+  owner->walk<WalkOrder::PostOrder, ReverseIterator>([](Operation *op) {
+    if (isa<GetOp, lowbit::RepeatHeadsOp>(op) && op->use_empty())
+      op->erase();
+  });
+}
+
+/// Gives a parameter that has become another under its own name what that one has: @w = @w.unscaled.
+static void adoptSource(ModuleOp module, ParameterOp parameter) {
+  Block &block = parameter.getInitializer().front();
+  auto get = dyn_cast<GetOp>(block.front());
+  if (!get || block.getOperations().size() != 2 ||
+      !get.getParameter().starts_with((parameter.getSymName() + ".unscaled").str()))
+    return;
+  auto unscaled = module.lookupSymbol<ParameterOp>(get.getParameter());
+  block.erase();
+  if (auto source = unscaled.getSource())
+    parameter.setSourceAttr(*source);
+  unscaled.erase();
+}
+
+/// The model before scales were taken into its weights: pairs of them change nothing that it computes.
+static void undoScales(ModuleOp module) {
+  llvm::SetVector<StringAttr> factors;
+  llvm::DenseMap<StringAttr, Type> types; // of the parameters that were scaled
+  for (ParameterOp parameter : module.getOps<ParameterOp>()) {
+    if (parameter.getInitializer().empty())
+      continue;
+    takeOutScales(parameter, factors);
+    Type type = cast<YieldOp>(parameter.getInitializer().front().getTerminator()).getValue().getType();
+    parameter.setType(cast<RankedTensorType>(type));
+    types[parameter.getSymNameAttr()] = type;
+  }
+  for (ParameterOp parameter : llvm::to_vector(module.getOps<ParameterOp>()))
+    if (!parameter.getInitializer().empty())
+      adoptSource(module, parameter);
+  for (auto function : module.getOps<func::FuncOp>()) {
+    takeOutScales(function, factors);
+    function.walk([&](GetOp get) {
+      if (Type type = types.lookup(get.getParameterAttr().getAttr()))
+        get.getValue().setType(cast<RankedTensorType>(type));
+    });
+  }
+  llvm::SetVector<StringAttr> archives;
+  for (StringAttr factor : factors)
+    if (auto parameter = module.lookupSymbol<ParameterOp>(factor)) {
+      if (auto source = parameter.getSource())
+        archives.insert(source->getArchive().getAttr());
+      parameter.erase();
+    }
+  for (StringAttr archive : archives)
+    if (SymbolTable::symbolKnownUseEmpty(archive, module))
+      module.lookupSymbol(archive)->erase();
+}
 
 std::string qopt::modelDigest(ModuleOp module) {
   OwningOpRef<ModuleOp> plain = module.clone();
+  undoScales(*plain);
   plain->walk([](lowbit::ObserveOp observe) { observe.erase(); });
-  for (auto archive : plain->getOps<transformer::ArchiveOp>())
+  for (auto archive : plain->getOps<ArchiveOp>())
     archive.setPath("");
-  for (auto tokenizer : plain->getOps<transformer::TokenizerOp>())
+  for (auto tokenizer : plain->getOps<TokenizerOp>())
     tokenizer.setPath("");
   plain->setSymName("model");
   std::string text;

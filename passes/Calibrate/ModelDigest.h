@@ -8,8 +8,9 @@
 
 namespace qopt {
 
-/// "sha256:…" of the module's text with the digests of its archives, and without paths, names of files, locations and
-/// observers: the same for the same graph over the same weights, wherever its files lie.
+/// "sha256:…" of the module's text with the digests of its archives, and without paths, names of files, locations,
+/// observers, and pairs of scales, folded or not: the same for the same graph over the same weights, wherever its files
+/// lie.
 std::string modelDigest(mlir::ModuleOp module);
 
 } // namespace qopt

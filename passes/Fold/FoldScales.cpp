@@ -88,6 +88,7 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
 
   void runOnOperation() override {
     folded = cancelled = single = 0;
+    cancelledFactors.clear();
     if (failed(emitFailure(getOperation().getLoc(), foldAll(), "nothing was written")))
       signalPassFailure();
   }
@@ -168,6 +169,8 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
           .withNext("leave this site out, or let such pairs go: unfoldable=cancel");
     mlir::emitRemark(pair.activations.getLoc())
         << "scale by @" << pair.name() << " is cancelled: " << reason.rule << place;
+    if (GetOp source = factorSource(pair.activations.getFactor()))
+      cancelledFactors.insert(source.getParameterAttr().getAttr());
     rewriter.replaceOp(pair.activations, pair.activations.getInput());
     // Several readers may share one scale of a weight.
     for (Operation *weight : llvm::SetVector<Operation *>(pair.weights.begin(), pair.weights.end()))
@@ -201,10 +204,28 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
         if (isa<GetOp, lowbit::RepeatHeadsOp>(op) && op->use_empty())
           rewriter.eraseOp(op);
       });
+    eraseUnreadFactors(rewriter);
     return {};
   }
 
+  /// The factors of cancelled pairs, and an archive that held nothing else.
+  void eraseUnreadFactors(RewriterBase &rewriter) {
+    llvm::DenseSet<StringAttr> read;
+    getOperation().walk([&](GetOp get) { read.insert(get.getParameterAttr().getAttr()); });
+    llvm::SetVector<StringAttr> archives;
+    for (StringAttr name : cancelledFactors)
+      if (auto parameter = getOperation().lookupSymbol<ParameterOp>(name); parameter && !read.contains(name)) {
+        if (auto source = parameter.getSource())
+          archives.insert(source->getArchive().getAttr());
+        rewriter.eraseOp(parameter);
+      }
+    for (StringAttr archive : archives)
+      if (SymbolTable::symbolKnownUseEmpty(archive, getOperation()))
+        rewriter.eraseOp(getOperation().lookupSymbol(archive));
+  }
+
   ParameterEvaluator *parameters = nullptr;
+  llvm::SetVector<StringAttr> cancelledFactors;
   int64_t folded = 0, cancelled = 0, single = 0;
 };
 } // namespace

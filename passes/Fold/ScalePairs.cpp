@@ -25,6 +25,28 @@ std::string ScaleSite::name() const {
   return weightSource(const_cast<ScaleSite *>(this)->readers.front().getWeight()).getParameter().str();
 }
 
+/// Whether a projection's result goes to attention, through rotations if need be.
+static bool goesToAttention(Value value) {
+  return llvm::any_of(value.getUsers(), [](Operation *user) {
+    return isa<CacheUpdateOp, AttentionOp>(user) ||
+           (isa<RotaryOp, RotateOp, SliceOp>(user) && goesToAttention(user->getResult(0)));
+  });
+}
+
+SiteKind ScaleSite::kind() const {
+  if (value.getDefiningOp<AttentionOp>())
+    return SiteKind::AttentionOutput;
+  if (isa_and_nonnull<GatedProductOp, ActivationOp>(value.getDefiningOp()))
+    return SiteKind::MlpOutput;
+  for (LinearOp reader : readers) {
+    if (goesToAttention(reader.getResult()))
+      return SiteKind::AttentionInput;
+    if (llvm::any_of(reader.getResult().getUsers(), llvm::IsaPred<GatedProductOp, ActivationOp>))
+      return SiteKind::MlpInput;
+  }
+  return SiteKind::Other;
+}
+
 /// Whether linears alone read the value, as their input.
 static bool onlyLinearsRead(Value value) {
   return llvm::all_of(value.getUses(), [](OpOperand &use) {
@@ -106,8 +128,8 @@ static void insertPair(const ScaleSite &site, StringRef name, RewriterBase &rewr
       lowbit::ScaleOp::create(rewriter, loc, site.value.getType(), site.value, factor(), /*axis=*/1, /*inverse=*/true);
   for (LinearOp reader : site.readers) {
     rewriter.setInsertionPoint(reader);
-    auto type = RankedTensorType::get(cast<RankedTensorType>(reader.getWeight().getType()).getShape(),
-                                      rewriter.getF32Type());
+    auto type =
+        RankedTensorType::get(cast<RankedTensorType>(reader.getWeight().getType()).getShape(), rewriter.getF32Type());
     Value weight = lowbit::ScaleOp::create(rewriter, reader.getLoc(), type, reader.getWeight(), factor(), /*axis=*/1,
                                            /*inverse=*/false);
     rewriter.modifyOpInPlace(reader, [&] {

@@ -24,6 +24,15 @@ namespace qopt {
 
 class OutputSet;
 
+/// Where in a model a value stands, by what makes it and what it is made into; no name is looked at.
+enum class SiteKind : uint8_t {
+  AttentionInput,  ///< becomes queries, keys or values
+  AttentionOutput, ///< attention's result
+  MlpInput,        ///< becomes what a gated product or an activation takes
+  MlpOutput,       ///< a gated product's or an activation's result
+  Other,
+};
+
 /// A value that linears, and nothing else, read.
 struct ScaleSite {
   mlir::Value value; ///< [tokens, channels]
@@ -31,13 +40,16 @@ struct ScaleSite {
   /// For attention's result: query heads that share a value head, and so a scale, and the size of a head.
   int64_t times = 1, dim = 0;
 
+  SiteKind kind() const;
   /// The weight of the first reader.
   std::string name() const;
   int64_t channels() const { return mlir::cast<mlir::RankedTensorType>(value.getType()).getDimSize(1); }
   /// Factors that can be chosen: channels / times.
   int64_t factors() const { return channels() / times; }
   /// The factor that channel `channel` has.
-  int64_t factorOf(int64_t channel) const { return times == 1 ? channel : channel / (dim * times) * dim + channel % dim; }
+  int64_t factorOf(int64_t channel) const {
+    return times == 1 ? channel : channel / (dim * times) * dim + channel % dim;
+  }
 };
 
 /// The sites of a function, in the order of their first reader: values whose readers are linears with weights that

@@ -3,6 +3,7 @@ qopt_add_passes(Fold
   EmbeddingRule.cpp
   FoldScales.cpp
   GatedProductRule.cpp
+  InputScale.cpp
   LinearRule.cpp
   NormRule.cpp
   RandomScales.cpp

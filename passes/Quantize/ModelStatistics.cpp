@@ -1,30 +1,48 @@
 #include "passes/Quantize/ModelStatistics.h"
 
 #include "passes/Calibrate/ModelDigest.h"
+#include "passes/Fold/InputScale.h"
 
 using namespace mlir;
 using namespace qopt;
 
-Result<StatisticsArchive> qopt::openStatistics(ModuleOp module, const std::string &path) {
+Result<ModelStatistics> ModelStatistics::open(ModuleOp module, const std::string &path) {
   if (path.empty())
     return usageError("expected statistics")
         .withNext("make them with 'qopt calibrate MODEL --text FILE -o stats.safetensors'");
   Result<StatisticsArchive> archive = StatisticsArchive::open(path);
   if (!archive)
-    return archive;
+    return archive.takeError();
   std::string wanted = modelDigest(module), got = archive->header().key.value("model", "");
   if (wanted != got)
     return badInput("expected statistics of this model, " + wanted + ", but got those of " + escapeForMessage(got),
                     escapeForMessage(path, 1000))
         .withNext("calibrate this model, or quantize the one that was calibrated");
-  return archive;
+  return ModelStatistics(std::move(*archive));
 }
 
-Result<const Site *> qopt::gramSiteOf(const StatisticsArchive &archive, transformer::ParameterOp weight) {
-  const Site *site = archive.siteOf(weight.getSymName());
+Result<ModelStatistics::Inputs> ModelStatistics::inputsOf(transformer::ParameterOp weight,
+                                                          ParameterEvaluator &parameters) const {
+  const Site *site = statistics.siteOf(weight.getSymName());
   if (!site || !site->wanted.gram)
     return badInput("expected statistics with a Gram matrix for every linear to quantize, but found none",
                     "parameter @" + weight.getSymName().str())
         .withNext("calibrate without --match and --no-gram, or keep this weight by a rule");
-  return site;
+  Result<std::vector<float>> scale = inputScale(weight, parameters);
+  if (!scale)
+    return scale.takeError();
+  return Inputs{site, std::move(*scale)};
+}
+
+ModelStatistics::Hessian ModelStatistics::hessianOf(const Inputs &inputs) const {
+  std::span<const float> gram = statistics.gram(*inputs.site);
+  if (inputs.scale.empty())
+    return {{}, gram};
+  Hessian hessian{AlignedVector<float>(gram.begin(), gram.end()), {}};
+  size_t n = inputs.scale.size();
+  for (size_t i = 0; i < n; ++i)
+    for (size_t j = 0; j < n; ++j) // symmetric to the last bit: the product of the two is the same either way
+      hessian.own[i * n + j] = gram[i * n + j] / (inputs.scale[i] * inputs.scale[j]);
+  hessian.values = hessian.own;
+  return hessian;
 }

@@ -1,39 +1,47 @@
 // See NearestRounding.h.
 #include "passes/Quantize/NearestRounding.h"
 
-#include "passes/Quantize/ModelStatistics.h"
-
 using namespace mlir;
 using namespace qopt;
 
-/// H's diagonal : [inputs], as the archive has it for the input of a weight.
-static Result<std::vector<float>> diagonalFor(QuantizationTarget &target, const StatisticsArchive &archive) {
-  Result<const Site *> site = gramSiteOf(archive, target.parameter);
-  if (!site)
-    return site.takeError();
-  std::span<const float> gram = archive.gram(**site);
-  std::vector<float> diagonal((*site)->channels);
-  for (size_t i = 0; i < diagonal.size(); ++i)
-    diagonal[i] = gram[i * diagonal.size() + i];
-  return diagonal;
+/// Whether a value is what attention compares tokens by: a query, or a key on its way to the cache.
+static bool isQueryOrKey(Value value) {
+  return llvm::any_of(value.getUses(), [&](OpOperand &use) {
+    Operation *user = use.getOwner();
+    if (isa<transformer::RotaryOp, transformer::RotateOp>(user))
+      return isQueryOrKey(user->getResult(0));
+    if (auto update = dyn_cast<transformer::CacheUpdateOp>(user))
+      return update.getKey() == value;
+    auto attention = dyn_cast<transformer::AttentionOp>(user);
+    return attention && attention.getQuery() == value;
+  });
+}
+
+/// The rule for one weight.
+static RangeRule ruleFor(QuantizationTarget &target, RangeRule rule) {
+  if (target.isHead)
+    return RangeRule::MinMax;
+  // AWQ clips all but what goes through the softmax, where few channels carry much.
+  bool queryOrKey = llvm::any_of(target.users, [](Operation *user) { return isQueryOrKey(user->getResult(0)); });
+  return rule == RangeRule::Clip && queryOrKey ? RangeRule::MinMax : rule;
 }
 
 Status qopt::roundToNearest(QuantizationRun &run, QuantizationTarget &target, RangeRule rule,
-                            const StatisticsArchive *archive, bool keep) {
+                            const ModelStatistics *statistics, bool keep) {
   int64_t inputs = target.type().getDimSize(1);
-  RangeOptions ranges;
-  ranges.rule = target.isHead ? RangeRule::MinMax : rule;
-  std::vector<float> diagonal;
-  if (ranges.rule == RangeRule::Diagonal) {
-    Result<std::vector<float>> found = diagonalFor(target, *archive);
-    if (!found)
-      return found.takeError();
-    diagonal = std::move(*found);
+  RangeOptions ranges = RangeOptions::of(ruleFor(target, rule));
+  ModelStatistics::Hessian hessian;
+  if (needsHessian(ranges.rule)) {
+    Result<ModelStatistics::Inputs> of = statistics->inputsOf(target.parameter, run.parameters());
+    if (!of)
+      return of.takeError();
+    hessian = statistics->hessianOf(*of);
   }
+  MatrixView h{hessian.values.data(), inputs, inputs, inputs};
   return run.quantize(
       target,
       [&](int64_t first, int64_t rows, std::span<const float> weights, QuantizedRows out) {
-        return quantizeWithRanges(target.scheme.weights, ranges, rows, inputs, weights, diagonal, out, first);
+        return quantizeWithRanges(target.scheme.weights, ranges, rows, inputs, weights, h, out, first);
       },
       1, keep);
 }

@@ -4,16 +4,17 @@
 #define QOPT_PASSES_QUANTIZE_NEARESTROUNDING_H
 
 #include "lib/Algorithms/RangeSearch.h"
-#include "lib/Calibration/StatisticsArchive.h"
+#include "passes/Quantize/ModelStatistics.h"
 #include "passes/Quantize/QuantizationRun.h"
 
 namespace qopt {
 
-/// Rounds a weight of `run`. Ranges of a linear are chosen by `rule`; the embedding and the head keep all of theirs.
-/// `archive`: for RangeRule::Diagonal; may be null for the others. `keep`: as QuantizationRun::quantize has it.
-/// Errors (bad input): the rule needs H, and the archive has none for this weight; as QuantizationRun::quantize.
+/// Rounds a weight of `run`. Ranges of a linear are chosen by `rule`; the embedding and the head keep all of theirs,
+/// and so do query and key projections where the rule is Clip. `statistics`: may be null for rules that need no H.
+/// `keep`: as QuantizationRun::quantize has it. Errors (bad input): the rule needs H, and there is none for this
+/// weight; as QuantizationRun::quantize.
 Status roundToNearest(QuantizationRun &run, QuantizationTarget &target, RangeRule rule,
-                      const StatisticsArchive *archive, bool keep = false);
+                      const ModelStatistics *statistics, bool keep = false);
 
 } // namespace qopt
 

@@ -8,11 +8,8 @@
 #include "dialects/Transformer/Dialect.h"
 #include "lib/Parameters/Diagnostics.h"
 #include "passes/Quantize/ModelFollower.h"
-#include "passes/Quantize/ModelStatistics.h"
 #include "passes/Quantize/NearestRounding.h"
 #include "passes/Support/PassCounts.h"
-
-#include "llvm/ADT/MapVector.h"
 
 #include <mutex>
 
@@ -73,7 +70,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
     GptqOptions wanted = defaultGptqOptions();
     wanted.activationOrder = order == ColumnOrder::Activation;
     wanted.scales = scales;
-    wanted.range.rule = range;
+    wanted.range = RangeOptions::of(range);
     wanted.shrink = shrink;
     if (!damping.empty())
       wanted.damping.assign(damping.begin(), damping.end());
@@ -88,10 +85,10 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
       return status;
     how = wanted->gptq, nearestRange = wanted->nearestRange;
     allowedFallbacks = std::max<int64_t>(maxFallback, wanted->maxFallback);
-    Result<StatisticsArchive> opened = openStatistics(getOperation(), statistics);
+    Result<ModelStatistics> opened = ModelStatistics::open(getOperation(), statistics);
     if (!opened)
       return opened.takeError();
-    archive.emplace(std::move(*opened));
+    model.emplace(std::move(*opened));
     Result<QuantizationRun> run = QuantizationRun::begin(getOperation(), *wanted, {overlay, directory});
     if (!run)
       return run.takeError();
@@ -99,7 +96,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
     for (QuantizationTarget &target : run->targets()) {
       if (target.method != Method::Gptq)
         continue;
-      run->row(target).tokens = archive->tokens();
+      run->row(target).tokens = model->tokens();
       // The overlay's header is written for the longest that the ledger can become.
       if (allowedFallbacks > 0)
         run->row(target).algorithm = kFallback;
@@ -117,27 +114,33 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
 
   /// With the Hessians of the model as it was calibrated.
   Status useArchive(QuantizationRun &run) {
-    // Linears by the site whose Hessian they share; those without one by none.
-    llvm::MapVector<const Site *, std::vector<QuantizationTarget *>> bySite;
+    // Linears that share a Hessian, and those that need none.
+    std::vector<std::pair<ModelStatistics::Inputs, std::vector<QuantizationTarget *>>> groups;
+    std::vector<QuantizationTarget *> nearest;
     for (QuantizationTarget &target : run.targets()) {
-      Result<const Site *> site(nullptr);
-      if (target.method == Method::Gptq)
-        site = gramSiteOf(*archive, target.parameter);
-      if (!site)
-        return site.takeError();
-      bySite[*site].push_back(&target);
+      if (target.method != Method::Gptq) {
+        nearest.push_back(&target);
+        continue;
+      }
+      Result<ModelStatistics::Inputs> inputs = model->inputsOf(target.parameter, run.parameters());
+      if (!inputs)
+        return inputs.takeError();
+      auto found = llvm::find_if(groups, [&](const auto &group) { return group.first == *inputs; });
+      if (found == groups.end())
+        groups.push_back({std::move(*inputs), {&target}});
+      else
+        found->second.push_back(&target);
     }
     if (Status status = run.startOverlay(); !status)
       return status;
-    for (auto &[site, targets] : bySite) {
-      Status status = site ? quantizeLinears(run, {archive->gram(*site), archive->tokens(), site->name, targets}, false)
-                           : roundAllToNearest(run, targets, false);
-      if (!status)
+    for (const auto &[inputs, targets] : groups) {
+      ModelStatistics::Hessian hessian = model->hessianOf(inputs);
+      if (Status status = quantizeLinears(run, {hessian.values, model->tokens(), inputs.site->name, targets}, false);
+          !status)
         return status;
-      if (site)
-        archive->drop(*site);
+      model->archive().drop(*inputs.site);
     }
-    return {};
+    return roundAllToNearest(run, nearest, false);
   }
 
   /// With Hessians of the model as it becomes, over the archive's samples.
@@ -145,7 +148,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
     if (Status status = run.startOverlay(); !status)
       return status;
     ModelFollower::Options options;
-    options.tokens = archive->samples(), options.length = archive->header().length;
+    options.tokens = model->archive().samples(), options.length = model->archive().header().length;
     Result<ModelFollower> follower = ModelFollower::create(getOperation(), run, options);
     if (!follower)
       return follower.takeError();
@@ -230,7 +233,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
 
   Status roundAllToNearest(QuantizationRun &run, ArrayRef<QuantizationTarget *> targets, bool follow) {
     for (QuantizationTarget *target : targets) {
-      if (Status status = roundToNearest(run, *target, nearestRange, &*archive, follow); !status)
+      if (Status status = roundToNearest(run, *target, nearestRange, &*model, follow); !status)
         return status;
       note(*target);
     }
@@ -247,7 +250,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
   OutputSet *outputs = nullptr;
   int64_t quantized = 0, factored = 0, fallenBack = 0, rewritten = 0, erased = 0, done = 0, total = 0;
   int64_t allowedFallbacks = 0;
-  std::optional<StatisticsArchive> archive;
+  std::optional<ModelStatistics> model;
   GptqOptions how;
   RangeRule nearestRange = RangeRule::MinMax;
 };

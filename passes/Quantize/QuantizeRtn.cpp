@@ -10,7 +10,6 @@
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
 #include "lib/Parameters/Diagnostics.h"
-#include "passes/Quantize/ModelStatistics.h"
 #include "passes/Quantize/NearestRounding.h"
 #include "passes/Support/PassCounts.h"
 
@@ -46,9 +45,6 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
     if (wanted->uses(Method::Gptq))
       return usageError("expected a recipe for round to nearest alone, but it asks for gptq", recipe)
           .withNext("use --quantize-gptq with statistics");
-    if (recipe.empty() && range == RangeRule::Hessian)
-      return usageError("expected a range rule that round to nearest has, but got hessian")
-          .withNext("use range=diagonal, or --quantize-gptq");
     if (recipe.empty())
       wanted->nearestRange = range;
     return wanted;
@@ -59,24 +55,24 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
     Result<Recipe> wanted = getRecipe();
     if (!wanted)
       return wanted.takeError();
-    std::optional<StatisticsArchive> archive;
+    std::optional<ModelStatistics> model;
     if (wanted->needsStatistics()) {
-      Result<StatisticsArchive> opened = openStatistics(module, statistics);
+      Result<ModelStatistics> opened = ModelStatistics::open(module, statistics);
       if (!opened)
         return opened.takeError();
-      archive.emplace(std::move(*opened));
+      model.emplace(std::move(*opened));
     }
     Result<QuantizationRun> run = QuantizationRun::begin(module, *wanted, {overlay, directory});
     if (!run)
       return run.takeError();
     for (QuantizationTarget &target : run->targets())
-      if (archive && !target.isHead)
-        run->row(target).tokens = archive->tokens();
+      if (model && !target.isHead)
+        run->row(target).tokens = model->tokens();
     if (Status status = run->startOverlay(); !status)
       return status;
     int64_t total = run->totalElements(), done = 0;
     for (QuantizationTarget &target : run->targets()) {
-      if (Status status = roundToNearest(*run, target, wanted->nearestRange, archive ? &*archive : nullptr); !status)
+      if (Status status = roundToNearest(*run, target, wanted->nearestRange, model ? &*model : nullptr); !status)
         return status;
       done += target.type().getNumElements();
       if (progress)

@@ -68,7 +68,7 @@ Result<Method> qopt::parseMethod(const std::string &text) {
 
 GptqOptions qopt::defaultGptqOptions() {
   GptqOptions options;
-  options.range.rule = RangeRule::Hessian;
+  options.range = RangeOptions::of(RangeRule::Hessian);
   options.shrink = 0.1;
   return options;
 }

@@ -4,11 +4,12 @@
 //   scheme: w4a8:g64:asym        # of every linear (lib/Numerics/Scheme.h); or keep
 //   head: w8:g32                 # of the embedding and the output head; or keep
 //   method: gptq                 # how codes are chosen: rtn (round to nearest, the default) or gptq
-//   rtn: {range: minmax}         # or squared, diagonal (needs statistics) or power (lib/Algorithms/RangeSearch.h)
+//   rtn: {range: minmax}         # or squared, power, and with statistics diagonal, hessian, clip
+//                                #   (lib/Algorithms/RangeSearch.h)
 //   gptq:                        # its settings, each with the default that is shown (lib/Algorithms/Gptq.h)
 //     order: activation          #   or stored
 //     scales: static             #   or live, which needs order: stored
-//     range: hessian             #   or minmax, squared, diagonal or power
+//     range: hessian             #   or minmax, squared, diagonal, power or clip
 //     inputs: quantized          #   of the model as it is being quantized; or statistics: of the original
 //     shrink: 0.1                #   of the Hessian toward its diagonal
 //     damping: [0.01, 0.03, 0.1, 0.3, 1]
@@ -67,12 +68,12 @@ struct Recipe {
   GptqOptions gptq = defaultGptqOptions();
   HessianInputs inputs = HessianInputs::Quantized;
   int64_t maxFallback = 0;                    ///< linears that may be rounded to nearest where GPTQ refuses
-  RangeRule nearestRange = RangeRule::MinMax; ///< of the linears that are rounded to nearest; not Hessian
+  RangeRule nearestRange = RangeRule::MinMax; ///< of the linears that are rounded to nearest
 
   /// Whether any weight may be rounded by that method.
   bool uses(Method which) const;
   /// Whether statistics of the model are needed, or the samples that they were taken from.
-  bool needsStatistics() const { return uses(Method::Gptq) || nearestRange == RangeRule::Diagonal; }
+  bool needsStatistics() const { return uses(Method::Gptq) || needsHessian(nearestRange); }
 };
 
 /// What the command line says; empty text is what was not given.

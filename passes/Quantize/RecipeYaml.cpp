@@ -103,11 +103,9 @@ private:
   RangeRule nearestRange = RangeRule::MinMax;
 };
 
-constexpr std::pair<llvm::StringRef, RangeRule> rangeRules[] = {{"minmax", RangeRule::MinMax},
-                                                                {"squared", RangeRule::Squared},
-                                                                {"diagonal", RangeRule::Diagonal},
-                                                                {"power", RangeRule::Power},
-                                                                {"hessian", RangeRule::Hessian}};
+constexpr std::pair<llvm::StringRef, RangeRule> rangeRules[] = {
+    {"minmax", RangeRule::MinMax}, {"squared", RangeRule::Squared}, {"diagonal", RangeRule::Diagonal},
+    {"power", RangeRule::Power},   {"hessian", RangeRule::Hessian}, {"clip", RangeRule::Clip}};
 constexpr std::pair<llvm::StringRef, Method> methods[] = {{"rtn", Method::RoundToNearest}, {"gptq", Method::Gptq}};
 } // namespace
 
@@ -192,7 +190,8 @@ void RecipeReader::readGptq(yaml::Node *node) {
           {{"inputs", [&](yaml::Node *value) { inputs = word<HessianInputs>(value, "inputs", hessianInputs); }},
            {"order", [&](yaml::Node *value) { gptq.activationOrder = word<bool>(value, "order", orders); }},
            {"scales", [&](yaml::Node *value) { gptq.scales = word<Scales>(value, "scales", scales); }},
-           {"range", [&](yaml::Node *value) { gptq.range.rule = word<RangeRule>(value, "range", rangeRules); }},
+           {"range",
+            [&](yaml::Node *value) { gptq.range = RangeOptions::of(word<RangeRule>(value, "range", rangeRules)); }},
            {"shrink", [&](yaml::Node *value) { gptq.shrink = number(value, "shrink"); }},
            {"max_fallback",
             [&](yaml::Node *value) {
@@ -279,10 +278,8 @@ Result<Recipe> RecipeReader::read() {
              {"method", [&](yaml::Node *value) { method = word<Method>(value, "method", methods); }},
              {"rtn",
               [&](yaml::Node *value) {
-                // All but the last: rounding to nearest has no Hessian.
-                auto ranges = llvm::ArrayRef(rangeRules).drop_back();
                 mapping(value, "rtn", {{"range", [&](yaml::Node *range) {
-                                          nearestRange = word<RangeRule>(range, "range", ranges);
+                                          nearestRange = word<RangeRule>(range, "range", rangeRules);
                                         }}});
               }},
              {"gptq", [&](yaml::Node *value) { readGptq(value); }},

@@ -143,8 +143,10 @@ static Result<llvm::MapVector<Operation *, Uses>> collectUses(ModuleOp module, f
     else if (auto embedding = dyn_cast<EmbeddingOp>(op))
       weight = embedding.getTable();
     if (weight && !weight.getDefiningOp<GetOp>() && !failure)
-      failure = badInput("expected a weight that transformer.get reads", describeOp(op))
-                    .withNext("run the quantization before passes that outline or compute weights");
+      failure =
+          badInput("expected a weight that transformer.get reads", describeOp(op))
+              .withNext(
+                  "fold scales first (--fold-scales), and quantize before passes that outline or compute weights");
   });
   if (failure)
     return std::move(*failure);

@@ -56,24 +56,27 @@ TEST(RangeSearch, FindsTheBestCandidate) {
       int64_t size = scheme.groupSize(kCols), groups = scheme.groupsPerRow(kCols);
       RangeOptions options;
       options.rule = rule;
+      AlignedVector<float> h(kCols * kCols);
+      for (int64_t k = 0; k < kCols; ++k)
+        h[k * kCols + k] = diagonal[k];
       Codes got(scheme);
-      ASSERT_TRUE(quantizeWithRanges(scheme, options, kRows, kCols, weights, diagonal, got.view()));
+      ASSERT_TRUE(quantizeWithRanges(scheme, options, kRows, kCols, weights, {h.data(), kCols, kCols, kCols}, got.view()));
       int64_t narrowed = 0;
       for (int64_t group = 0; group < kRows * groups; ++group) {
         std::span<const float> of = std::span<const float>(weights).subspan(group * size, size);
-        std::span<const float> h = std::span<const float>(diagonal).subspan(group % groups * size, size);
+        std::span<const float> own = std::span<const float>(diagonal).subspan(group % groups * size, size);
         float low = 0, high = 0;
         for (float value : of)
           low = std::min(low, value), high = std::max(high, value);
         double best = INFINITY;
         for (int i = 0; i < 80; ++i) {
           auto p = static_cast<float>(1 - i * 0.01);
-          best = std::min(best, costOf(rule, of, h, *gridForRange(scheme, p * low, p * high), scheme));
+          best = std::min(best, costOf(rule, of, own, *gridForRange(scheme, p * low, p * high), scheme));
         }
         GroupGrid grid{loadScale(scheme.scale, got.scales.data() + group * info(scheme.scale).blockBytes),
                        scheme.symmetric ? static_cast<uint8_t>(scheme.impliedZero()) : got.zeros[group]};
         // Sums in f32 may tell two candidates apart otherwise than sums in f64, never by more than this.
-        ASSERT_LE(costOf(rule, of, h, grid, scheme), best * (1 + 1e-4)) << "group " << group;
+        ASSERT_LE(costOf(rule, of, own, grid, scheme), best * (1 + 1e-4)) << "group " << group;
         narrowed += grid.scale < gridForRange(scheme, low, high)->scale;
       }
       EXPECT_GT(narrowed, kRows * groups / 4); // what it is for

@@ -1,0 +1,139 @@
+// Chunks of rows are taken apart from each other, columns outermost, as in Gptq.cpp; sums are joined in their order.
+#include "lib/Algorithms/Awq.h"
+
+#include "lib/Algorithms/RangeSearch.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+using namespace qopt;
+
+/// α = i / kSteps.
+static constexpr int kSteps = 20;
+static constexpr int64_t kChunkRows = 64;
+
+namespace {
+/// Some rows of one weight: element k of row r stands at k·rows + r.
+struct Chunk {
+  const AwqLinear *linear;
+  int64_t rows;
+  AlignedVector<float> weights; ///< [inputs, rows]
+};
+} // namespace
+
+static std::vector<Chunk> makeChunks(std::span<const AwqLinear> linears, int64_t inputs) {
+  std::vector<Chunk> chunks;
+  for (const AwqLinear &linear : linears)
+    for (int64_t first = 0; first < linear.rows; first += kChunkRows) {
+      Chunk chunk{&linear, std::min(kChunkRows, linear.rows - first), {}};
+      chunk.weights.resize(inputs * chunk.rows);
+      for (int64_t r = 0; r < chunk.rows; ++r)
+        for (int64_t k = 0; k < inputs; ++k)
+          chunk.weights[k * chunk.rows + r] = linear.weights[(first + r) * inputs + k];
+      chunks.push_back(std::move(chunk));
+    }
+  return chunks;
+}
+
+/// tr(ΔW·H·ΔWᵀ) over the rows of a chunk. A row that has no grid, because its scale is out of range, costs infinitely.
+static double chunkError(const Chunk &chunk, MatrixView h, std::span<const float> scale) {
+  const WeightScheme &scheme = chunk.linear->scheme;
+  int64_t rows = chunk.rows, inputs = h.cols, size = scheme.groupSize(inputs);
+  AlignedVector<float> scaled(size * rows), step(rows), low(rows), high(rows), delta(inputs * rows);
+  std::vector<GroupGrid> grids(rows);
+  RangeSearch ranges(scheme, {}, rows, size);
+  for (int64_t first = 0; first < inputs; first += size) {
+    for (int64_t k = 0; k < size; ++k)
+      for (int64_t r = 0; r < rows; ++r)
+        scaled[k * rows + r] = chunk.weights[(first + k) * rows + r] * scale[first + k];
+    if (ranges.search(scaled.data(), size, {}, grids))
+      return std::numeric_limits<double>::infinity();
+    for (int64_t r = 0; r < rows; ++r) {
+      step[r] = grids[r].scale;
+      low[r] = -static_cast<float>(grids[r].zero), high[r] = static_cast<float>(scheme.maxCode() - grids[r].zero);
+    }
+    float *errors = delta.data() + first * rows;
+    dense().roundingErrors(scaled.data(), rows, size, step.data(), low.data(), high.data(), errors);
+    for (int64_t k = 0; k < size; ++k)
+      for (int64_t r = 0; r < rows; ++r)
+        errors[k * rows + r] /= scale[first + k];
+  }
+  AlignedVector<float> forms(rows);
+  dense().quadraticForms(h, delta.data(), rows, forms.data());
+  return std::accumulate(forms.begin(), forms.end(), 0.0);
+}
+
+/// w̄ : [inputs]
+static std::vector<double> meanWeights(std::span<const AwqLinear> linears, int64_t inputs) {
+  std::vector<double> mean(inputs);
+  int64_t rows = 0;
+  for (const AwqLinear &linear : linears) {
+    int64_t size = linear.scheme.groupSize(inputs);
+    for (int64_t r = 0; r < linear.rows; ++r)
+      for (int64_t first = 0; first < inputs; first += size) {
+        std::span<const float> group = linear.weights.subspan(r * inputs + first, size);
+        float greatest = 0;
+        for (float value : group)
+          greatest = std::max(greatest, std::fabs(value));
+        if (greatest > 0)
+          for (int64_t k = 0; k < size; ++k)
+            mean[first + k] += static_cast<double>(std::fabs(group[k]) / greatest);
+      }
+    rows += linear.rows;
+  }
+  for (double &value : mean)
+    value /= static_cast<double>(rows);
+  return mean;
+}
+
+/// Means over the channels of each factor.
+static std::vector<double> perFactor(std::span<const double> channels, const AwqInputs &inputs) {
+  std::vector<double> sum(inputs.factors), count(inputs.factors);
+  for (size_t k = 0; k < channels.size(); ++k)
+    sum[inputs.factorOf[k]] += channels[k], ++count[inputs.factorOf[k]];
+  for (int64_t f = 0; f < inputs.factors; ++f)
+    sum[f] /= count[f];
+  return sum;
+}
+
+AwqScale qopt::searchAwqScale(std::span<const AwqLinear> linears, const AwqInputs &inputs,
+                              const ParallelFor &parallel) {
+  auto n = static_cast<int64_t>(inputs.meanAbs.size());
+  MatrixView h{inputs.hessian.data(), n, n, n};
+  std::vector<Chunk> chunks = makeChunks(linears, n);
+  auto errorOf = [&](std::span<const float> factor) {
+    std::vector<float> scale(n);
+    for (int64_t k = 0; k < n; ++k)
+      scale[k] = factor[inputs.factorOf[k]];
+    std::vector<double> errors(chunks.size());
+    parallel(static_cast<int64_t>(chunks.size()), [&](int64_t i) { errors[i] = chunkError(chunks[i], h, scale); });
+    return std::accumulate(errors.begin(), errors.end(), 0.0);
+  };
+
+  AwqScale best;
+  best.factor.assign(inputs.factors, 1.0F);
+  best.error = best.unscaledError = errorOf(best.factor);
+  std::vector<double> x = perFactor(inputs.meanAbs, inputs), w = perFactor(meanWeights(linears, n), inputs);
+  std::vector<double> candidate(inputs.factors);
+  std::vector<float> factor(inputs.factors);
+  for (bool usesWeights : {true, false})
+    for (int i = 0; i <= kSteps; ++i) {
+      double alpha = static_cast<double>(i) / kSteps;
+      for (int64_t f = 0; f < inputs.factors; ++f) {
+        double by = usesWeights ? std::pow(w[f], 1 - alpha) + 1e-4 : 1;
+        candidate[f] = std::max(std::pow(x[f], alpha) / by, 1e-4);
+      }
+      auto [least, most] = std::minmax_element(candidate.begin(), candidate.end());
+      double middle = std::sqrt(*least * *most);
+      std::transform(candidate.begin(), candidate.end(), factor.begin(),
+                     [&](double s) { return static_cast<float>(s / middle); });
+      double error = errorOf(factor);
+      if (error < best.error) {
+        best.factor = factor, best.error = error;
+        best.alpha = alpha, best.usesWeights = usesWeights;
+      }
+    }
+  return best;
+}

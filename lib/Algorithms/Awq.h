@@ -1,0 +1,56 @@
+// AWQ (Lin et al., "AWQ: Activation-aware Weight Quantization for LLM Compression and Acceleration", 2023): multiplies
+// the inputs of weights by s, and divides the activations by it, so that the channels that carry most are rounded most
+// finely.
+//
+// With x̄ = mean |x| and w̄ = mean over rows of |w| / max |w of its group|, over all linears that read the activations,
+// candidates are s = x̄^α and s = x̄^α / (w̄^(1-α) + 1e-4) for α = i/20, each at least 1e-4 and divided by √(max s·min s),
+// and s = 1. The best has the least Σ tr(ΔW·H·ΔWᵀ) with ΔW = round(W·S)·S⁻¹ - W, rounded to nearest in the scheme that
+// each weight will have: the error of the outputs. Of equals the first wins, 1 before all others.
+//
+// Where this differs from common implementations: H stands for the activations, all of them, and not a sample; and
+// where several channels have one factor (the query heads of a value head), x̄ and w̄ are means over these channels, so
+// that grouped-query attention is scaled too.
+#ifndef QOPT_LIB_ALGORITHMS_AWQ_H
+#define QOPT_LIB_ALGORITHMS_AWQ_H
+
+#include "lib/Algorithms/Aligned.h"
+#include "lib/Algorithms/Dense.h"
+#include "lib/Numerics/Scheme.h"
+
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace qopt {
+
+/// Calls body(0) … body(count - 1), in any order, on as many threads as there are.
+using ParallelFor = std::function<void(int64_t count, const std::function<void(int64_t)> &body)>;
+
+/// A weight that reads the activations.
+struct AwqLinear {
+  std::span<const float> weights; ///< [rows, inputs]
+  int64_t rows;
+  WeightScheme scheme; ///< that it will be rounded in
+};
+
+struct AwqInputs {
+  std::span<const float> hessian;  ///< [inputs, inputs], symmetric, aligned
+  std::span<const double> meanAbs; ///< x̄ : [inputs]
+  std::vector<int64_t> factorOf;   ///< [inputs]: the factor of each channel
+  int64_t factors;
+};
+
+struct AwqScale {
+  std::vector<float> factor; ///< s : [factors]
+  double alpha = 0;
+  bool usesWeights = false;            ///< whether s has w̄ in it
+  double error = 0, unscaledError = 0; ///< the objective with s, and with 1
+  bool isIdentity() const { return error == unscaledError; }
+};
+
+/// The best scale. Weights are finite. The same bits for any number of threads.
+AwqScale searchAwqScale(std::span<const AwqLinear> linears, const AwqInputs &inputs, const ParallelFor &parallel);
+
+} // namespace qopt
+
+#endif // QOPT_LIB_ALGORITHMS_AWQ_H
