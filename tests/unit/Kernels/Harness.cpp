@@ -384,4 +384,28 @@ bool sameBits(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);
 }
 
+void forEachTarget(const Graph &graph, const Feed &feed, const std::string &what, std::span<const Target> targets,
+                   const std::function<void(const Model &compiled, const Logits &expected)> &compare) {
+  SCOPED_TRACE(what);
+  auto model = TestModel::make(graph, targets);
+  if (!model)
+    return;
+  Logits expected = model->reference(feed);
+  for (const Target &target : targets) {
+    SCOPED_TRACE(target.name);
+    auto compiled = model->open(target.name);
+    if (!compiled)
+      return;
+    compare(*compiled, expected);
+  }
+}
+
+Logits expectClose(const Model &compiled, const Feed &feed, const Logits &expected, double tolerance) {
+  Logits got = run(compiled, feed), shared = run(compiled, feed, 3);
+  EXPECT_LE(difference(got, expected), tolerance);
+  for (size_t step = 0; step < got.size(); ++step)
+    EXPECT_TRUE(sameBits(shared[step], got[step])) << "with 3 workers";
+  return got;
+}
+
 } // namespace qopt::kerneltest

@@ -11,6 +11,7 @@
 #include "tests/unit/Kernels/Graph.h"
 
 #include <filesystem>
+#include <functional>
 #include <gtest/gtest.h>
 #include <span>
 
@@ -99,6 +100,14 @@ double difference(const Logits &got, const Logits &expected);
 
 /// The same bits.
 bool sameBits(std::span<const float> a, std::span<const float> b);
+
+/// Compiles `graph` for `targets` and hands what came out for each to `compare`, with the reference's logits of `feed`.
+/// What fails in there is reported under `what` and the target's name.
+void forEachTarget(const Graph &graph, const Feed &feed, const std::string &what, std::span<const Target> targets,
+                   const std::function<void(const Model &compiled, const Logits &expected)> &compare);
+
+/// Expects logits within `tolerance`, and of three workers those of one, bit for bit. Returns the logits of one.
+Logits expectClose(const Model &compiled, const Feed &feed, const Logits &expected, double tolerance);
 
 } // namespace qopt::kerneltest
 

@@ -18,26 +18,15 @@ constexpr int64_t kMostTokens = 64;
 /// Compiles for some targets, compares 64 tokens with the reference and fewer tokens with those, bit for bit.
 void check(const Graph &graph, double tolerance, const std::string &what,
            std::span<const Target> targets = nextTarget()) {
-  SCOPED_TRACE(what);
-  auto model = TestModel::make(graph, targets);
-  if (!model)
-    return;
   Feed feed = Feed::single(kMostTokens, graph.tokens());
-  Logits expected = model->reference(feed);
-  for (const Target &target : targets) {
-    SCOPED_TRACE(target.name);
-    auto compiled = model->open(target.name);
-    if (!compiled)
-      return;
-    Logits got = run(*compiled, feed);
-    EXPECT_LE(difference(got, expected), tolerance);
+  forEachTarget(graph, feed, what, targets, [&](const Model &compiled, const Logits &expected) {
+    Logits got = expectClose(compiled, feed, expected, tolerance);
     int64_t width = graph.outputs();
     for (int64_t tokens : kTokenCounts) {
-      Logits fewer = run(*compiled, Feed::single(tokens, graph.tokens()));
+      Logits fewer = run(compiled, Feed::single(tokens, graph.tokens()));
       EXPECT_TRUE(sameBits(fewer[0], std::span(got[0]).first(tokens * width))) << tokens << " tokens";
     }
-    EXPECT_TRUE(sameBits(run(*compiled, feed, 3)[0], got[0])) << "with 3 workers";
-  }
+  });
 }
 
 void checkLinear(const std::string &kind, int64_t inputs, int64_t outputs, bool bias, bool rowsFirst,

@@ -55,24 +55,14 @@ int64_t disagreements(const Logits &got, const Logits &expected, int64_t width, 
 }
 
 void check(const ModelKind &kind, const std::string &what, std::span<const Target> targets = nextTarget()) {
-  SCOPED_TRACE(what);
-  Graph graph = makeModel(kind);
-  auto model = TestModel::make(graph, targets);
-  if (!model)
-    return;
   Feed feed = Feed::mixed(kLengths, 17, kind.vocabulary);
-  Logits expected = model->reference(feed);
-  for (const Target &target : targets) {
-    SCOPED_TRACE(target.name);
-    auto compiled = model->open(target.name);
-    if (!compiled)
-      return;
-    Logits got = run(*compiled, feed, 2);
+  forEachTarget(makeModel(kind), feed, what, targets, [&](const Model &compiled, const Logits &expected) {
+    Logits got = run(compiled, feed, 2);
     double worst = difference(got, expected), tolerance = modelTolerance(kind);
     EXPECT_LE(worst, tolerance);
     EXPECT_EQ(disagreements(got, expected, kind.vocabulary, tolerance), 0);
-    std::printf("%s, %s: %.2g of %.2g\n", what.c_str(), target.name.c_str(), worst, tolerance);
-  }
+    std::printf("%s, %s: %.2g of %.2g\n", what.c_str(), compiled.target().name.c_str(), worst, tolerance);
+  });
 }
 
 ModelKind modelOf(const char *linears, const char *head) {

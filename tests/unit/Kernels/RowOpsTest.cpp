@@ -10,24 +10,10 @@ namespace {
 
 constexpr int64_t kVocabulary = 53;
 
-void check(const Graph &graph, const Feed &feed, double tolerance, const std::string &what,
-           std::span<const Target> targets = nextTarget()) {
-  SCOPED_TRACE(what);
-  auto model = TestModel::make(graph, targets);
-  if (!model)
-    return;
-  Logits expected = model->reference(feed);
-  for (const Target &target : targets) {
-    SCOPED_TRACE(target.name);
-    auto compiled = model->open(target.name);
-    if (!compiled)
-      return;
-    Logits got = run(*compiled, feed);
-    EXPECT_LE(difference(got, expected), tolerance);
-    Logits shared = run(*compiled, feed, 3);
-    for (size_t step = 0; step < got.size(); ++step)
-      EXPECT_TRUE(sameBits(shared[step], got[step])) << "with 3 workers";
-  }
+void check(const Graph &graph, const Feed &feed, double tolerance, const std::string &what) {
+  forEachTarget(graph, feed, what, nextTarget(), [&](const Model &compiled, const Logits &expected) {
+    expectClose(compiled, feed, expected, tolerance);
+  });
 }
 
 Feed tokens(int64_t count) { return Feed::single(count, kVocabulary); }
