@@ -39,6 +39,8 @@ struct LedgerRow {
   double outputError = 0;                   ///< "output_error": tr(ΔW·H·ΔWᵀ) / tr(W·H·Wᵀ); 0 without statistics
   double damping = 0;                       ///< "damping": λ that the Hessian's factor took; 0 without one
   int64_t tokens = 0;                       ///< "tokens" that statistics were taken from; 0 without
+
+  bool operator==(const LedgerRow &) const = default;
 };
 
 struct Ledger {
