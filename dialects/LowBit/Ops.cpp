@@ -1,6 +1,8 @@
 // Verifiers of the lowbit dialect. Labels (linear_c1) name the same constraint in the tests.
 #include "dialects/LowBit/Dialect.h"
 
+#include "dialects/Shapes.h"
+
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
 #include "llvm/Support/MathExtras.h"
@@ -11,30 +13,6 @@ using namespace qopt::lowbit;
 
 #define GET_OP_CLASSES
 #include "dialects/LowBit/Ops.cpp.inc"
-
-static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
-static int64_t width(Value value) { return typeOf(value).getShape().back(); }
-static int64_t rowsOf(Value value) { return typeOf(value).getShape().front(); }
-
-static LogicalResult expectEqual(Operation *op, StringRef what, int64_t wanted, int64_t got) {
-  if (wanted == got)
-    return success();
-  return op->emitOpError() << "expected " << what << " to be " << wanted << ", but got " << got; // (the caller's label)
-}
-
-/// Values with a row for each token agree in the number of tokens, where it is known. Values may be null.
-static LogicalResult expectSameTokens(Operation *op, ArrayRef<Value> values) {
-  int64_t tokens = ShapedType::kDynamic;
-  for (Value value : values) {
-    int64_t rows = value ? rowsOf(value) : ShapedType::kDynamic;
-    if (!ShapedType::isDynamic(tokens) && !ShapedType::isDynamic(rows) && rows != tokens) // tokens_c1
-      return op->emitOpError() << "expected " << tokens << " tokens in every operand and result, but got "
-                               << value.getType();
-    if (ShapedType::isDynamic(tokens))
-      tokens = rows;
-  }
-  return success();
-}
 
 /// Codes, scales and zero points of one weight fit each other and the scheme.
 static LogicalResult verifyWeight(Operation *op, WeightsAttr scheme, Value codes, Value scales, Value zeroPoints) {

@@ -1,6 +1,8 @@
 // Verifiers of the transformer dialect. Labels (linear_c1) name the same constraint in the tests.
 #include "dialects/Transformer/Dialect.h"
 
+#include "dialects/Shapes.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
@@ -9,35 +11,11 @@
 #include <cmath>
 
 using namespace mlir;
+using namespace qopt;
 using namespace qopt::transformer;
 
 #define GET_OP_CLASSES
 #include "dialects/Transformer/Ops.cpp.inc"
-
-/// The number of columns of a matrix, or of elements of a vector.
-static int64_t width(Value value) { return cast<RankedTensorType>(value.getType()).getShape().back(); }
-
-static int64_t rowsOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape().front(); }
-
-static LogicalResult expectEqual(Operation *op, StringRef what, int64_t wanted, int64_t got) {
-  if (wanted == got)
-    return success();
-  return op->emitOpError() << "expected " << what << " to be " << wanted << ", but got " << got; // (the caller's label)
-}
-
-/// Values with a row for each token agree in the number of tokens, where it is known.
-static LogicalResult expectSameTokens(Operation *op, ValueRange values) {
-  int64_t tokens = ShapedType::kDynamic;
-  for (Value value : values) {
-    int64_t rows = rowsOf(value);
-    if (!ShapedType::isDynamic(tokens) && !ShapedType::isDynamic(rows) && rows != tokens) // tokens_c1
-      return op->emitOpError() << "expected " << tokens << " tokens in every operand and result, but got "
-                               << value.getType();
-    if (ShapedType::isDynamic(tokens))
-      tokens = rows;
-  }
-  return success();
-}
 
 LogicalResult ArchiveOp::verify() {
   if (getPath().empty()) // archive_c1

@@ -3,7 +3,7 @@
 
 Usage: check_labels.py REPOSITORY
 
-A label is a comment `// linear_c1` in dialects/<Dialect>/*.{cpp,td} or dialects/Shapes.td, at the check it names. In
+A label is a comment `// linear_c1` in dialects/<Dialect>/*.{cpp,td} or dialects/Shapes.{h,td}, at the check it names. In
 tests/dialects/<Dialect>/invalid.mlir the same comment stands at the head of a `// -----` section that expects an error.
 Reported: labels without a test, tests that name no label, and errors that are emitted without a label.
 """
@@ -54,8 +54,8 @@ def labels_of_tests(file):
 
 def main():
     root = pathlib.Path(sys.argv[1])
-    shared, _ = labels_of_sources([root / "dialects/Shapes.td"])
-    problems, count, tested_anywhere = [], 0, set()
+    shared, unlabelled = labels_of_sources([root / "dialects/Shapes.h", root / "dialects/Shapes.td"])
+    problems, count, tested_anywhere = [f"no label at {place}" for place in unlabelled], 0, set()
     for dialect in DIALECTS:
         folder = root / "dialects" / dialect
         labels, unlabelled = labels_of_sources(sorted([*folder.glob("*.cpp"), *folder.glob("*.td")]))
