@@ -222,10 +222,7 @@ Result<OwningOpRef<ModuleOp>> qopt::importGgufLlama(MLIRContext &context, const 
 
   OwningOpRef<ModuleOp> module = makeModule(context, config->name);
   addArchive(*module, "checkpoint", archive, options);
-  Result<std::optional<LoadedTokenizer>> tokenizer = loadTokenizer(archive);
-  if (!tokenizer)
-    return tokenizer.takeError();
-  if (Status status = addTokenizer(*module, path, *tokenizer, config->vocabulary, options); !status)
+  if (Status status = addTokenizer(*module, path, loadTokenizer(archive), config->vocabulary, options); !status)
     return status.takeError();
   llvm::StringSet<> bound;
   BindParameter bind = [&](const LlamaParameter &parameter) -> Result<ParameterBinding> {
@@ -240,8 +237,7 @@ Result<OwningOpRef<ModuleOp>> qopt::importGgufLlama(MLIRContext &context, const 
     return binding;
   };
   LlamaLocations locations{[](int64_t layer) { return "blk." + std::to_string(layer); }};
-  Type cacheType = options.halfCache ? Type(Float16Type::get(&context)) : Type(Float32Type::get(&context));
-  if (Status status = buildLlama(*module, *config, cacheType, bind, locations); !status) {
+  if (Status status = buildLlama(*module, *config, cacheElement(context, options), bind, locations); !status) {
     Error error = status.takeError();
     return error.where.empty() ? explainMetadata(std::move(error).in(escapeForMessage(path, 1000))) : error;
   }

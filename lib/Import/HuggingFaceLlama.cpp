@@ -329,10 +329,7 @@ Result<OwningOpRef<ModuleOp>> qopt::importHuggingFaceLlama(MLIRContext &context,
     addArchive(*module, symbol, *archive, options);
     symbols[archive.get()] = symbol;
   }
-  Result<std::optional<LoadedTokenizer>> tokenizer = loadTokenizer(path);
-  if (!tokenizer)
-    return tokenizer.takeError();
-  if (Status status = addTokenizer(*module, path, *tokenizer, config->vocabulary, options); !status)
+  if (Status status = addTokenizer(*module, path, loadTokenizer(path), config->vocabulary, options); !status)
     return status.takeError();
 
   llvm::StringSet<> bound;
@@ -344,8 +341,7 @@ Result<OwningOpRef<ModuleOp>> qopt::importHuggingFaceLlama(MLIRContext &context,
     return bindTensor(parameter, *tensor->archive, symbols[tensor->archive], *tensor->entry, context);
   };
   LlamaLocations locations{[](int64_t layer) { return "model.layers." + std::to_string(layer); }};
-  Type cacheType = options.halfCache ? Type(Float16Type::get(&context)) : Type(Float32Type::get(&context));
-  if (Status status = buildLlama(*module, *config, cacheType, bind, locations); !status)
+  if (Status status = buildLlama(*module, *config, cacheElement(context, options), bind, locations); !status)
     return status.takeError();
   for (const ShardedCheckpoint::Tensor &tensor : checkpoint->tensors()) {
     llvm::StringRef name = tensor.entry->name;

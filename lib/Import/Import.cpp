@@ -43,16 +43,23 @@ void qopt::addArchive(ModuleOp module, StringRef symbol, const Archive &archive,
                     static_cast<uint64_t>(archive.fileSize()), archive.headerDigest());
 }
 
-Status qopt::addTokenizer(ModuleOp module, const std::string &path, const std::optional<LoadedTokenizer> &tokenizer,
+Status qopt::addTokenizer(ModuleOp module, const std::string &path, Result<std::optional<LoadedTokenizer>> tokenizer,
                           int64_t vocabulary, const ImportOptions &options) {
   if (!tokenizer)
+    return tokenizer.takeError();
+  if (!*tokenizer)
     return {};
-  if (Status status = checkTokenizer(tokenizer->spec, vocabulary); !status)
+  const TokenizerSpec &spec = (*tokenizer)->spec;
+  if (Status status = checkTokenizer(spec, vocabulary); !status)
     return status.takeError().in(escapeForMessage(path, 1000));
   OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
   TokenizerOp::create(builder, builder.getUnknownLoc(), "tokenizer", pathInIR(path, options.outputDirectory),
-                      tokenizerDigest(tokenizer->spec));
+                      tokenizerDigest(spec));
   return {};
+}
+
+Type qopt::cacheElement(MLIRContext &context, const ImportOptions &options) {
+  return options.halfCache ? Type(Float16Type::get(&context)) : Type(Float32Type::get(&context));
 }
 
 std::string qopt::describeShape(ArrayRef<int64_t> shape) {

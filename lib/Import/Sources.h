@@ -25,10 +25,14 @@ mlir::OwningOpRef<mlir::ModuleOp> makeModule(mlir::MLIRContext &context, const s
 /// Appends `transformer.archive @symbol`.
 void addArchive(mlir::ModuleOp module, llvm::StringRef symbol, const Archive &archive, const ImportOptions &options);
 
-/// Appends `transformer.tokenizer @tokenizer` for a file or folder, if it has one. Errors: a tokenizer or a chat
-/// template that is not implemented, by the construct's name; more tokens than the model's `vocabulary`.
-Status addTokenizer(mlir::ModuleOp module, const std::string &path, const std::optional<LoadedTokenizer> &tokenizer,
+/// Appends `transformer.tokenizer @tokenizer` for a file or folder, if it has one. `tokenizer` is what loadTokenizer
+/// gave, an error included. Further errors: a tokenizer or a chat template that is not implemented, by the construct's
+/// name; more tokens than the model's `vocabulary`.
+Status addTokenizer(mlir::ModuleOp module, const std::string &path, Result<std::optional<LoadedTokenizer>> tokenizer,
                     int64_t vocabulary, const ImportOptions &options);
+
+/// The element type of keys and values.
+mlir::Type cacheElement(mlir::MLIRContext &context, const ImportOptions &options);
 
 /// Binds a parameter to a tensor of an archive: the shapes must agree, and the format must be a float or a GGUF block.
 /// Errors name the tensor and both shapes.
