@@ -77,6 +77,18 @@ Result<std::vector<int32_t>> parseTokenIds(std::string_view text, int64_t vocabu
   return ids;
 }
 
+Result<std::string> argumentOrStandardInput(const std::string &argument) {
+  if (argument != "-")
+    return argument;
+  std::string text;
+  char buffer[65536];
+  while (size_t read = std::fread(buffer, 1, sizeof buffer, stdin))
+    text.append(buffer, read);
+  if (std::ferror(stdin))
+    return resourceError("cannot read the standard input");
+  return text;
+}
+
 Status writeStandardOutput(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
     return resourceError("cannot write to the standard output");

@@ -35,6 +35,9 @@ int runCommand(CLI::App &app, int argc, char **argv, const std::string &program,
 /// the option.
 Result<std::vector<int32_t>> parseTokenIds(std::string_view text, int64_t vocabulary, const std::string &where);
 
+/// The argument, or all of the standard input where it is "-". Resource error where that cannot be read.
+Result<std::string> argumentOrStandardInput(const std::string &argument);
+
 /// `count` per second; 0 if no time was taken.
 inline double rate(double count, double seconds) { return seconds > 0 ? count / seconds : 0; }
 

@@ -53,17 +53,6 @@ private:
 
 } // namespace
 
-/// All of the standard input.
-static Result<std::string> readStandardInput() {
-  std::string text;
-  char buffer[65536];
-  while (size_t read = std::fread(buffer, 1, sizeof buffer, stdin))
-    text.append(buffer, read);
-  if (std::ferror(stdin))
-    return resourceError("cannot read the standard input");
-  return text;
-}
-
 Result<std::string> Run::chatText(const std::string &question) const {
   std::string where = escapeForMessage(arguments.file, 1000);
   if (file.text->tokenizer.spec().chatTemplate.empty())
@@ -82,22 +71,14 @@ Result<std::vector<int32_t>> Run::prompt() const {
     return parseTokenIds(*arguments.promptIds, file.model->manifest().model.vocabulary, "--prompt-ids");
   if (!file.text)
     return missingTokenizer(arguments.file);
-  std::string text = *arguments.prompt;
-  if (text == "-") {
-    Result<std::string> read = readStandardInput();
-    if (!read)
-      return read.takeError();
-    text = std::move(*read);
-  }
-  if (arguments.chat) {
-    Result<std::string> chat = chatText(text);
-    if (!chat)
-      return chat.takeError();
-    text = std::move(*chat);
-  }
+  Result<std::string> text = argumentOrStandardInput(*arguments.prompt);
+  if (text && arguments.chat)
+    text = chatText(*text);
+  if (!text)
+    return text.takeError();
   // A chat template writes the special tokens itself.
   Result<Encoding> encoding =
-      file.text->tokenizer.encode(text, {.recognizeSpecial = true, .addSpecial = !arguments.chat});
+      file.text->tokenizer.encode(*text, {.recognizeSpecial = true, .addSpecial = !arguments.chat});
   if (!encoding)
     return encoding.takeError();
   if (encoding->droppedBytes != 0)

@@ -17,18 +17,6 @@ struct TokenizeArguments {
 };
 } // namespace
 
-static Result<std::string> argumentOrStandardInput(const std::string &argument) {
-  if (argument != "-")
-    return argument;
-  std::string text;
-  char buffer[65536];
-  while (size_t read = std::fread(buffer, 1, sizeof buffer, stdin))
-    text.append(buffer, read);
-  if (std::ferror(stdin))
-    return resourceError("cannot read the standard input");
-  return text;
-}
-
 static Status tokenize(const TokenizeArguments &arguments) {
   if (!arguments.text && !arguments.decode)
     return usageError("expected --text or --decode").withNext("say something: --text \"Hello\"");
