@@ -36,26 +36,19 @@ Value intSplat(OpBuilder &b, Location loc, VectorType type, uint64_t value) {
 // x86-64-v4
 //===----------------------------------------------------------------------===//
 
-struct DotToVnni : OpRewritePattern<DotOp> {
-  using OpRewritePattern::OpRewritePattern;
+/// 16 lanes, of i32 or of f32, are one instruction.
+struct DotToInstruction : OpRewritePattern<DotOp> {
+  DotToInstruction(MLIRContext *context, bool integers, StringRef instruction, PatternBenefit benefit)
+      : OpRewritePattern(context, benefit), integers(integers), instruction(instruction) {}
   LogicalResult matchAndRewrite(DotOp op, PatternRewriter &rewriter) const override {
-    if (!isInteger(op) || lanesOf(op.getAccumulator()) != 16)
-      return rewriter.notifyMatchFailure(op, "not 16 lanes of i32");
-    rewriter.replaceOp(
-        op, intrinsic(rewriter, op.getLoc(), "llvm.x86.avx512.vpdpbusd.512", op.getType(), op.getOperands()));
+    if (isInteger(op) != integers || lanesOf(op.getAccumulator()) != 16)
+      return rewriter.notifyMatchFailure(op, integers ? "not 16 lanes of i32" : "not 16 lanes of f32");
+    rewriter.replaceOp(op, intrinsic(rewriter, op.getLoc(), instruction, op.getType(), op.getOperands()));
     return success();
   }
-};
 
-struct DotToBf16 : OpRewritePattern<DotOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(DotOp op, PatternRewriter &rewriter) const override {
-    if (isInteger(op) || lanesOf(op.getAccumulator()) != 16)
-      return rewriter.notifyMatchFailure(op, "not 16 lanes of f32");
-    rewriter.replaceOp(
-        op, intrinsic(rewriter, op.getLoc(), "llvm.x86.avx512bf16.dpbf16ps.512", op.getType(), op.getOperands()));
-    return success();
-  }
+  bool integers;
+  StringRef instruction; // a literal
 };
 
 /// A permutation of a table of 32 words looks up 32 codes at once. It reads five bits of each index, of which the fifth
@@ -352,10 +345,12 @@ struct LowerKernelVectors : qopt::impl::LowerKernelVectorsBase<LowerKernelVector
     RewritePatternSet set(context);
     // The benefit decides: an instruction where the target has one, arithmetic elsewhere.
     bool v4 = vectors == VectorTarget::X86V4 || vectors == VectorTarget::X86V4Bf16;
-    if (v4)
-      set.add<DotToVnni, DecodeCodesToPermute>(context, 2);
+    if (v4) {
+      set.add<DotToInstruction>(context, /*integers=*/true, "llvm.x86.avx512.vpdpbusd.512", 2);
+      set.add<DecodeCodesToPermute>(context, 2);
+    }
     if (vectors == VectorTarget::X86V4Bf16)
-      set.add<DotToBf16>(context, 2);
+      set.add<DotToInstruction>(context, /*integers=*/false, "llvm.x86.avx512bf16.dpbf16ps.512", 2);
     if (vectors == VectorTarget::X86)
       set.add<DotToMultiplyAdd, ExpandFloor>(context, 2);
     set.add<DotToArithmetic>(context, /*decodesToBf16=*/v4);
