@@ -3,7 +3,7 @@
 // Every worker runs @qopt_forward. For each dispatch it claims ranges of the grid from a counter until none is left,
 // and then waits at the barrier that the caller provides. A kernel.repeat becomes a loop over its table of offsets,
 // with the callee's dispatches inside. Which worker computes what changes from run to run; what is computed does not.
-#include "passes/Lower/Emit/KernelBuilder.h"
+#include "passes/Lower/Emit/CallArguments.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Support/PassCounts.h"
 
@@ -20,41 +20,10 @@ using namespace qopt::emit;
 
 namespace {
 
-/// Fields of QoptForwardArgs, lib/Runtime/CompiledAbi.h, in units of 8 bytes.
-enum Field : int32_t {
-  kWeights = 1,
-  kArena,
-  kCache,
-  kTokens,
-  kPositions,
-  kSequences,
-  kBlockTables,
-  kBlocksPerSequence,
-  kRows,
-  kNumTokens,
-  kNumRows,
-  kLogits,
-  kHidden,
-  kCounters,
-  kBarrier,
-  kPool,
-  kInputs,
-  kOutputs
-};
-
 /// Claims that a worker would make if all were equally fast: more balance better, fewer read longer streams.
 constexpr int64_t kClaimsPerWorker = 4;
 /// A claim of this many bytes of weights is long enough for the memory to stream.
 constexpr int64_t kBytesPerClaim = 1 << 20;
-
-/// What stays the same while the function is emitted.
-struct Environment {
-  Value arguments, worker, workers;      // llvm.ptr, i64, i64
-  Value weights, arena, cache, counters; // memref<?xi8>, …, memref<?xi64>
-  Value numTokens, numRows;              // index
-  Value barrier, pool;                   // llvm.ptr
-  Value stopped;                         // memref<i32>: not 0 once a barrier said stop
-};
 
 struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt::ReportsCounts {
   using LowerDispatchesBase::LowerDispatchesBase;
@@ -84,51 +53,17 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
   }
 
   LogicalResult lowerForward(func::FuncOp forward) {
-    MLIRContext *context = &getContext();
-    auto pointer = LLVM::LLVMPointerType::get(context);
-    KernelBuilder b(forward.getLoc(), context);
+    KernelBuilder b(forward.getLoc(), &getContext());
     b.setInsertionPoint(forward);
-    Type i64 = b.getI64Type();
+    Type pointer = LLVM::LLVMPointerType::get(&getContext()), i64 = b.getI64Type();
     auto entry = func::FuncOp::create(b, "qopt_forward", b.getFunctionType({pointer, i64, i64}, {b.getI32Type()}));
-    Block *body = entry.addEntryBlock();
-    b.setInsertionPointToStart(body);
-
-    Environment env;
-    env.arguments = body->getArgument(0), env.worker = body->getArgument(1), env.workers = body->getArgument(2);
-    env.numTokens = b.toIndex(loadField(b, env, kNumTokens, i64));
-    env.numRows = b.toIndex(loadField(b, env, kNumRows, i64));
-    env.weights = bytesAt(b, loadField(b, env, kWeights, pointer));
-    env.arena = bytesAt(b, loadField(b, env, kArena, pointer));
-    env.cache = bytesAt(b, loadField(b, env, kCache, pointer));
-    env.barrier = loadField(b, env, kBarrier, pointer), env.pool = loadField(b, env, kPool, pointer);
-    // Extents that no one reads are left open: memrefs of the caller's buffers are as long as the batch says.
-    env.counters = view(b, bytesAt(b, loadField(b, env, kCounters, pointer)), b.index(0), {env.numTokens},
-                        MemRefType::get({ShapedType::kDynamic}, i64));
-    env.stopped = memref::AllocaOp::create(b, MemRefType::get({}, b.getI32Type()));
-    memref::StoreOp::create(b, b.i32(0), env.stopped, ValueRange{});
-
+    b.setInsertionPointToStart(entry.addEntryBlock());
+    Environment env = readArguments(b, entry);
     if (forward.getNumArguments() < 6)
       return forward.emitOpError() << "expected the six arguments of a model's entry (tokens, positions, sequences, "
                                       "block tables, rows, cache) and then inputs, but got "
                                    << forward.getNumArguments();
-    llvm::DenseMap<Value, Value> values;
-    auto vectorAt = [&](Field field, Value length) {
-      return view(b, bytesAt(b, loadField(b, env, field, pointer)), b.index(0), {length},
-                  MemRefType::get({ShapedType::kDynamic}, b.getI32Type()));
-    };
-    values[forward.getArgument(0)] = vectorAt(kTokens, env.numTokens);
-    values[forward.getArgument(1)] = vectorAt(kPositions, env.numTokens);
-    values[forward.getArgument(2)] = vectorAt(kSequences, env.numTokens);
-    values[forward.getArgument(3)] =
-        view(b, bytesAt(b, loadField(b, env, kBlockTables, pointer)), b.index(0),
-             {env.numTokens, b.toIndex(loadField(b, env, kBlocksPerSequence, i64))},
-             MemRefType::get({ShapedType::kDynamic, ShapedType::kDynamic}, b.getI32Type()));
-    values[forward.getArgument(4)] = vectorAt(kRows, env.numRows);
-    values[forward.getArgument(5)] =
-        view(b, env.cache, b.index(0), {env.numTokens}, bufferType(forward.getArgument(5).getType()));
-    for (BlockArgument input : forward.getArguments().drop_front(6))
-      values[input] = view(b, bytesAt(b, loadElement(b, env, kInputs, input.getArgNumber() - 6)), b.index(0),
-                           {env.numTokens}, bufferType(input.getType()));
+    llvm::DenseMap<Value, Value> values = inputBuffers(b, env, forward);
     if (failed(lowerBlock(b, env, forward.getBody().front(), values)))
       return failure();
     func::ReturnOp::create(b, ValueRange{memref::LoadOp::create(b, env.stopped, ValueRange{})});
@@ -246,18 +181,6 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
       return failure();
     claimAndCall(b, env, dispatch, *kernel, operands);
     return success();
-  }
-
-  /// The caller's buffer, or the arena's where the caller gave none.
-  Value callersOrArena(KernelBuilder &b, Environment &env, Field field, Value offset, Value extent, MemRefType type) {
-    auto pointer = LLVM::LLVMPointerType::get(&getContext());
-    Value given = loadField(b, env, field, pointer);
-    Value none = LLVM::ICmpOp::create(b, LLVM::ICmpPredicate::eq, given, LLVM::ZeroOp::create(b, pointer));
-    Value offset64 = arith::IndexCastOp::create(b, b.getI64Type(), offset);
-    Value inArena =
-        LLVM::GEPOp::create(b, pointer, b.getI8Type(), loadField(b, env, kArena, pointer), ValueRange{offset64});
-    Value chosen = LLVM::SelectOp::create(b, none, inArena, given);
-    return view(b, bytesAt(b, chosen), b.index(0), {extent}, type);
   }
 
   static unsigned cacheBinding(kernel::DispatchOp dispatch) {
@@ -379,46 +302,6 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
     if (!offset)
       return user->emitOpError() << "expected " << name << " to have an offset; run --place-parameters first";
     return offset.getInt();
-  }
-
-  static Value loadField(KernelBuilder &b, Environment &env, Field field, Type type) {
-    Value address = LLVM::GEPOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), b.getI64Type(), env.arguments,
-                                        ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(field)});
-    return LLVM::LoadOp::create(b, type, address);
-  }
-
-  /// Element `index` of an array of pointers.
-  static Value loadElement(KernelBuilder &b, Environment &env, Field array, int64_t index) {
-    auto pointer = LLVM::LLVMPointerType::get(b.getContext());
-    Value address = LLVM::GEPOp::create(b, pointer, pointer, loadField(b, env, array, pointer),
-                                        ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)});
-    return LLVM::LoadOp::create(b, pointer, address);
-  }
-
-  /// A memref<?xi8> at a pointer, of unknown length.
-  static Value bytesAt(KernelBuilder &b, Value pointer) {
-    Type i64 = b.getI64Type();
-    auto array = LLVM::LLVMArrayType::get(i64, 1);
-    auto type =
-        LLVM::LLVMStructType::getLiteral(b.getContext(), {pointer.getType(), pointer.getType(), i64, array, array});
-    Value descriptor = LLVM::PoisonOp::create(b, type);
-    auto insert = [&](Value value, ArrayRef<int64_t> position) {
-      descriptor = LLVM::InsertValueOp::create(b, descriptor, value, position);
-    };
-    auto constant = [&](int64_t value) -> Value {
-      return LLVM::ConstantOp::create(b, i64, b.getI64IntegerAttr(value));
-    };
-    insert(pointer, {0});
-    insert(pointer, {1});
-    insert(constant(0), {2});
-    insert(constant(std::numeric_limits<int64_t>::max()), {3, 0});
-    insert(constant(1), {4, 0});
-    auto memref = MemRefType::get({ShapedType::kDynamic}, b.getI8Type());
-    return UnrealizedConversionCastOp::create(b, memref, ValueRange{descriptor}).getResult(0);
-  }
-
-  static Value view(KernelBuilder &b, Value bytes, Value offset, ValueRange sizes, MemRefType type) {
-    return memref::ViewOp::create(b, type, bytes, offset, sizes);
   }
 
   ModuleOp module;
