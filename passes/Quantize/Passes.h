@@ -4,6 +4,7 @@
 
 #include "dialects/Kernel/Dialect.h"
 #include "dialects/LowBit/Dialect.h"
+#include "passes/Fold/ScalePairs.h"
 #include "passes/Quantize/Recipe.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -40,6 +41,9 @@ std::unique_ptr<mlir::Pass> createQuantizeRtn(QuantizeRtnOptions options, Quanti
 
 std::unique_ptr<mlir::Pass> createQuantizeGptq(QuantizeGptqOptions options, QuantizeProgress progress,
                                                OutputSet *outputs = nullptr);
+
+/// Counts sites.
+std::unique_ptr<mlir::Pass> createAwq(AwqOptions options, QuantizeProgress progress);
 
 #define GEN_PASS_REGISTRATION
 #include "passes/Quantize/Passes.h.inc"

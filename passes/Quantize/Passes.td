@@ -117,6 +117,88 @@ def QuantizeGptq : Pass<"quantize-gptq", "::mlir::ModuleOp"> {
     "::qopt::transformer::TransformerDialect"];
 }
 
+def SmoothQuant : Pass<"smooth-quant", "::mlir::ModuleOp"> {
+  let summary = "Move what makes activations hard to round into the weights (SmoothQuant)";
+  let description = [{
+    Xiao et al., 2023: s_j = max|X_j|^α / max|W_j|^(1−α) over all linears that read X (lib/Algorithms/SmoothQuant.h), put
+    into the graph as pairs of `lowbit.scale` that `--fold-scales` takes in. Query heads that share a value head have one
+    scale.
+
+    *Requires*: `@forward`, and `statistics` of this model or of what it was before scales were folded into it.
+    *Guarantees*: every site of the given kinds is scaled; the factors are in the archive `overlay`, with how they were
+    found. *Leaves alone*: values that something else than linears reads; the output head. *Refuses*: statistics of
+    another model, a site without statistics, an α out of [0, 1].
+
+    Example, with `statistics=stats.safetensors`:
+    ```mlir
+    %0 = transformer.linear %x, %w : (tensor<?x64xf32>, tensor<32x64xf32>) -> tensor<?x32xf32>
+    // becomes
+    %s = transformer.get @w.smooth_quant : tensor<64xf32>
+    %0 = lowbit.scale %x by %s axis 1 inverse : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32>
+    %1 = lowbit.scale %w by %s axis 1 : tensor<32x64xf32>, tensor<64xf32> -> tensor<32x64xf32>
+    %2 = transformer.linear %0, %1 : (tensor<?x64xf32>, tensor<32x64xf32>) -> tensor<?x32xf32>
+    ```
+  }];
+  let options = [
+    Option<"alpha", "alpha", "double", "0.5", "α of all sites">,
+    ListOption<"sites", "sites", "::qopt::SiteKind", "which values to scale (default: all of these)",
+               [{::llvm::cl::values(
+                   clEnumValN(::qopt::SiteKind::AttentionInput, "attention-input", "what q, k and v read"),
+                   clEnumValN(::qopt::SiteKind::AttentionOutput, "attention-output", "attention's result"),
+                   clEnumValN(::qopt::SiteKind::MlpInput, "mlp-input", "what gate and up read"),
+                   clEnumValN(::qopt::SiteKind::MlpOutput, "mlp-output", "what down reads"))}]>,
+    ListOption<"alphas", "alphas", "double", "α of each of `sites`, in place of alpha">,
+    Option<"statistics", "statistics", "std::string", "\"\"", "the archive that 'qopt calibrate' wrote">,
+    Option<"overlay", "overlay", "std::string", "\"scales.safetensors\"", "the archive to write">,
+    Option<"directory", "directory", "std::string", "\".\"",
+           "the directory that the IR's archive paths are relative to">,
+  ];
+  let dependentDialects = ["::qopt::lowbit::LowBitDialect", "::qopt::transformer::TransformerDialect"];
+}
+
+def Awq : Pass<"awq", "::mlir::ModuleOp"> {
+  let summary = "Scale the channels that carry most so that they are rounded most finely (AWQ)";
+  let description = [{
+    Lin et al., 2023; lib/Algorithms/Awq.h states the search and where it differs from common implementations. Scales are
+    put into the graph as pairs of `lowbit.scale` that `--fold-scales` takes in; AWQ's clipping is `range=clip` of what
+    rounds the weights afterwards.
+
+    *Requires*: `@forward`; the schemes that weights will have; `statistics` with Gram matrices, of this model or of what
+    it was before scales were folded into it. *Guarantees*: a site is scaled if that lowers the error of its linears'
+    outputs; the factors are in the archive `overlay`, with how they were found. *Leaves alone*: sites whose linears are
+    all kept; values that something else than linears reads; the output head. *Refuses*: statistics of another model, a
+    site without statistics, a shrinkage out of [0, 1).
+
+    Example, with `scheme=w4a16:g64:asym statistics=stats.safetensors`:
+    ```mlir
+    %0 = transformer.linear %x, %w : (tensor<?x64xf32>, tensor<32x64xf32>) -> tensor<?x32xf32>
+    // becomes
+    %s = transformer.get @w.awq : tensor<64xf32>
+    %0 = lowbit.scale %x by %s axis 1 inverse : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32>
+    %1 = lowbit.scale %w by %s axis 1 : tensor<32x64xf32>, tensor<64xf32> -> tensor<32x64xf32>
+    %2 = transformer.linear %0, %1 : (tensor<?x64xf32>, tensor<32x64xf32>) -> tensor<?x32xf32>
+    ```
+  }];
+  let options = [
+    Option<"scheme", "scheme", "std::string", "\"\"", "scheme of all linears, such as w4a16:g64:asym, or keep">,
+    Option<"head", "head", "std::string", "\"\"", "scheme of the embedding and the output head; they are not scaled">,
+    ListOption<"keep", "keep", "std::string", "globs of weights to keep as they are">,
+    Option<"recipe", "recipe", "std::string", "\"\"", "a recipe in YAML, in place of scheme, head and keep">,
+    ListOption<"sites", "sites", "::qopt::SiteKind", "which values to scale (default: all of these)",
+               [{::llvm::cl::values(
+                   clEnumValN(::qopt::SiteKind::AttentionInput, "attention-input", "what q, k and v read"),
+                   clEnumValN(::qopt::SiteKind::AttentionOutput, "attention-output", "attention's result"),
+                   clEnumValN(::qopt::SiteKind::MlpInput, "mlp-input", "what gate and up read"),
+                   clEnumValN(::qopt::SiteKind::MlpOutput, "mlp-output", "what down reads"))}]>,
+    Option<"shrink", "shrink", "double", "0.1", "all of H but its diagonal times 1 - shrink">,
+    Option<"statistics", "statistics", "std::string", "\"\"", "the archive that 'qopt calibrate' wrote">,
+    Option<"overlay", "overlay", "std::string", "\"scales.safetensors\"", "the archive to write">,
+    Option<"directory", "directory", "std::string", "\".\"",
+           "the directory that the IR's archive paths are relative to">,
+  ];
+  let dependentDialects = ["::qopt::lowbit::LowBitDialect", "::qopt::transformer::TransformerDialect"];
+}
+
 def SetCacheFormat : Pass<"set-cache-format", "::mlir::ModuleOp"> {
   let summary = "Keep keys and values as f16 or as f32";
   let description = [{

@@ -1,4 +1,5 @@
 qopt_add_passes(Quantize
+  Awq.cpp
   ModelFollower.cpp
   ModelStatistics.cpp
   NearestRounding.cpp
@@ -7,6 +8,8 @@ qopt_add_passes(Quantize
   QuantizeRtn.cpp
   Recipe.cpp
   RecipeYaml.cpp
+  ScaleStage.cpp
   Selection.cpp
   SetCacheFormat.cpp
+  SmoothQuant.cpp
   LINK qopt_calibration qopt_algorithms qopt_archive qopt_numerics qopt_support)

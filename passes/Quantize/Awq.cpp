@@ -1,0 +1,113 @@
+// AWQ: scales the channels that carry most so that they are rounded most finely.
+//
+//   %0 = norm …                             %0 = norm …
+//   %1 = transformer.linear %0, %w          %1 = transformer.linear (lowbit.scale %0 inverse), (lowbit.scale %w)
+//
+// The search is lib/Algorithms/Awq.h's; which sites, which statistics and where scales go is ScaleStage.h's. Clipping,
+// AWQ's other half, is a rule for ranges (range=clip) of whatever rounds the weights afterwards.
+#include "lib/Algorithms/Awq.h"
+
+#include "lib/Parameters/Diagnostics.h"
+#include "passes/Quantize/Passes.h"
+#include "passes/Quantize/ScaleStage.h"
+#include "passes/Quantize/Selection.h"
+#include "passes/Support/PassCounts.h"
+
+#include "mlir/IR/Threading.h"
+
+namespace qopt {
+#define GEN_PASS_DEF_AWQ
+#include "passes/Quantize/Passes.h.inc"
+} // namespace qopt
+
+using namespace mlir;
+using namespace qopt;
+
+/// H with all but its diagonal times 1 - shrink.
+static AlignedVector<float> shrunk(std::span<const float> hessian, int64_t inputs, double shrink) {
+  AlignedVector<float> result(hessian.begin(), hessian.end());
+  auto keep = static_cast<float>(1 - shrink);
+  for (int64_t i = 0; i < inputs; ++i)
+    for (int64_t j = 0; j < inputs; ++j)
+      result[i * inputs + j] *= i == j ? 1 : keep;
+  return result;
+}
+
+namespace {
+struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
+  Awq() = default;
+  explicit Awq(AwqOptions options) : AwqBase(std::move(options)) {}
+  Awq(AwqOptions options, QuantizeProgress progress) : AwqBase(std::move(options)), progress(std::move(progress)) {}
+
+  SmallVector<Count> counts() const override { return {{"sites-scaled", scaled}, {"sites-left", left}}; }
+
+  void runOnOperation() override {
+    scaled = left = 0;
+    if (failed(emitFailure(getOperation().getLoc(), scaleModel(), "nothing was written")))
+      signalPassFailure();
+  }
+
+  Status scaleModel() {
+    if (!(shrink >= 0 && shrink < 1))
+      return usageError("expected a shrinkage in [0, 1), but got " + std::to_string(shrink));
+    Result<Recipe> wanted = chooseRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())}, recipe);
+    if (!wanted)
+      return wanted.takeError();
+    Result<Selection> selection = selectTargets(getOperation(), *wanted, Ledger());
+    if (!selection)
+      return selection.takeError();
+    llvm::DenseMap<Operation *, const QuantizationTarget *> schemes;
+    for (const QuantizationTarget &target : selection->targets)
+      for (Operation *user : target.users)
+        schemes[user] = &target;
+    SmallVector<SiteKind> kinds(sites.begin(), sites.end());
+    Result<ScaleStage> stage = ScaleStage::begin(getOperation(), {"awq", statistics, overlay, directory, kinds});
+    if (!stage)
+      return stage.takeError();
+    int64_t done = 0;
+    for (const ScaleSite &site : stage->sites()) {
+      if (Status status = scaleSite(*stage, site, schemes); !status)
+        return status;
+      if (progress)
+        progress(++done, static_cast<int64_t>(stage->sites().size()));
+    }
+    return stage->finish();
+  }
+
+  Status scaleSite(ScaleStage &stage, const ScaleSite &site,
+                   const llvm::DenseMap<Operation *, const QuantizationTarget *> &schemes) {
+    if (llvm::none_of(site.readers, [&](Operation *reader) { return schemes.contains(reader); }))
+      return {}; // all of them are kept as they are
+    Result<ScaleStage::Calibrated> calibrated = stage.calibrated(site);
+    if (!calibrated)
+      return calibrated.takeError();
+    std::vector<AwqLinear> linears;
+    for (auto [i, reader] : llvm::enumerate(site.readers))
+      if (const QuantizationTarget *target = schemes.lookup(reader))
+        linears.push_back({calibrated->weights[i].values, calibrated->rows(i), target->scheme.weights});
+    AlignedVector<float> hessian = shrunk(calibrated->hessian.values, site.channels(), shrink);
+    AwqInputs inputs{hessian, calibrated->meanAbs, {}, site.factors()};
+    for (int64_t channel = 0; channel < site.channels(); ++channel)
+      inputs.factorOf.push_back(site.factorOf(channel));
+    AwqScale best = searchAwqScale(linears, inputs, [&](int64_t count, const std::function<void(int64_t)> &body) {
+      mlir::parallelFor(&getContext(), 0, count, [&](size_t i) { body(static_cast<int64_t>(i)); });
+    });
+    double gain = best.unscaledError > 0 ? best.error / best.unscaledError : 1;
+    if (best.isIdentity()) {
+      stage.leave(site, {{"gain", 1}});
+      ++left;
+    } else {
+      stage.add(site, std::move(best.factor), {{"alpha", best.alpha}, {"weights", best.usesWeights}, {"gain", gain}});
+      ++scaled;
+    }
+    return {};
+  }
+
+  QuantizeProgress progress;
+  int64_t scaled = 0, left = 0;
+};
+} // namespace
+
+std::unique_ptr<Pass> qopt::createAwq(AwqOptions options, QuantizeProgress progress) {
+  return std::make_unique<Awq>(std::move(options), std::move(progress));
+}

@@ -1,0 +1,74 @@
+// See ScaleStage.h.
+#include "passes/Quantize/ScaleStage.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::transformer;
+
+Result<ScaleStage> ScaleStage::begin(ModuleOp module, const Options &options) {
+  auto forward = module.lookupSymbol<func::FuncOp>("forward");
+  if (!forward || forward.isExternal())
+    return badInput("expected a function @forward with a body")
+        .withNext("start from a module that 'qopt import' wrote");
+  Result<ModelStatistics> statistics = ModelStatistics::open(module, options.statistics);
+  if (!statistics)
+    return statistics.takeError();
+  ScaleStage stage(module, options, std::move(*statistics));
+  auto evaluator = ParameterEvaluator::open(module, options.directory);
+  if (!evaluator)
+    return evaluator.takeError();
+  stage.parameters = std::move(*evaluator);
+  for (ScaleSite &site : findScaleSites(forward))
+    if (options.kinds.empty() ? site.kind() != SiteKind::Other : llvm::is_contained(options.kinds, site.kind()))
+      stage.found.push_back(std::move(site));
+  if (stage.found.empty())
+    return badInput("expected values that linears alone read, at the sites to scale, but found none")
+        .withNext("name other sites, or start from a module that 'qopt import' wrote");
+  return stage;
+}
+
+Result<ScaleStage::Calibrated> ScaleStage::calibrated(const ScaleSite &site) {
+  Calibrated result;
+  for (LinearOp reader : site.readers) {
+    auto get = reader.getWeight().getDefiningOp<GetOp>();
+    if (!get)
+      return badInput("expected a weight that transformer.get reads", "site " + site.name())
+          .withNext("fold the scales of an earlier step first (--fold-scales)");
+    result.owners.push_back(module.lookupSymbol<ParameterOp>(get.getParameter()));
+    Result<HostTensor> weight = parameters->evaluate(result.owners.back());
+    if (!weight)
+      return weight.takeError();
+    result.weights.push_back(viewAsF32(*weight));
+  }
+  Result<ModelStatistics::Inputs> inputs = statistics.inputsOf(result.owners.front(), *parameters);
+  if (!inputs)
+    return inputs.takeError();
+  const StatisticsArchive &archive = statistics.archive();
+  result.hessian = statistics.hessianOf(*inputs);
+  result.meanAbs = archive.meanMagnitude(*inputs->site);
+  std::span<const float> greatest = archive.greatest(*inputs->site);
+  result.greatest.assign(greatest.begin(), greatest.end());
+  for (auto [channel, by] : llvm::enumerate(inputs->scale)) {
+    result.meanAbs[channel] /= std::fabs(by);
+    result.greatest[channel] /= std::fabs(by);
+  }
+  return result;
+}
+
+void ScaleStage::add(const ScaleSite &site, std::vector<float> factor, nlohmann::ordered_json found) {
+  leave(site, std::move(found));
+  scales.push_back({site, std::move(factor)});
+}
+
+void ScaleStage::leave(const ScaleSite &site, nlohmann::ordered_json found) {
+  found["site"] = site.name();
+  record.push_back(std::move(found));
+}
+
+Status ScaleStage::finish() {
+  nlohmann::ordered_json metadata = {{"version", 1},
+                                     {"algorithm", options.algorithm},
+                                     {"statistics", statistics.archive().digest()},
+                                     {"sites", record}};
+  return insertScalePairs(module, scales, {options.overlay, options.directory, options.algorithm, metadata.dump()});
+}

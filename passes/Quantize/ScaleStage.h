@@ -1,0 +1,65 @@
+// What SmoothQuant and AWQ have in common: which sites they scale, what calibration knows of these, where scales go.
+#ifndef QOPT_PASSES_QUANTIZE_SCALESTAGE_H
+#define QOPT_PASSES_QUANTIZE_SCALESTAGE_H
+
+#include "lib/Parameters/ParameterEvaluator.h"
+#include "passes/Fold/ScalePairs.h"
+#include "passes/Quantize/ModelStatistics.h"
+
+#include <nlohmann/json.hpp>
+
+namespace qopt {
+
+/// The key of an archive of factors that says how they were found.
+inline constexpr std::string_view scalesKey = "qopt.scales";
+
+class ScaleStage {
+public:
+  struct Options {
+    std::string algorithm; ///< "awq"; also the suffix of the factors' names
+    std::string statistics, overlay, directory;
+    llvm::ArrayRef<SiteKind> kinds; ///< of the sites to scale; empty: all but Other
+  };
+
+  /// Errors: no @forward; as ModelStatistics::open and ParameterEvaluator::open; no site of those kinds (bad input).
+  static Result<ScaleStage> begin(mlir::ModuleOp module, const Options &options);
+
+  /// The sites, in the order of their first reader.
+  const std::vector<ScaleSite> &sites() const { return found; }
+
+  /// What linears of a site read, and what they do with it.
+  struct Calibrated {
+    ModelStatistics::Hessian hessian;             ///< of the activations as they are now, as are the others
+    std::vector<double> meanAbs;                  ///< [channels]
+    std::vector<float> greatest;                  ///< [channels]
+    std::vector<FloatView> weights;               ///< of each reader : [rows, channels]
+    std::vector<transformer::ParameterOp> owners; ///< the weights' parameters
+    int64_t rows(size_t reader) { return mlir::cast<mlir::RankedTensorType>(owners[reader].getType()).getDimSize(0); }
+  };
+  /// Errors (bad input): no statistics for the site, weights that cannot be read.
+  Result<Calibrated> calibrated(const ScaleSite &site);
+
+  /// Adds a scale, which pairs will be made of; `found` says how it was found.
+  void add(const ScaleSite &site, std::vector<float> factor, nlohmann::ordered_json found);
+  /// Notes a site that is better left as it is.
+  void leave(const ScaleSite &site, nlohmann::ordered_json found);
+
+  /// Writes the factors and inserts the pairs.
+  Status finish();
+
+private:
+  ScaleStage(mlir::ModuleOp module, Options options, ModelStatistics statistics)
+      : module(module), options(std::move(options)), statistics(std::move(statistics)) {}
+
+  mlir::ModuleOp module;
+  Options options;
+  ModelStatistics statistics;
+  std::unique_ptr<ParameterEvaluator> parameters;
+  std::vector<ScaleSite> found;
+  std::vector<SiteScale> scales;
+  nlohmann::ordered_json record = nlohmann::ordered_json::array();
+};
+
+} // namespace qopt
+
+#endif // QOPT_PASSES_QUANTIZE_SCALESTAGE_H
