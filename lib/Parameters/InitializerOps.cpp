@@ -91,16 +91,16 @@ static Result<Results> scale(lowbit::ScaleOp op, Operands operands) {
   int64_t rows = input.rows(), cols = input.elements() / rows;
   bool byRow = op.getAxis() == 0, inverse = op.getInverse();
   size_t rowBytes = input.bytes.size() / rows;
-  Status status = parallelRows(op.getContext(), rows, rowsPerChunk(cols * 4),
-                               [&](int64_t, int64_t first, int64_t end) -> Status {
-                                 std::span<float> out = result.as<float>().subspan(first * cols, (end - first) * cols);
-                                 decodeToF32(format, input.bytes.subspan(first * rowBytes, (end - first) * rowBytes), out);
-                                 for (int64_t i = 0; i < static_cast<int64_t>(out.size()); ++i) {
-                                   float by = factor.values[byRow ? first + i / cols : i % cols];
-                                   out[i] = inverse ? out[i] / by : out[i] * by;
-                                 }
-                                 return {};
-                               });
+  Status status =
+      parallelRows(op.getContext(), rows, rowsPerChunk(cols * 4), [&](int64_t, int64_t first, int64_t end) -> Status {
+        std::span<float> out = result.as<float>().subspan(first * cols, (end - first) * cols);
+        decodeToF32(format, input.bytes.subspan(first * rowBytes, (end - first) * rowBytes), out);
+        for (int64_t i = 0; i < static_cast<int64_t>(out.size()); ++i) {
+          float by = factor.values[byRow ? first + i / cols : i % cols];
+          out[i] = inverse ? out[i] / by : out[i] * by;
+        }
+        return {};
+      });
   if (!status)
     return status.takeError();
   return Results{result.tensor};

@@ -35,7 +35,11 @@ static std::string quoted(const std::string &text) {
 }
 
 std::string Ledger::toJson() const {
-  std::string text = "{\"version\":2,\"rows\":[";
+  std::string text = "{\"version\":3,\"cancelled_scales\":[";
+  for (const CancelledScale &scale : cancelled)
+    text += std::string(&scale == cancelled.data() ? "\n" : ",\n") + "{\"name\":" + quoted(scale.name) +
+            ",\"reason\":" + quoted(scale.reason) + "}";
+  text += "],\n\"rows\":[";
   for (const LedgerRow &row : rows) {
     text += &row == rows.data() ? "\n" : ",\n";
     text += "{\"name\":" + quoted(row.name) + ",\"status\":\"" + std::string(toString(row.status)) +
@@ -44,7 +48,10 @@ std::string Ledger::toJson() const {
             ",\"bytes\":" + std::to_string(row.bytes) + ",\"bits_per_weight\":" + fixedWidth(row.bitsPerWeight) +
             ",\"relative_mse\":" + fixedWidth(row.relativeError) + ",\"worst_error\":" + fixedWidth(row.worstError) +
             ",\"output_error\":" + fixedWidth(row.outputError) + ",\"damping\":" + fixedWidth(row.damping) +
-            ",\"tokens\":" + std::to_string(row.tokens) + "}";
+            ",\"tokens\":" + std::to_string(row.tokens) + ",\"scaled_by\":[";
+    for (const std::string &factor : row.scaledBy)
+      text += (&factor == row.scaledBy.data() ? "" : ",") + quoted(factor);
+    text += "]}";
   }
   return text + "\n]}";
 }
@@ -55,11 +62,19 @@ Result<Ledger> Ledger::parse(std::string_view json) {
     return parsed.takeError().in("ledger");
   auto broken = [](const std::string &what) { return badInput("expected " + what, "ledger"); };
   if (!parsed->is_object() || !parsed->contains("version") || !(*parsed)["version"].is_number_integer() ||
-      (*parsed)["version"].get<int64_t>() != 2)
-    return broken("an object with \"version\":2");
+      (*parsed)["version"].get<int64_t>() != 3)
+    return broken("an object with \"version\":3");
   if (!parsed->contains("rows") || !(*parsed)["rows"].is_array())
     return broken("an array \"rows\"");
   Ledger ledger;
+  if (!parsed->contains("cancelled_scales") || !(*parsed)["cancelled_scales"].is_array())
+    return broken("an array \"cancelled_scales\"");
+  for (const nlohmann::ordered_json &object : (*parsed)["cancelled_scales"]) {
+    if (!object.is_object() || !object.contains("name") || !object["name"].is_string() || !object.contains("reason") ||
+        !object["reason"].is_string())
+      return broken("a name and a reason for each cancelled scale");
+    ledger.cancelled.push_back({object["name"].get<std::string>(), object["reason"].get<std::string>()});
+  }
   for (const nlohmann::ordered_json &object : (*parsed)["rows"]) {
     std::string missing;
     auto text = [&](const char *key, std::string &out) {
@@ -95,6 +110,13 @@ Result<Ledger> Ledger::parse(std::string_view json) {
     number("output_error", row.outputError);
     number("damping", row.damping);
     integer("tokens", row.tokens);
+    if (!object.is_object() || !object.contains("scaled_by") || !object["scaled_by"].is_array())
+      return broken("a list \"scaled_by\" in each row");
+    for (const nlohmann::ordered_json &factor : object["scaled_by"]) {
+      if (!factor.is_string())
+        return broken("names of factors in \"scaled_by\"");
+      row.scaledBy.push_back(factor.get<std::string>());
+    }
     if (!missing.empty())
       return broken("a field \"" + missing + "\" in each row");
     bool known = false;

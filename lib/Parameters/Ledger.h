@@ -1,8 +1,9 @@
 // The ledger: what became of every parameter of a model.
 //
 // It is written by the pass that quantizes, as JSON in the metadata of its overlay archive ("qopt.ledger"), carries
-// over the rows of an earlier one, and goes into the artifact unchanged. docs: {"version":2,"rows":[…]}, one object a
-// row with the fields of LedgerRow in order, under the names of the JSON column below.
+// over the rows of an earlier one, and goes into the artifact unchanged. docs:
+// {"version":3,"cancelled_scales":[{"name":…,"reason":…},…],"rows":[…]}, one object a row with the fields of LedgerRow
+// in order, under the names of the JSON column below.
 #ifndef QOPT_LIB_PARAMETERS_LEDGER_H
 #define QOPT_LIB_PARAMETERS_LEDGER_H
 
@@ -39,17 +40,27 @@ struct LedgerRow {
   double outputError = 0;                   ///< "output_error": tr(ΔW·H·ΔWᵀ) / tr(W·H·Wᵀ); 0 without statistics
   double damping = 0;                       ///< "damping": λ that the Hessian's factor took; 0 without one
   int64_t tokens = 0;                       ///< "tokens" that statistics were taken from; 0 without
+  std::vector<std::string> scaledBy = {};   ///< "scaled_by": factors that were folded into it, by their parameters
 
   bool operator==(const LedgerRow &) const = default;
 };
 
+/// A pair of scales that could not be folded, and was taken out again.
+struct CancelledScale {
+  std::string name;   ///< the factor's parameter
+  std::string reason; ///< why there was no place for it
+
+  bool operator==(const CancelledScale &) const = default;
+};
+
 struct Ledger {
+  std::vector<CancelledScale> cancelled;
   std::vector<LedgerRow> rows; ///< in the order in which forward first reads them
 
   /// The text depends on the rows' numbers only in digits, not in length: a header with room for a ledger can be
   /// written before the errors are known.
   std::string toJson() const;
-  /// Errors: text that is not a ledger of version 2.
+  /// Errors: text that is not a ledger of version 3.
   static Result<Ledger> parse(std::string_view json);
 };
 

@@ -1,5 +1,7 @@
 #include "lib/Parameters/ModelLedger.h"
 
+#include "dialects/LowBit/Dialect.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -17,7 +19,39 @@ LedgerRow qopt::keptRow(ParameterOp parameter, LedgerStatus status, std::string 
   row.elements = type.getNumElements();
   row.bitsPerWeight = type.getElementTypeBitWidth();
   row.bytes = row.elements * type.getElementTypeBitWidth() / 8;
+  row.scaledBy = foldedScales(parameter);
   return row;
+}
+
+std::vector<std::string> qopt::foldedScales(ParameterOp parameter) {
+  std::vector<std::string> names;
+  parameter.getInitializer().walk([&](lowbit::ScaleOp scale) {
+    Value factor = scale.getFactor();
+    if (auto repeat = factor.getDefiningOp<lowbit::RepeatHeadsOp>())
+      factor = repeat.getInput();
+    if (auto get = factor.getDefiningOp<GetOp>())
+      names.push_back(get.getParameter().str());
+  });
+  return names;
+}
+
+std::vector<CancelledScale> qopt::cancelledScales(ModuleOp module) {
+  std::vector<CancelledScale> scales;
+  if (auto list = module->getAttrOfType<ArrayAttr>(cancelledScalesAttribute))
+    for (Attribute entry : list)
+      if (auto pair = dyn_cast<ArrayAttr>(entry);
+          pair && pair.size() == 2 && isa<StringAttr>(pair[0]) && isa<StringAttr>(pair[1]))
+        scales.push_back({cast<StringAttr>(pair[0]).str(), cast<StringAttr>(pair[1]).str()});
+  return scales;
+}
+
+void qopt::noteCancelledScale(ModuleOp module, const CancelledScale &scale) {
+  SmallVector<Attribute> list;
+  if (auto before = module->getAttrOfType<ArrayAttr>(cancelledScalesAttribute))
+    llvm::append_range(list, before);
+  Builder builder(module.getContext());
+  list.push_back(builder.getStrArrayAttr({scale.name, scale.reason}));
+  module->setAttr(cancelledScalesAttribute, builder.getArrayAttr(list));
 }
 
 Result<std::optional<Ledger>> qopt::findLedger(ModuleOp module, const ParameterEvaluator &evaluator) {

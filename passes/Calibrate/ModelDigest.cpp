@@ -4,6 +4,7 @@
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
 #include "lib/Archive/Sha256.h"
+#include "lib/Parameters/ModelLedger.h"
 #include "passes/Fold/ScaleFolding.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -87,6 +88,7 @@ std::string qopt::modelDigest(ModuleOp module) {
   for (auto tokenizer : plain->getOps<TokenizerOp>())
     tokenizer.setPath("");
   plain->setSymName("model");
+  plain->getOperation()->removeAttr(cancelledScalesAttribute);
   std::string text;
   llvm::raw_string_ostream stream(text);
   plain->print(stream);

@@ -5,6 +5,7 @@
 #include "passes/Fold/Passes.h"
 
 #include "lib/Parameters/Diagnostics.h"
+#include "lib/Parameters/ModelLedger.h"
 #include "lib/Parameters/ParameterEvaluator.h"
 #include "passes/Fold/ScaleFolding.h"
 #include "passes/Support/PassCounts.h"
@@ -169,6 +170,7 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
           .withNext("leave this site out, or let such pairs go: unfoldable=cancel");
     mlir::emitRemark(pair.activations.getLoc())
         << "scale by @" << pair.name() << " is cancelled: " << reason.rule << place;
+    noteCancelledScale(getOperation(), {pair.name(), reason.rule + place});
     if (GetOp source = factorSource(pair.activations.getFactor()))
       cancelledFactors.insert(source.getParameterAttr().getAttr());
     rewriter.replaceOp(pair.activations, pair.activations.getInput());

@@ -4,15 +4,13 @@
 
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
+#include "passes/Fold/ScaleKinds.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 
 namespace qopt {
-
-/// What becomes of a pair of scales that cannot be folded.
-enum class Unfoldable : uint8_t { Refuse, Cancel };
 
 #define GEN_PASS_DECL
 #include "passes/Fold/Passes.h.inc"

@@ -13,6 +13,7 @@
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
 #include "lib/Support/Error.h"
+#include "passes/Fold/ScaleKinds.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -23,15 +24,6 @@
 namespace qopt {
 
 class OutputSet;
-
-/// Where in a model a value stands, by what makes it and what it is made into; no name is looked at.
-enum class SiteKind : uint8_t {
-  AttentionInput,  ///< becomes queries, keys or values
-  AttentionOutput, ///< attention's result
-  MlpInput,        ///< becomes what a gated product or an activation takes
-  MlpOutput,       ///< a gated product's or an activation's result
-  Other,
-};
 
 /// A value that linears, and nothing else, read.
 struct ScaleSite {

@@ -53,6 +53,10 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
     Result<Recipe> wanted = chooseRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())}, recipe);
     if (!wanted)
       return wanted.takeError();
+    if (recipe.empty())
+      wanted->awq = AwqSettings{{sites.begin(), sites.end()}, shrink};
+    if (!wanted->awq)
+      return usageError("expected a recipe with a section awq", recipe).withNext("add awq: {}, or leave this pass out");
     Result<Selection> selection = selectTargets(getOperation(), *wanted, Ledger());
     if (!selection)
       return selection.takeError();
@@ -60,13 +64,13 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
     for (const QuantizationTarget &target : selection->targets)
       for (Operation *user : target.users)
         schemes[user] = &target;
-    SmallVector<SiteKind> kinds(sites.begin(), sites.end());
-    Result<ScaleStage> stage = ScaleStage::begin(getOperation(), {"awq", statistics, overlay, directory, kinds});
+    Result<ScaleStage> stage =
+        ScaleStage::begin(getOperation(), {"awq", statistics, overlay, directory, wanted->awq->sites});
     if (!stage)
       return stage.takeError();
     int64_t done = 0;
     for (const ScaleSite &site : stage->sites()) {
-      if (Status status = scaleSite(*stage, site, schemes); !status)
+      if (Status status = scaleSite(*stage, site, schemes, wanted->awq->shrink); !status)
         return status;
       if (progress)
         progress(++done, static_cast<int64_t>(stage->sites().size()));
@@ -75,7 +79,7 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
   }
 
   Status scaleSite(ScaleStage &stage, const ScaleSite &site,
-                   const llvm::DenseMap<Operation *, const QuantizationTarget *> &schemes) {
+                   const llvm::DenseMap<Operation *, const QuantizationTarget *> &schemes, double shrinkBy) {
     if (llvm::none_of(site.readers, [&](Operation *reader) { return schemes.contains(reader); }))
       return {}; // all of them are kept as they are
     Result<ScaleStage::Calibrated> calibrated = stage.calibrated(site);
@@ -85,7 +89,7 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
     for (auto [i, reader] : llvm::enumerate(site.readers))
       if (const QuantizationTarget *target = schemes.lookup(reader))
         linears.push_back({calibrated->weights[i].values, calibrated->rows(i), target->scheme.weights});
-    AlignedVector<float> hessian = shrunk(calibrated->hessian.values, site.channels(), shrink);
+    AlignedVector<float> hessian = shrunk(calibrated->hessian.values, site.channels(), shrinkBy);
     AwqInputs inputs{hessian, calibrated->meanAbs, {}, site.factors()};
     for (int64_t channel = 0; channel < site.channels(); ++channel)
       inputs.factorOf.push_back(site.factorOf(channel));

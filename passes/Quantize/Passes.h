@@ -4,7 +4,6 @@
 
 #include "dialects/Kernel/Dialect.h"
 #include "dialects/LowBit/Dialect.h"
-#include "passes/Fold/ScalePairs.h"
 #include "passes/Quantize/Recipe.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"

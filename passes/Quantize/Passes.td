@@ -51,6 +51,8 @@ def QuantizeRtn : Pass<"quantize-rtn", "::mlir::ModuleOp"> {
     Option<"overlay", "overlay", "std::string", "\"overlay.safetensors\"", "the archive to write">,
     Option<"directory", "directory", "std::string", "\".\"",
            "the directory that the IR's archive paths are relative to">,
+    ListOption<"absorb", "absorb", "std::string",
+               "archives whose tensors the overlay takes over, so that they need not be kept">,
   ];
   let dependentDialects = ["::qopt::lowbit::LowBitDialect", "::qopt::transformer::TransformerDialect"];
 }
@@ -82,6 +84,8 @@ def QuantizeGptq : Pass<"quantize-gptq", "::mlir::ModuleOp"> {
     Option<"overlay", "overlay", "std::string", "\"overlay.safetensors\"", "the archive to write">,
     Option<"directory", "directory", "std::string", "\".\"",
            "the directory that the IR's archive paths are relative to">,
+    ListOption<"absorb", "absorb", "std::string",
+               "archives whose tensors the overlay takes over, so that they need not be kept">,
     Option<"statistics", "statistics", "std::string", "\"\"", "the archive that 'qopt calibrate' wrote">,
     Option<"inputs", "inputs", "::qopt::HessianInputs", "::qopt::HessianInputs::Quantized",
            "whose activations the Hessians are made from",
@@ -140,6 +144,7 @@ def SmoothQuant : Pass<"smooth-quant", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [
+    Option<"recipe", "recipe", "std::string", "\"\"", "a recipe in YAML, in place of alpha, sites and alphas">,
     Option<"alpha", "alpha", "double", "0.5", "α of all sites">,
     ListOption<"sites", "sites", "::qopt::SiteKind", "which values to scale (default: all of these)",
                [{::llvm::cl::values(
@@ -183,7 +188,7 @@ def Awq : Pass<"awq", "::mlir::ModuleOp"> {
     Option<"scheme", "scheme", "std::string", "\"\"", "scheme of all linears, such as w4a16:g64:asym, or keep">,
     Option<"head", "head", "std::string", "\"\"", "scheme of the embedding and the output head; they are not scaled">,
     ListOption<"keep", "keep", "std::string", "globs of weights to keep as they are">,
-    Option<"recipe", "recipe", "std::string", "\"\"", "a recipe in YAML, in place of scheme, head and keep">,
+    Option<"recipe", "recipe", "std::string", "\"\"", "a recipe in YAML, in place of scheme, head, keep, sites and shrink">,
     ListOption<"sites", "sites", "::qopt::SiteKind", "which values to scale (default: all of these)",
                [{::llvm::cl::values(
                    clEnumValN(::qopt::SiteKind::AttentionInput, "attention-input", "what q, k and v read"),

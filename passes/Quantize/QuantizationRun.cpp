@@ -12,7 +12,10 @@
 #include "lib/Parameters/ParallelRows.h"
 #include "lib/Parameters/SchemeAttributes.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/SetVector.h"
 
 #include <cmath>
 #include <cstring>
@@ -44,8 +47,34 @@ static QuantizedTypes typesFor(QuantizationTarget &target) {
           scheme.symmetric ? RankedTensorType() : RankedTensorType::get(groups, integer(8))};
 }
 
+/// The parameters from the archives to absorb that are read by something else than the weights to quantize.
+static SmallVector<ParameterOp> findAbsorbed(ModuleOp module, std::vector<QuantizationTarget> &targets,
+                                             ArrayRef<std::string> archives) {
+  SymbolTable symbols(module);
+  llvm::SetVector<Operation *> needed;
+  llvm::DenseSet<Operation *> quantized;
+  for (QuantizationTarget &target : targets)
+    quantized.insert(target.parameter);
+  auto note = [&](GetOp get) {
+    Operation *parameter = symbols.lookup(get.getParameter());
+    if (parameter && !quantized.contains(parameter))
+      needed.insert(parameter);
+  };
+  for (auto function : module.getOps<func::FuncOp>())
+    function.walk(note);
+  for (size_t i = 0; i < needed.size(); ++i)
+    needed[i]->walk(note);
+  SmallVector<ParameterOp> absorbed;
+  for (Operation *op : needed)
+    if (auto source = cast<ParameterOp>(op).getSource();
+        source && llvm::is_contained(archives, source->getArchive().getValue()))
+      absorbed.push_back(cast<ParameterOp>(op));
+  return absorbed;
+}
+
 /// The tensors of the overlay, in the order in which they are written.
-static std::vector<TensorDeclaration> declareTensors(std::vector<QuantizationTarget> &targets) {
+static std::vector<TensorDeclaration> declareTensors(std::vector<QuantizationTarget> &targets,
+                                                     ArrayRef<ParameterOp> absorbed) {
   std::vector<TensorDeclaration> tensors;
   for (QuantizationTarget &target : targets) {
     QuantizedTypes types = typesFor(target);
@@ -57,6 +86,10 @@ static std::vector<TensorDeclaration> declareTensors(std::vector<QuantizationTar
     tensors.push_back({name + ".scales", target.scheme.weights.scale, groups});
     if (types.zeros)
       tensors.push_back({name + ".zeros", ElementFormat::U8, groups});
+  }
+  for (ParameterOp parameter : absorbed) {
+    auto type = cast<RankedTensorType>(parameter.getType());
+    tensors.push_back({parameter.getSymName().str(), scaleFormat(type.getElementType()), type.getShape()});
   }
   return tensors;
 }
@@ -100,11 +133,19 @@ int64_t QuantizationRun::totalElements() {
 }
 
 Status QuantizationRun::startOverlay() {
+  absorbed = findAbsorbed(module, selection.targets, options.absorb);
   Result<OverlayWriter> created =
-      OverlayWriter::create(options.overlay, declareTensors(selection.targets), selection.ledger);
+      OverlayWriter::create(options.overlay, declareTensors(selection.targets, absorbed), selection.ledger);
   if (!created)
     return created.takeError();
   writer.emplace(std::move(*created));
+  for (ParameterOp parameter : absorbed) {
+    Result<HostTensor> values = evaluator->evaluate(parameter);
+    if (!values)
+      return values.takeError();
+    if (Status status = writer->write(parameter.getSymName(), 0, values->bytes); !status)
+      return status;
+  }
   return {};
 }
 
@@ -277,9 +318,14 @@ Result<QuantizationRun::Finished> QuantizationRun::finish(OutputSet *outputs) {
       rewrite(target);
   StringAttr symbol = declareArchive(module, "overlay", overlayPath, written->size, written->headerDigest);
   MLIRContext *context = module.getContext();
+  llvm::append_range(declared, absorbed);
   for (ParameterOp parameter : declared)
     parameter.setSourceAttr(EntryAttr::get(context, FlatSymbolRefAttr::get(symbol), parameter.getSymNameAttr(),
                                            encodingOf(cast<RankedTensorType>(parameter.getType()))));
   IRRewriter rewriter(context);
-  return Finished{rewrittenOps, eraseUnusedParameters(module, rewriter)};
+  Finished finished{rewrittenOps, eraseUnusedParameters(module, rewriter)};
+  for (const std::string &archive : options.absorb)
+    if (Operation *op = module.lookupSymbol(archive); op && SymbolTable::symbolKnownUseEmpty(op, module))
+      rewriter.eraseOp(op);
+  return finished;
 }

@@ -89,7 +89,8 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
     if (!opened)
       return opened.takeError();
     model.emplace(std::move(*opened));
-    Result<QuantizationRun> run = QuantizationRun::begin(getOperation(), *wanted, {overlay, directory});
+    Result<QuantizationRun> run =
+        QuantizationRun::begin(getOperation(), *wanted, {overlay, directory, {absorb.begin(), absorb.end()}});
     if (!run)
       return run.takeError();
     total = run->totalElements();

@@ -62,7 +62,8 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
         return opened.takeError();
       model.emplace(std::move(*opened));
     }
-    Result<QuantizationRun> run = QuantizationRun::begin(module, *wanted, {overlay, directory});
+    Result<QuantizationRun> run =
+        QuantizationRun::begin(module, *wanted, {overlay, directory, {absorb.begin(), absorb.end()}});
     if (!run)
       return run.takeError();
     for (QuantizationTarget &target : run->targets())

@@ -107,7 +107,14 @@ Result<Recipe> qopt::makeRecipe(const RecipeOptions &options) {
   Result<std::optional<Scheme>> head = makeHead(options.head, *body, *method);
   if (!head)
     return head.takeError().in("head");
-  Recipe recipe{*body, *head, {}, *method};
+  Recipe recipe;
+  recipe.body = *body, recipe.head = *head, recipe.method = *method;
+  if (options.scales == "awq")
+    recipe.awq.emplace();
+  else if (options.scales == "smooth-quant")
+    recipe.smoothQuant.emplace();
+  else if (!options.scales.empty())
+    return usageError("expected scales by awq or smooth-quant, but got \"" + escapeForMessage(options.scales) + "\"");
   for (const std::string &pattern : options.keep) {
     Result<RecipeRule> rule = makeRule(pattern, std::nullopt, "", "keep");
     if (!rule)
@@ -128,8 +135,8 @@ Result<Recipe> qopt::readRecipe(const std::string &path) {
 Result<Recipe> qopt::chooseRecipe(const RecipeOptions &options, const std::string &path) {
   if (path.empty())
     return makeRecipe(options);
-  if (!options.scheme.empty() || !options.head.empty() || !options.keep.empty())
-    return usageError("expected either a recipe or scheme, head and keep, but got both")
+  if (!options.scheme.empty() || !options.head.empty() || !options.keep.empty() || !options.scales.empty())
+    return usageError("expected either a recipe or scheme, head, keep and scales, but got both")
         .withNext("say it all in the recipe");
   return readRecipe(path);
 }

@@ -14,6 +14,12 @@
 //     shrink: 0.1                #   of the Hessian toward its diagonal
 //     damping: [0.01, 0.03, 0.1, 0.3, 1]
 //     max_fallback: 0            #   linears that may be rounded to nearest where gptq refuses
+//   awq: {shrink: 0.1}           # scales before the codes (lib/Algorithms/Awq.h); sites: [attention-input,
+//                                #   attention-output, mlp-input, mlp-output] unless some of them are named
+//   smooth_quant:                # or these (lib/Algorithms/SmoothQuant.h), of all sites by one alpha
+//     alpha: 0.5
+//     sites: {mlp-output: 0.8}   #   or of some, each by its own
+//   unfoldable: refuse           # a pair of scales that no weight can take in; or cancel: it is left out, and named
 //   rules:                       # the first that matches a parameter decides it, before scheme and head
 //     - match: model.layers.0.*
 //       scheme: w8a8:g64
@@ -32,6 +38,7 @@
 #include "lib/Algorithms/Gptq.h"
 #include "lib/Numerics/Scheme.h"
 #include "lib/Support/Error.h"
+#include "passes/Fold/ScaleKinds.h"
 
 #include <optional>
 #include <string>
@@ -60,6 +67,19 @@ struct RecipeRule {
 /// What GPTQ does unless it is told otherwise.
 GptqOptions defaultGptqOptions();
 
+/// Scales by AWQ.
+struct AwqSettings {
+  std::vector<SiteKind> sites; ///< empty: all
+  double shrink = 0.1;         ///< of the Hessian toward its diagonal, in [0, 1)
+};
+
+/// Scales by SmoothQuant.
+struct SmoothQuantSettings {
+  double alpha = 0.5;
+  std::vector<SiteKind> sites; ///< empty: all, by alpha
+  std::vector<double> alphas;  ///< of each of `sites`
+};
+
 struct Recipe {
   std::optional<Scheme> body; ///< nothing: keep the linears that no rule names
   std::optional<Scheme> head; ///< nothing: keep the embedding and the head
@@ -69,11 +89,16 @@ struct Recipe {
   HessianInputs inputs = HessianInputs::Quantized;
   int64_t maxFallback = 0;                    ///< linears that may be rounded to nearest where GPTQ refuses
   RangeRule nearestRange = RangeRule::MinMax; ///< of the linears that are rounded to nearest
+  std::optional<AwqSettings> awq;
+  std::optional<SmoothQuantSettings> smoothQuant; ///< not both
+  Unfoldable unfoldable = Unfoldable::Refuse;
 
   /// Whether any weight may be rounded by that method.
   bool uses(Method which) const;
   /// Whether statistics of the model are needed, or the samples that they were taken from.
-  bool needsStatistics() const { return uses(Method::Gptq) || needsHessian(nearestRange); }
+  bool needsStatistics() const { return uses(Method::Gptq) || needsHessian(nearestRange) || scales(); }
+  /// Whether values are scaled before weights are rounded.
+  bool scales() const { return awq || smoothQuant; }
 };
 
 /// What the command line says; empty text is what was not given.
@@ -82,9 +107,10 @@ struct RecipeOptions {
   std::string head;              ///< a scheme, or "keep"
   std::vector<std::string> keep; ///< globs
   std::string method = {};       ///< "rtn" or "gptq"
+  std::string scales = {};       ///< "awq" or "smooth-quant"
 };
 
-/// Errors (usage): no scheme, a scheme or glob that does not parse.
+/// Errors (usage): no scheme; a scheme, a glob or a word that does not parse.
 Result<Recipe> makeRecipe(const RecipeOptions &options);
 
 /// Reads the YAML form. `name` is the file's name, for messages.

@@ -1,11 +1,10 @@
 // Reads the YAML form of a recipe. LLVM's parser recurses without limit, so size and nesting are limited before it.
+#include "passes/Quantize/RecipeReader.h"
 #include "passes/Quantize/RecipeText.h"
 
 #include "lib/Archive/NearestName.h"
 
 #include "llvm/ADT/StringMap.h"
-#include "llvm/Support/SourceMgr.h"
-#include "llvm/Support/YAMLParser.h"
 
 using namespace qopt;
 namespace yaml = llvm::yaml;
@@ -40,74 +39,8 @@ static Status checkDepth(std::string_view text, const std::string &name) {
   return {};
 }
 
-namespace {
-/// Walks one document. Parsing happens while it is walked, so the first error of either kind is kept.
-class RecipeReader {
-public:
-  RecipeReader(std::string_view text, const std::string &name) : name(name), text(text) {
-    sources.setDiagHandler([](const llvm::SMDiagnostic &diagnostic,
-                              void *self) { static_cast<RecipeReader *>(self)->noteSyntax(diagnostic); },
-                           this);
-  }
-  Result<Recipe> read();
-
-private:
-  using Field = std::function<void(yaml::Node *value)>;
-
-  void noteSyntax(const llvm::SMDiagnostic &diagnostic) {
-    if (!failure)
-      failure = usageError("expected YAML: " + diagnostic.getMessage().str(),
-                           place(diagnostic.getLineNo(), diagnostic.getColumnNo() + 1));
-  }
-  std::string place(int line, int column) {
-    return escapeForMessage(name, 1000) + ":" + std::to_string(line) + ":" + std::to_string(column);
-  }
-  std::string place(yaml::Node *node) {
-    if (!node)
-      return escapeForMessage(name, 1000);
-    auto [line, column] = sources.getLineAndColumn(node->getSourceRange().Start);
-    return place(static_cast<int>(line), static_cast<int>(column));
-  }
-  void fail(yaml::Node *node, std::string rule, std::string next = {}) {
-    if (!failure)
-      failure = usageError(std::move(rule), place(node)).withNext(std::move(next));
-  }
-  /// Reads a mapping whose keys are those of `fields`, each at most once.
-  void mapping(yaml::Node *node, std::string_view what, llvm::ArrayRef<std::pair<llvm::StringRef, Field>> fields);
-  /// The text of a scalar. Empty after a failure.
-  std::string scalar(yaml::Node *node, std::string_view what);
-  void readRules(yaml::Node *node);
-  void readRule(yaml::Node *node);
-
-  /// One of some words. The first after a failure.
-  template <typename Value>
-  Value word(yaml::Node *node, std::string_view what, llvm::ArrayRef<std::pair<llvm::StringRef, Value>> words);
-  double number(yaml::Node *node, std::string_view what);
-  void readGptq(yaml::Node *node);
-
-  /// A rule before the body's scheme is known, which may come after it in the file.
-  struct RawRule {
-    std::string match, scheme, reason, where;
-    std::optional<Method> method;
-    bool keep = false;
-  };
-
-  std::string name;
-  std::string_view text;
-  llvm::SourceMgr sources;
-  std::optional<Error> failure;
-  std::vector<RawRule> rules;
-  GptqOptions gptq = defaultGptqOptions();
-  HessianInputs inputs = HessianInputs::Quantized;
-  int64_t maxFallback = 0;
-  RangeRule nearestRange = RangeRule::MinMax;
-};
-
-constexpr std::pair<llvm::StringRef, RangeRule> rangeRules[] = {
-    {"minmax", RangeRule::MinMax}, {"squared", RangeRule::Squared}, {"diagonal", RangeRule::Diagonal},
-    {"power", RangeRule::Power},   {"hessian", RangeRule::Hessian}, {"clip", RangeRule::Clip}};
-constexpr std::pair<llvm::StringRef, Method> methods[] = {{"rtn", Method::RoundToNearest}, {"gptq", Method::Gptq}};
-} // namespace
+static constexpr std::pair<llvm::StringRef, Method> methods[] = {{"rtn", Method::RoundToNearest},
+                                                                 {"gptq", Method::Gptq}};
 
 void RecipeReader::mapping(yaml::Node *node, std::string_view what,
                            llvm::ArrayRef<std::pair<llvm::StringRef, Field>> fields) {
@@ -157,62 +90,12 @@ std::string RecipeReader::scalar(yaml::Node *node, std::string_view what) {
   return {};
 }
 
-template <typename Value>
-Value RecipeReader::word(yaml::Node *node, std::string_view what,
-                         llvm::ArrayRef<std::pair<llvm::StringRef, Value>> words) {
-  std::string text = scalar(node, what), list;
-  for (const auto &[name, value] : words) {
-    if (name == text)
-      return value;
-    list += (list.empty() ? "" : ", ") + name.str();
-  }
-  if (!failure)
-    fail(node,
-         "expected " + std::string(what) + " to be one of " + list + ", but got \"" + escapeForMessage(text) + "\"");
-  return words.front().second;
-}
-
 double RecipeReader::number(yaml::Node *node, std::string_view what) {
   std::string text = scalar(node, what);
   double value = 0;
   if (!failure && llvm::StringRef(text).getAsDouble(value))
     fail(node, "expected " + std::string(what) + " to be a number, but got \"" + escapeForMessage(text) + "\"");
   return value;
-}
-
-void RecipeReader::readGptq(yaml::Node *node) {
-  using Scales = GptqOptions::Scales;
-  static constexpr std::pair<llvm::StringRef, bool> orders[] = {{"activation", true}, {"stored", false}};
-  static constexpr std::pair<llvm::StringRef, HessianInputs> hessianInputs[] = {
-      {"quantized", HessianInputs::Quantized}, {"statistics", HessianInputs::Statistics}};
-  static constexpr std::pair<llvm::StringRef, Scales> scales[] = {{"static", Scales::Static}, {"live", Scales::Live}};
-  mapping(node, "gptq",
-          {{"inputs", [&](yaml::Node *value) { inputs = word<HessianInputs>(value, "inputs", hessianInputs); }},
-           {"order", [&](yaml::Node *value) { gptq.activationOrder = word<bool>(value, "order", orders); }},
-           {"scales", [&](yaml::Node *value) { gptq.scales = word<Scales>(value, "scales", scales); }},
-           {"range",
-            [&](yaml::Node *value) { gptq.range = RangeOptions::of(word<RangeRule>(value, "range", rangeRules)); }},
-           {"shrink", [&](yaml::Node *value) { gptq.shrink = number(value, "shrink"); }},
-           {"max_fallback",
-            [&](yaml::Node *value) {
-              double count = number(value, "max_fallback");
-              maxFallback = static_cast<int64_t>(count);
-              if (!failure && (count < 0 || count > 1e9 || static_cast<double>(maxFallback) != count))
-                fail(value, "expected max_fallback to be a number of linears");
-            }},
-           {"damping", [&](yaml::Node *value) {
-              gptq.damping.clear();
-              if (auto *list = llvm::dyn_cast_or_null<yaml::SequenceNode>(value)) {
-                for (yaml::Node &entry : *list)
-                  gptq.damping.push_back(number(&entry, "damping"));
-              } else {
-                gptq.damping.push_back(number(value, "damping"));
-              }
-            }}});
-  if (failure)
-    return;
-  if (Status status = gptq.validate(); !status)
-    failure = status.takeError().in(place(node));
 }
 
 void RecipeReader::readRule(yaml::Node *node) {
@@ -276,16 +159,17 @@ Result<Recipe> RecipeReader::read() {
              {"scheme", [&](yaml::Node *value) { scheme = scalar(value, "scheme"), schemePlace = place(value); }},
              {"head", [&](yaml::Node *value) { head = scalar(value, "head"), headPlace = place(value); }},
              {"method", [&](yaml::Node *value) { method = word<Method>(value, "method", methods); }},
-             {"rtn",
-              [&](yaml::Node *value) {
-                mapping(value, "rtn", {{"range", [&](yaml::Node *range) {
-                                          nearestRange = word<RangeRule>(range, "range", rangeRules);
-                                        }}});
-              }},
+             {"rtn", [&](yaml::Node *value) { readRtn(value); }},
              {"gptq", [&](yaml::Node *value) { readGptq(value); }},
+             {"awq", [&](yaml::Node *value) { readAwq(value); }},
+             {"smooth_quant", [&](yaml::Node *value) { readSmoothQuant(value); }},
+             {"unfoldable", [&](yaml::Node *value) { readUnfoldable(value); }},
              {"rules", [&](yaml::Node *value) { readRules(value); }}});
   if (!failure && !stream.failed() && ++document != stream.end())
     fail(document->getRoot(), "expected one document, but got another");
+  if (!failure && stages.awq && stages.smoothQuant)
+    fail(root, "expected either awq or smooth_quant, because both scale the same values, but got both",
+         "leave one of them out");
   if (failure)
     return std::move(*failure);
   if (version.empty())
@@ -299,7 +183,8 @@ Result<Recipe> RecipeReader::read() {
   Result<std::optional<Scheme>> headScheme = makeHead(head, *body, method);
   if (!headScheme)
     return headScheme.takeError().in(headPlace);
-  Recipe recipe{*body, *headScheme, {}, method, gptq, inputs, maxFallback, nearestRange};
+  Recipe recipe = std::move(stages);
+  recipe.body = *body, recipe.head = *headScheme, recipe.method = method;
   for (RawRule &raw : rules) {
     std::optional<Scheme> ruleScheme;
     if (!raw.keep) {

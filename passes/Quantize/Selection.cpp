@@ -97,6 +97,7 @@ static LedgerRow quantizedRow(QuantizationTarget &target, std::string rule) {
   row.elements = type.getNumElements();
   row.bytes = static_cast<int64_t>(target.scheme.weights.bitsPerRow(type.getDimSize(1)) * type.getDimSize(0) / 8);
   row.bitsPerWeight = 8.0 * static_cast<double>(row.bytes) / static_cast<double>(row.elements);
+  row.scaledBy = foldedScales(target.parameter);
   return row;
 }
 
@@ -161,6 +162,7 @@ Result<Selection> qopt::selectTargets(ModuleOp module, const Recipe &recipe, con
   if (!uses)
     return uses.takeError();
   Selection selection;
+  selection.ledger.cancelled = cancelledScales(module);
   std::vector<LedgerRow> &rows = selection.ledger.rows;
   std::vector<bool> matched(recipe.rules.size()), decided(recipe.rules.size());
   for (auto &[op, use] : *uses) {

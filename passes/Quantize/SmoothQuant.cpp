@@ -45,7 +45,8 @@ static std::vector<float> greatestInputs(const ScaleSite &site, const ScaleStage
 
 namespace {
 struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCounts {
-  using SmoothQuantBase::SmoothQuantBase;
+  SmoothQuant() = default;
+  explicit SmoothQuant(SmoothQuantOptions options) : SmoothQuantBase(std::move(options)) {}
 
   SmallVector<Count> counts() const override { return {{"sites-scaled", scaled}}; }
 
@@ -55,13 +56,16 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
       signalPassFailure();
   }
 
-  Result<double> alphaOf(const ScaleSite &site) {
-    if (alphas.empty())
-      return static_cast<double>(alpha);
-    return alphas[std::find(sites.begin(), sites.end(), site.kind()) - sites.begin()];
-  }
-
-  Status checkOptions() {
+  Result<SmoothQuantSettings> settings() {
+    if (!recipe.empty()) {
+      Result<Recipe> read = readRecipe(recipe);
+      if (!read)
+        return read.takeError();
+      if (!read->smoothQuant)
+        return usageError("expected a recipe with a section smooth_quant", recipe)
+            .withNext("add smooth_quant: {}, or leave this pass out");
+      return *read->smoothQuant;
+    }
     auto allowed = [](double value) { return value >= 0 && value <= 1; };
     if (!allowed(alpha) || !llvm::all_of(alphas, allowed))
       return usageError("expected an alpha from 0 to 1");
@@ -69,24 +73,30 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
       return usageError("expected an alpha for each of " + std::to_string(sites.size()) + " sites, but got " +
                         std::to_string(alphas.size()))
           .withNext("say for example sites=attention-input,mlp-input alphas=0.5,0.7");
-    return {};
+    return SmoothQuantSettings{alpha, {sites.begin(), sites.end()}, {alphas.begin(), alphas.end()}};
+  }
+
+  static double alphaOf(const SmoothQuantSettings &settings, SiteKind kind) {
+    if (settings.alphas.empty())
+      return settings.alpha;
+    return settings.alphas[llvm::find(settings.sites, kind) - settings.sites.begin()];
   }
 
   Status scaleModel() {
-    if (Status status = checkOptions(); !status)
-      return status;
-    SmallVector<SiteKind> kinds(sites.begin(), sites.end());
+    Result<SmoothQuantSettings> wanted = settings();
+    if (!wanted)
+      return wanted.takeError();
     Result<ScaleStage> stage =
-        ScaleStage::begin(getOperation(), {"smooth_quant", statistics, overlay, directory, kinds});
+        ScaleStage::begin(getOperation(), {"smooth_quant", statistics, overlay, directory, wanted->sites});
     if (!stage)
       return stage.takeError();
     for (const ScaleSite &site : stage->sites()) {
       Result<ScaleStage::Calibrated> calibrated = stage->calibrated(site);
       if (!calibrated)
         return calibrated.takeError();
-      Result<double> of = alphaOf(site);
-      stage->add(site, smoothQuantScale(greatestInputs(site, *calibrated), greatestWeights(site, *calibrated), *of),
-                 {{"alpha", *of}});
+      double of = alphaOf(*wanted, site.kind());
+      stage->add(site, smoothQuantScale(greatestInputs(site, *calibrated), greatestWeights(site, *calibrated), of),
+                 {{"alpha", of}});
       ++scaled;
     }
     return stage->finish();

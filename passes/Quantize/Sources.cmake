@@ -7,6 +7,7 @@ qopt_add_passes(Quantize
   QuantizeGptq.cpp
   QuantizeRtn.cpp
   Recipe.cpp
+  RecipeStages.cpp
   RecipeYaml.cpp
   ScaleStage.cpp
   Selection.cpp

@@ -9,7 +9,7 @@ using namespace qopt;
 static Status build(const CompilerArguments &compiler, QuantizeArguments arguments, const std::string &source,
                     const std::string &output, const std::string &targets, bool halfCache) {
   if (arguments.scheme == "keep" && arguments.head.empty() && arguments.recipe.empty() && arguments.keep.empty() &&
-      arguments.method.empty())
+      arguments.method.empty() && arguments.scales.empty())
     arguments.scheme.clear(); // nothing is left to quantize
   if (Status status = checkArguments(arguments); !status)
     return status;

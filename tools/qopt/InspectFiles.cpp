@@ -174,12 +174,16 @@ Result<Json> qopt::describeLedger(std::string_view text) {
                     {"worst_error", row.worstError},
                     {"output_error", row.outputError},
                     {"damping", row.damping},
-                    {"tokens", row.tokens}});
+                    {"tokens", row.tokens},
+                    {"scaled_by", row.scaledBy}});
   }
   Json json;
   json["total"] = all.toJson();
   for (LedgerStatus status : {LedgerStatus::Quantized, LedgerStatus::Kept, LedgerStatus::Waived})
     json[std::string(toString(status))] = sums[static_cast<int>(status)].toJson();
+  json["cancelled_scales"] = Json::array();
+  for (const CancelledScale &scale : ledger->cancelled)
+    json["cancelled_scales"].push_back({{"name", scale.name}, {"reason", scale.reason}});
   json["rows"] = std::move(rows);
   return json;
 }
@@ -213,6 +217,8 @@ static void printLedger(Page &page, const Json &ledger) {
                row["status"].get<std::string>().c_str(), shown(row["scheme"]).c_str(), row["elements"].get<long long>(),
                row["bytes"].get<long long>(), row["bits_per_weight"].get<double>(), row["relative_mse"].get<double>(),
                row["worst_error"].get<double>(), row["output_error"].get<double>(), shown(row["algorithm"]).c_str());
+  for (const Json &scale : ledger["cancelled_scales"])
+    page.print("cancelled: scale by @%s: %s\n", shown(scale["name"]).c_str(), shown(scale["reason"]).c_str());
   for (const char *status : {"quantized", "kept", "waived", "total"}) {
     const Json &sum = ledger[status];
     char name[64];

@@ -16,7 +16,9 @@ inline void addQuantizeOptions(CLI::App &app, QuantizeArguments &arguments) {
   app.add_option("--keep", arguments.keep, "keep the weights that this glob matches (may be given again)")
       ->allow_extra_args(false);
   app.add_option("--method", arguments.method, "rtn (round to nearest, the default) or gptq, which needs --statistics");
-  app.add_option("--recipe", arguments.recipe, "a recipe in YAML, in place of --scheme, --head, --method and --keep");
+  app.add_option("--scales", arguments.scales,
+                 "what values are scaled by before weights are rounded: awq or smooth-quant, which need --statistics");
+  app.add_option("--recipe", arguments.recipe, "a recipe in YAML, in place of --scheme, --head, --method, --scales and --keep");
   app.add_option("--statistics", arguments.statistics, "the archive that 'qopt calibrate' wrote for this model");
   app.add_option("--max-fallback", arguments.maxFallback,
                  "how many linears may be rounded to nearest where gptq refuses (default: none)");

@@ -1,9 +1,11 @@
 #include "tools/qopt/Steps.h"
 
+#include "lib/Archive/TemporaryPath.h"
 #include "lib/Compile/Sources.h"
 #include "lib/Parameters/ArchivePaths.h"
 #include "lib/Runtime/App/FileKind.h"
 #include "lib/Runtime/App/Progress.h"
+#include "passes/Fold/Passes.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Quantize/Recipe.h"
 
@@ -12,16 +14,43 @@
 using namespace qopt;
 
 Status qopt::checkArguments(const QuantizeArguments &arguments) {
-  if (!arguments.recipe.empty() &&
-      !(arguments.scheme.empty() && arguments.head.empty() && arguments.method.empty() && arguments.keep.empty()))
-    return usageError("expected either --recipe or --scheme, --head, --method and --keep, but got both")
+  if (!arguments.recipe.empty() && arguments.saysMoreThanRecipe())
+    return usageError("expected either --recipe or --scheme, --head, --method, --scales and --keep, but got both")
         .withNext("say it all in the recipe");
   return {};
 }
 
 static Result<Recipe> recipeOf(const QuantizeArguments &arguments) {
-  return arguments.recipe.empty() ? makeRecipe({arguments.scheme, arguments.head, arguments.keep, arguments.method})
-                                  : readRecipe(arguments.recipe);
+  if (!arguments.recipe.empty())
+    return readRecipe(arguments.recipe);
+  return makeRecipe({arguments.scheme, arguments.head, arguments.keep, arguments.method, arguments.scales});
+}
+
+/// Adds the passes that scale values before weights are rounded; the factors go to `overlay`.
+static void addScaling(mlir::PassManager &passes, const Recipe &recipe, const QuantizeArguments &arguments,
+                       const std::string &directory, const std::string &overlay, QuantizeProgress progress) {
+  auto setCommon = [&](auto &options) {
+    options.recipe = arguments.recipe;
+    options.statistics = arguments.statistics;
+    options.overlay = overlay;
+    options.directory = directory;
+  };
+  if (recipe.awq) {
+    AwqOptions options;
+    setCommon(options);
+    options.scheme = arguments.scheme;
+    options.head = arguments.head;
+    options.keep = {arguments.keep.begin(), arguments.keep.end()};
+    passes.addPass(createAwq(options, std::move(progress)));
+  } else {
+    SmoothQuantOptions options;
+    setCommon(options);
+    passes.addPass(createSmoothQuant(options));
+  }
+  FoldScalesOptions fold;
+  fold.unfoldable = recipe.unfoldable;
+  fold.directory = directory;
+  passes.addPass(createFoldScales(fold));
 }
 
 Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const QuantizeArguments &arguments,
@@ -30,12 +59,26 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
   if (!recipe)
     return recipe.takeError();
   if (!recipe->needsStatistics() && !arguments.statistics.empty())
-    return usageError("expected no --statistics for round to nearest").withNext("say --method gptq, or leave it out");
-  Progress progress("quantize", "M weights", 1e-6);
+    return usageError("expected no --statistics for round to nearest")
+        .withNext("say --method gptq or --scales awq, or leave it out");
   mlir::PassManager passes(&session.context());
   if (mlir::failed(session.compiler().configure(passes)))
     return usageError("the pass manager's options do not fit together");
+  // Factors are of use until the overlay has taken them over.
+  std::optional<TemporaryPath> factors;
+  Progress scaling("scale", "sites", 1);
+  std::optional<Progress> progress; // from when weights are rounded
+  if (recipe->scales()) {
+    Result<TemporaryPath> path = TemporaryPath::create(".safetensors");
+    if (!path)
+      return path.takeError();
+    factors.emplace(std::move(*path));
+    addScaling(passes, *recipe, arguments, directory, factors->path(),
+               [&](int64_t done, int64_t total) { scaling.update(done, total); });
+  }
   auto setCommon = [&](auto &options) {
+    if (factors)
+      options.absorb = {"scales"};
     options.scheme = arguments.scheme;
     options.head = arguments.head;
     options.keep = {arguments.keep.begin(), arguments.keep.end()};
@@ -44,7 +87,12 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
     options.directory = directory;
     options.statistics = arguments.statistics;
   };
-  auto update = [&](int64_t done, int64_t total) { progress.update(done, total); };
+  auto update = [&](int64_t done, int64_t total) {
+    scaling.finish();
+    if (!progress)
+      progress.emplace("quantize", "M weights", 1e-6);
+    progress->update(done, total);
+  };
   if (recipe->uses(Method::Gptq)) {
     QuantizeGptqOptions options;
     setCommon(options);

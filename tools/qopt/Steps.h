@@ -14,12 +14,17 @@
 namespace qopt {
 
 struct QuantizeArguments {
-  std::string scheme, head, method, recipe, statistics;
+  std::string scheme, head, method, scales, recipe, statistics;
   std::vector<std::string> keep;
   int64_t maxFallback = 0;
-  bool empty() const { return scheme.empty() && head.empty() && method.empty() && recipe.empty() && keep.empty(); }
+  /// Whether nothing is said of how to quantize.
+  bool empty() const { return recipe.empty() && !saysMoreThanRecipe(); }
+  /// Whether something is said that a recipe says too.
+  bool saysMoreThanRecipe() const {
+    return !(scheme.empty() && head.empty() && method.empty() && scales.empty() && keep.empty());
+  }
 };
-/// Refuses a recipe beside scheme, head, method and keep.
+/// Refuses a recipe beside what it says itself.
 Status checkArguments(const QuantizeArguments &arguments);
 
 /// Quantizes `module`, whose archives are named relative to `directory`, and writes the overlay; with `outputs`, as one

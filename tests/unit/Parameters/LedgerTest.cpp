@@ -7,7 +7,8 @@ using namespace qopt;
 static Ledger example() {
   Ledger ledger;
   ledger.rows.push_back({"a.weight", LedgerStatus::Quantized, "scheme", "w4a8:g64:sym:f16", "round to nearest", 4096,
-                         2176, 4.25, 1.5e-2, 0.83, 0.0125, 0.03, 65536});
+                         2176, 4.25, 1.5e-2, 0.83, 0.0125, 0.03, 65536, {"a.awq", "b.awq"}});
+  ledger.cancelled.push_back({"c.awq", "tied"});
   ledger.rows.push_back({"b \"quoted\"\n", LedgerStatus::Waived, "b* (reason)", "f32", "", 10, 40, 32, 0, 0, 0, 0, 0});
   ledger.rows.push_back({"c", LedgerStatus::Kept, "not a weight", "bf16", "", 7, 14, 16, 0, 0, 0, 0, 0});
   return ledger;
@@ -20,6 +21,7 @@ TEST(Ledger, RoundTrip) {
   ASSERT_EQ(read->rows.size(), 3u);
   for (size_t i = 0; i < 3; ++i)
     EXPECT_TRUE(read->rows[i] == ledger.rows[i]) << ledger.rows[i].name;
+  EXPECT_EQ(read->cancelled, ledger.cancelled);
   EXPECT_EQ(read->toJson(), ledger.toJson());
 }
 
@@ -43,9 +45,13 @@ TEST(Ledger, Refuses) {
   ASSERT_TRUE(Ledger::parse(good));
   EXPECT_FALSE(Ledger::parse(""));
   EXPECT_FALSE(Ledger::parse("[]"));
-  EXPECT_FALSE(Ledger::parse("{\"version\":2}"));
-  EXPECT_FALSE(Ledger::parse("{\"version\":2,\"rows\":[3]}"));
-  EXPECT_FALSE(Ledger::parse(replaced("\"version\":2", "\"version\":1")));
+  EXPECT_FALSE(Ledger::parse("{\"version\":3}"));
+  EXPECT_FALSE(Ledger::parse(replaced("\"reason\"", "\"cause\"")));
+  EXPECT_FALSE(Ledger::parse(replaced("\"scaled_by\":[\"a.awq\"", "\"scaled_by\":[3")));
+  EXPECT_FALSE(Ledger::parse(replaced("\"scaled_by\"", "\"scaled\"")));
+  EXPECT_FALSE(Ledger::parse(replaced("\"cancelled_scales\"", "\"cancelled\"")));
+  EXPECT_FALSE(Ledger::parse("{\"version\":3,\"rows\":[3]}"));
+  EXPECT_FALSE(Ledger::parse(replaced("\"version\":3", "\"version\":1")));
   EXPECT_FALSE(Ledger::parse(replaced("\"quantized\"", "\"squeezed\"")));
   EXPECT_FALSE(Ledger::parse(replaced("\"elements\":4096", "\"elements\":\"4096\"")));
   EXPECT_FALSE(Ledger::parse(replaced("\"bytes\":2176,", "")));
