@@ -11,7 +11,7 @@
 //
 // The metadata's "qopt.statistics" is JSON: version; "key", what the statistics belong to (digests of model and
 // tokenizer, options, the texts' digests, the tool's version); "samples", first and count; "sources", what was read;
-// "sites", for each its channels, tokens, and the parameters whose linears read it.
+// "sites", for each its channels, and the parameters whose linears read it. Every site has seen all tokens.
 #ifndef QOPT_LIB_CALIBRATION_STATISTICSARCHIVE_H
 #define QOPT_LIB_CALIBRATION_STATISTICSARCHIVE_H
 

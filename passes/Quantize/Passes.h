@@ -4,6 +4,7 @@
 
 #include "dialects/Kernel/Dialect.h"
 #include "dialects/LowBit/Dialect.h"
+#include "passes/Fold/SiteKindOption.h"
 #include "passes/Quantize/Recipe.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"

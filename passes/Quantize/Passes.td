@@ -146,12 +146,9 @@ def SmoothQuant : Pass<"smooth-quant", "::mlir::ModuleOp"> {
   let options = [
     Option<"recipe", "recipe", "std::string", "\"\"", "a recipe in YAML, in place of alpha, sites and alphas">,
     Option<"alpha", "alpha", "double", "0.5", "α of all sites">,
-    ListOption<"sites", "sites", "::qopt::SiteKind", "which values to scale (default: all of these)",
-               [{::llvm::cl::values(
-                   clEnumValN(::qopt::SiteKind::AttentionInput, "attention-input", "what q, k and v read"),
-                   clEnumValN(::qopt::SiteKind::AttentionOutput, "attention-output", "attention's result"),
-                   clEnumValN(::qopt::SiteKind::MlpInput, "mlp-input", "what gate and up read"),
-                   clEnumValN(::qopt::SiteKind::MlpOutput, "mlp-output", "what down reads"))}]>,
+    ListOption<"sites", "sites", "::qopt::SiteKind",
+               "which values to scale: attention-input (what q, k and v read), attention-output, mlp-input (what gate and "
+               "up read), mlp-output; default: all of these">,
     ListOption<"alphas", "alphas", "double", "α of each of `sites`, in place of alpha">,
     Option<"statistics", "statistics", "std::string", "\"\"", "the archive that 'qopt calibrate' wrote">,
     Option<"overlay", "overlay", "std::string", "\"scales.safetensors\"", "the archive to write">,
@@ -189,12 +186,9 @@ def Awq : Pass<"awq", "::mlir::ModuleOp"> {
     Option<"head", "head", "std::string", "\"\"", "scheme of the embedding and the output head; they are not scaled">,
     ListOption<"keep", "keep", "std::string", "globs of weights to keep as they are">,
     Option<"recipe", "recipe", "std::string", "\"\"", "a recipe in YAML, in place of scheme, head, keep, sites and shrink">,
-    ListOption<"sites", "sites", "::qopt::SiteKind", "which values to scale (default: all of these)",
-               [{::llvm::cl::values(
-                   clEnumValN(::qopt::SiteKind::AttentionInput, "attention-input", "what q, k and v read"),
-                   clEnumValN(::qopt::SiteKind::AttentionOutput, "attention-output", "attention's result"),
-                   clEnumValN(::qopt::SiteKind::MlpInput, "mlp-input", "what gate and up read"),
-                   clEnumValN(::qopt::SiteKind::MlpOutput, "mlp-output", "what down reads"))}]>,
+    ListOption<"sites", "sites", "::qopt::SiteKind",
+               "which values to scale: attention-input (what q, k and v read), attention-output, mlp-input (what gate and "
+               "up read), mlp-output; default: all of these">,
     Option<"shrink", "shrink", "double", "0.1", "all of H but its diagonal times 1 - shrink">,
     Option<"statistics", "statistics", "std::string", "\"\"", "the archive that 'qopt calibrate' wrote">,
     Option<"overlay", "overlay", "std::string", "\"scales.safetensors\"", "the archive to write">,

@@ -1,4 +1,5 @@
 // The sections of a recipe that say how an algorithm works.
+#include "passes/Fold/SiteKindOption.h"
 #include "passes/Quantize/RecipeReader.h"
 
 using namespace qopt;
@@ -7,11 +8,6 @@ namespace yaml = llvm::yaml;
 static constexpr std::pair<llvm::StringRef, RangeRule> rangeRules[] = {
     {"minmax", RangeRule::MinMax}, {"squared", RangeRule::Squared}, {"diagonal", RangeRule::Diagonal},
     {"power", RangeRule::Power},   {"hessian", RangeRule::Hessian}, {"clip", RangeRule::Clip}};
-static constexpr std::pair<llvm::StringRef, SiteKind> siteKinds[] = {{"attention-input", SiteKind::AttentionInput},
-                                                                     {"attention-output", SiteKind::AttentionOutput},
-                                                                     {"mlp-input", SiteKind::MlpInput},
-                                                                     {"mlp-output", SiteKind::MlpOutput}};
-
 void RecipeReader::readRtn(yaml::Node *node) {
   mapping(node, "rtn",
           {{"range", [&](yaml::Node *value) { stages.nearestRange = word<RangeRule>(value, "range", rangeRules); }}});
@@ -67,7 +63,7 @@ void RecipeReader::readAwq(yaml::Node *node) {
               if (!list)
                 return fail(value, "expected sites to be a list", "write for example sites: [mlp-input, mlp-output]");
               for (yaml::Node &entry : *list)
-                awq.sites.push_back(word<SiteKind>(&entry, "a site", siteKinds));
+                awq.sites.push_back(word<SiteKind>(&entry, "a site", siteKindWords));
               if (!failure && awq.sites.empty())
                 fail(value, "expected a site", "leave the section out");
             }}});
@@ -86,7 +82,7 @@ void RecipeReader::readSmoothQuant(yaml::Node *node) {
           {{"alpha", [&](yaml::Node *value) { smooth.alpha = alpha(value); }},
            {"sites", [&](yaml::Node *value) {
               std::vector<std::pair<llvm::StringRef, Field>> fields;
-              for (const auto &entry : siteKinds)
+              for (const auto &entry : siteKindWords)
                 fields.push_back({entry.first, [&, kind = entry.second](yaml::Node *each) {
                                     smooth.sites.push_back(kind);
                                     smooth.alphas.push_back(alpha(each));

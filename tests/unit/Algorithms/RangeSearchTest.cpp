@@ -60,7 +60,8 @@ TEST(RangeSearch, FindsTheBestCandidate) {
       for (int64_t k = 0; k < kCols; ++k)
         h[k * kCols + k] = diagonal[k];
       Codes got(scheme);
-      ASSERT_TRUE(quantizeWithRanges(scheme, options, kRows, kCols, weights, {h.data(), kCols, kCols, kCols}, got.view()));
+      ASSERT_TRUE(
+          quantizeWithRanges(scheme, options, kRows, kCols, weights, {h.data(), kCols, kCols, kCols}, got.view()));
       int64_t narrowed = 0;
       for (int64_t group = 0; group < kRows * groups; ++group) {
         std::span<const float> of = std::span<const float>(weights).subspan(group * size, size);
@@ -81,6 +82,49 @@ TEST(RangeSearch, FindsTheBestCandidate) {
       }
       EXPECT_GT(narrowed, kRows * groups / 4); // what it is for
     }
+}
+
+TEST(RangeSearch, ClippingBoundsMagnitudes) {
+  std::vector<float> weights = weightsWithOutliers();
+  AlignedVector<float> h(kCols * kCols);
+  for (int64_t i = 0; i < kCols; ++i)
+    for (int64_t j = 0; j < kCols; ++j)
+      h[i * kCols + j] = i == j ? 3.0F : 1 / (1.0F + static_cast<float>(std::abs(i - j)));
+  for (const char *text : {"w4a16:g64", "w4a16:g32:asym"}) {
+    WeightScheme scheme = parseScheme(text)->weights;
+    int64_t size = scheme.groupSize(kCols), groups = scheme.groupsPerRow(kCols);
+    Codes got(scheme);
+    ASSERT_TRUE(quantizeWithRanges(scheme, RangeOptions::of(RangeRule::Clip), kRows, kCols, weights,
+                                   {h.data(), kCols, kCols, kCols}, got.view()));
+    auto costOfGrid = [&](int64_t group, GroupGrid grid) {
+      std::vector<uint8_t> codes(size);
+      std::span<const float> of = std::span<const float>(weights).subspan(group * size, size);
+      encodeGroup(scheme, grid, of, codes);
+      double cost = 0;
+      auto error = [&](int64_t k) { return of[k] - grid.scale * static_cast<float>(codes[k] - grid.zero); };
+      int64_t first = group % groups * size;
+      for (int64_t i = 0; i < size; ++i)
+        for (int64_t j = 0; j < size; ++j)
+          cost += static_cast<double>(error(i)) * h[(first + i) * kCols + first + j] * error(j);
+      return cost;
+    };
+    int64_t clipped = 0;
+    for (int64_t group = 0; group < kRows * groups; ++group) {
+      float low = 0, high = 0;
+      for (int64_t k = 0; k < size; ++k)
+        low = std::min(low, weights[group * size + k]), high = std::max(high, weights[group * size + k]);
+      double best = INFINITY;
+      for (int i = 0; i < 10; ++i) {
+        float bound = static_cast<float>(1 - i * 0.05) * std::max(-low, high);
+        best = std::min(best, costOfGrid(group, *gridForRange(scheme, std::max(low, -bound), std::min(high, bound))));
+      }
+      GroupGrid grid{loadScale(scheme.scale, got.scales.data() + group * info(scheme.scale).blockBytes),
+                     scheme.symmetric ? static_cast<uint8_t>(scheme.impliedZero()) : got.zeros[group]};
+      ASSERT_LE(costOfGrid(group, grid), best * (1 + 1e-4)) << text << " group " << group;
+      clipped += grid.scale < gridForRange(scheme, low, high)->scale;
+    }
+    EXPECT_GT(clipped, kRows * groups / 8);
+  }
 }
 
 TEST(RangeSearch, AllOfTheRangeIsRoundToNearest) {

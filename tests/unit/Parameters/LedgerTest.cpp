@@ -6,8 +6,20 @@ using namespace qopt;
 
 static Ledger example() {
   Ledger ledger;
-  ledger.rows.push_back({"a.weight", LedgerStatus::Quantized, "scheme", "w4a8:g64:sym:f16", "round to nearest", 4096,
-                         2176, 4.25, 1.5e-2, 0.83, 0.0125, 0.03, 65536, {"a.awq", "b.awq"}});
+  ledger.rows.push_back({"a.weight",
+                         LedgerStatus::Quantized,
+                         "scheme",
+                         "w4a8:g64:sym:f16",
+                         "round to nearest",
+                         4096,
+                         2176,
+                         4.25,
+                         1.5e-2,
+                         0.83,
+                         0.0125,
+                         0.03,
+                         65536,
+                         {"a.awq", "b.awq"}});
   ledger.cancelled.push_back({"c.awq", "tied"});
   ledger.rows.push_back({"b \"quoted\"\n", LedgerStatus::Waived, "b* (reason)", "f32", "", 10, 40, 32, 0, 0, 0, 0, 0});
   ledger.rows.push_back({"c", LedgerStatus::Kept, "not a weight", "bf16", "", 7, 14, 16, 0, 0, 0, 0, 0});

@@ -130,8 +130,8 @@ rules:
   ASSERT_TRUE(searched);
   EXPECT_EQ(searched->nearestRange, RangeRule::Diagonal);
   EXPECT_TRUE(searched->needsStatistics());
-  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\nrtn: {range: hessian}"),
-                  "one of minmax, squared, diagonal, power");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\nrtn: {range: widest}"),
+                  "one of minmax, squared, diagonal, power, hessian, clip");
   // What is not said is the default, also of the command line.
   EXPECT_EQ(parseRecipe("version: 1\nscheme: w4a16\nmethod: gptq", "r.yaml")->gptq.shrink, 0.1);
   EXPECT_EQ(makeRecipe({"w4a16", "", {}, "gptq"})->gptq.range.rule, RangeRule::Hessian);
@@ -144,4 +144,35 @@ rules:
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\ngptq: {scales: live}"), "live scales without activation order");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\ngptq: {scale: live}"), "write \"scales\"");
   EXPECT_FALSE(makeRecipe({"w4a16", "", {}, "awk"}));
+}
+
+TEST(Recipe, Scales) {
+  Result<Recipe> awq = parseRecipe("version: 1\nscheme: w4a16\nawq: {shrink: 0.2, sites: [mlp-output]}\n"
+                                   "unfoldable: cancel\nrtn: {range: clip}",
+                                   "r.yaml");
+  ASSERT_TRUE(awq) << awq.error().format();
+  ASSERT_TRUE(awq->awq);
+  EXPECT_EQ(awq->awq->shrink, 0.2);
+  EXPECT_EQ(awq->awq->sites, std::vector{SiteKind::MlpOutput});
+  EXPECT_EQ(awq->unfoldable, Unfoldable::Cancel);
+  EXPECT_EQ(awq->nearestRange, RangeRule::Clip);
+  EXPECT_TRUE(awq->needsStatistics());
+  Result<Recipe> smooth = parseRecipe("version: 1\nscheme: w8a8\nsmooth_quant: {sites: {mlp-input: 0.4, "
+                                      "attention-input: 1}}",
+                                      "r.yaml");
+  ASSERT_TRUE(smooth) << smooth.error().format();
+  ASSERT_TRUE(smooth->smoothQuant);
+  EXPECT_EQ(smooth->smoothQuant->sites, (std::vector{SiteKind::MlpInput, SiteKind::AttentionInput}));
+  EXPECT_EQ(smooth->smoothQuant->alphas, (std::vector<double>{0.4, 1}));
+  EXPECT_TRUE(parseRecipe("version: 1\nscheme: w8a8\nawq: {}", "r.yaml")->awq);
+  EXPECT_TRUE(makeRecipe({"w8a8", "", {}, "", "smooth-quant"})->smoothQuant);
+  EXPECT_FALSE(makeRecipe({"w8a8", "", {}, "", "smooth"}));
+
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w8a8\nawq: {}\nsmooth_quant: {}"), "either awq or smooth_quant");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w8a8\nawq: {shrink: 1}"), "a shrinkage in [0, 1)");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w8a8\nawq: {sites: [mlp]}"), "one of attention-input");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w8a8\nawq: {sites: []}"), "expected a site");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w8a8\nsmooth_quant: {alpha: 2}"), "an alpha from 0 to 1");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w8a8\nsmooth_quant: {sites: {mlp: 1}}"), "attention-input");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w8a8\nunfoldable: maybe"), "one of refuse, cancel");
 }

@@ -148,7 +148,7 @@ def unpack_codes(packed, bits):
 
 # ---- safetensors, read and written here so that bf16 needs no other package ----
 
-DTYPES = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16, "U8": np.uint8}
+DTYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16, "U8": np.uint8}
 
 
 class Safetensors:

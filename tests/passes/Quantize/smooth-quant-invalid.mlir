@@ -1,0 +1,16 @@
+// What SmoothQuant refuses.
+// RUN: rm -rf %t && mkdir -p %t
+// RUN: qopt import %qopt_src/tests/fixtures/llama-tied -o %t/mlir
+// RUN: qopt calibrate %t/mlir --text %qopt_src/docs/CommandLine.md --samples 4 --length 64 -o %t/stats
+// RUN: not qopt %t/mlir --smooth-quant="alpha=1.5 statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=ALPHA
+// RUN: not qopt %t/mlir --smooth-quant="sites=mlp-input alphas=0.1,0.2 statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=COUNT
+// RUN: not qopt %t/mlir --smooth-quant="directory=%t" 2>&1 | FileCheck %s --check-prefix=NONE
+// RUN: not qopt %t/mlir --smooth-quant="recipe=%S/Inputs/keep.yaml statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=SECTION
+// RUN: sed 's/epsilon 1.000000e-05/epsilon 2.000000e-05/' %t/mlir > %t/other.mlir
+// RUN: not qopt %t/other.mlir --smooth-quant="statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=MODEL
+
+// ALPHA: expected an alpha from 0 to 1
+// COUNT: expected an alpha for each of 1 sites, but got 2
+// NONE: expected statistics
+// SECTION: expected a recipe with a section smooth_quant
+// MODEL: expected statistics of this model, sha256:{{[0-9a-f]+}}, but got those of sha256:

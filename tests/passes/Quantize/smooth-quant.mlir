@@ -1,0 +1,24 @@
+// SmoothQuant scales every site; folded, the model computes what it did, and its activations are easier to round.
+// RUN: rm -rf %t && mkdir -p %t
+// RUN: qopt import %qopt_src/tests/fixtures/llama-tied -o %t/mlir
+// RUN: qopt calibrate %t/mlir --text %qopt_src/docs/CommandLine.md --samples 16 --length 64 -o %t/stats
+// RUN: qopt %t/mlir --smooth-quant="statistics=%t/stats directory=%t overlay=%t/smooth.safetensors" --pass-counts -o %t/smooth.mlir 2>&1 | FileCheck %s --check-prefix=COUNTS
+// RUN: FileCheck %s --input-file=%t/smooth.mlir
+// RUN: qopt %t/smooth.mlir --fold-scales=directory=%t -o %t/folded.mlir
+// RUN: qopt-reference %t/folded.mlir --inputs %qopt_src/tests/fixtures/expected-llama-tied.safetensors --against %qopt_src/tests/fixtures/expected-llama-tied.safetensors --tolerance 1e-4
+// Statistics of the folded model are those of the original, divided by the scales.
+// RUN: qopt calibrate %t/folded.mlir --text %qopt_src/docs/CommandLine.md --samples 16 --length 64 -o %t/folded.stats
+// RUN: %python %S/Inputs/scaled_statistics.py %t/stats %t/folded.stats %t/smooth.safetensors
+// Each site by its own alpha, the others not at all.
+// RUN: qopt %t/mlir --smooth-quant="sites=mlp-input,mlp-output alphas=0.3,0.9 statistics=%t/stats directory=%t overlay=%t/some.safetensors" --pass-counts -o %t/some.mlir 2>&1 | FileCheck %s --check-prefix=SOME
+// RUN: qopt %t/mlir --smooth-quant="recipe=%S/Inputs/smooth-quant.yaml statistics=%t/stats directory=%t overlay=%t/recipe.safetensors" -o %t/recipe.mlir
+// RUN: cmp %t/some.safetensors %t/recipe.safetensors
+// RUN: qopt quantize %t/mlir --scheme w8a8:channel --head keep --scales smooth-quant --statistics %t/stats -o %t/driven.mlir
+// RUN: qopt compile %t/driven.mlir -o %t/driven.qopt
+// RUN: qopt inspect %t/driven.qopt --ledger --json | FileCheck %s --check-prefix=LEDGER
+
+// COUNTS: smooth-quant on {{.*}}: 8 sites-scaled
+// SOME: 4 sites-scaled
+// CHECK: transformer.parameter @model.layers.0.self_attn.q_proj.weight.smooth_quant : tensor<64xf32> from <@scales
+// CHECK: lowbit.scale %{{.*}} by %{{.*}} axis 1 inverse
+// LEDGER: "model.layers.{{[01]}}.{{.*}}.smooth_quant"
