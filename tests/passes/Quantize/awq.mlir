@@ -20,7 +20,7 @@
 // RUN: qopt quantize %t/mlir --recipe %S/Inputs/awq.yaml --statistics %t/stats -o %t/driven.mlir
 // RUN: FileCheck %s --input-file=%t/driven.mlir --check-prefix=DRIVEN
 // RUN: qopt compile %t/driven.mlir -o %t/driven.qopt
-// RUN: qopt inspect %t/driven.qopt --ledger --json | %python -c "import json, sys; rows = {r['name']: r for r in json.load(sys.stdin)['ledger']['rows']}; layer = 'model.layers.1.'; assert rows[layer + 'post_attention_layernorm.weight']['scaled_by'] == rows[layer + 'mlp.gate_proj.weight']['scaled_by'] == [layer + 'mlp.gate_proj.weight.awq'] and not rows[layer + 'input_layernorm.weight']['scaled_by'], rows"
+// RUN: qopt inspect %t/driven.qopt --ledger --json | %python -c "import json, sys; rows = {r['name']: r for r in json.load(sys.stdin)['ledger']['rows']}; layer = 'model.layers.1.'; assert rows[layer + 'post_attention_layernorm.weight']['scaled_by'] == rows[layer + 'mlp.gate_proj.weight']['scaled_by'] == [layer + 'mlp.gate_proj.weight.awq'] and rows[layer + 'input_layernorm.weight']['scaled_by'] == [], rows"
 
 // COUNTS: awq on {{.*}}: 8 sites-scaled, 0 sites-left
 // KEPT: 6 sites-scaled, 0 sites-left

@@ -28,7 +28,7 @@
 // ARCHIVE: note: in: transformer.archive @checkpoint: {{.*}}nowhere/llama-tied/
 // OUTPUT: error: cannot open the output's directory
 // EMPTY: error: expected weights to quantize, but found none
-// BOTH: error: expected either a recipe or scheme, head and keep, but got both
+// BOTH: error: expected either a recipe or scheme, head, keep and scales, but got both
 // FORWARD: error: expected a function @forward with a body
 // DIGEST: error: expected a header with digest sha256:zz
 // KEY: note: in: parameter @up
