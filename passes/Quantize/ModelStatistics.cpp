@@ -22,12 +22,16 @@ Result<ModelStatistics> ModelStatistics::open(ModuleOp module, const std::string
 }
 
 Result<ModelStatistics::Inputs> ModelStatistics::inputsOf(transformer::ParameterOp weight,
-                                                          ParameterEvaluator &parameters) const {
+                                                          ParameterEvaluator &parameters, bool needsGram) const {
   const Site *site = statistics.siteOf(weight.getSymName());
-  if (!site || !site->wanted.gram)
+  if (!site)
+    return badInput("expected statistics for every linear to quantize, but found none",
+                    "parameter @" + weight.getSymName().str())
+        .withNext("calibrate without --match, or keep this weight by a rule");
+  if (needsGram && !site->wanted.gram)
     return badInput("expected statistics with a Gram matrix for every linear to quantize, but found none",
                     "parameter @" + weight.getSymName().str())
-        .withNext("calibrate without --match and --no-gram, or keep this weight by a rule");
+        .withNext("calibrate without --no-gram, or keep this weight by a rule");
   Result<std::vector<float>> scale = inputScale(weight, parameters);
   if (!scale)
     return scale.takeError();

@@ -30,8 +30,9 @@ public:
 
     bool operator==(const Inputs &) const = default;
   };
-  /// Error (bad input): the archive has no Gram matrix for the linear of this weight.
-  Result<Inputs> inputsOf(transformer::ParameterOp weight, ParameterEvaluator &parameters) const;
+  /// Error (bad input): the archive knows nothing of the linear of this weight, or has no Gram matrix where one is
+  /// needed.
+  Result<Inputs> inputsOf(transformer::ParameterOp weight, ParameterEvaluator &parameters, bool needsGram = true) const;
 
   /// H = Σ x·xᵀ over the inputs as they are now.
   struct Hessian {

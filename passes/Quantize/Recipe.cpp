@@ -1,4 +1,5 @@
 // Recipes without YAML: schemes and globs as text. The YAML form is read in RecipeYaml.cpp.
+#include "passes/Quantize/BuiltinRecipes.h"
 #include "passes/Quantize/RecipeText.h"
 
 #include "lib/Archive/MappedFile.h"
@@ -125,6 +126,12 @@ Result<Recipe> qopt::makeRecipe(const RecipeOptions &options) {
 }
 
 Result<Recipe> qopt::readRecipe(const std::string &path) {
+  if (std::string_view(path).starts_with(builtinPrefix)) {
+    Result<const BuiltinRecipe *> builtin = findBuiltinRecipe(std::string_view(path).substr(builtinPrefix.size()));
+    if (!builtin)
+      return builtin.takeError();
+    return parseRecipe((*builtin)->yaml, path);
+  }
   Result<MappedFile> file = MappedFile::open(path);
   if (!file)
     return file.takeError();

@@ -118,7 +118,7 @@ Result<Recipe> makeRecipe(const RecipeOptions &options);
 /// alias, a key that is unknown (and the nearest one) or given twice, a value of the wrong kind, a missing key.
 Result<Recipe> parseRecipe(std::string_view yaml, const std::string &name);
 
-/// Reads the file and parses it.
+/// Reads the file and parses it; "builtin:NAME" is one that comes with the compiler (BuiltinRecipes.h).
 Result<Recipe> readRecipe(const std::string &path);
 
 /// The recipe in the file at `path`, or what `options` say where `path` is empty. Error (usage): both are given.

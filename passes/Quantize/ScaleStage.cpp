@@ -40,11 +40,12 @@ Result<ScaleStage::Calibrated> ScaleStage::calibrated(const ScaleSite &site) {
       return weight.takeError();
     result.weights.push_back(viewAsF32(*weight));
   }
-  Result<ModelStatistics::Inputs> inputs = statistics.inputsOf(result.owners.front(), *parameters);
+  Result<ModelStatistics::Inputs> inputs = statistics.inputsOf(result.owners.front(), *parameters, options.needsGram);
   if (!inputs)
     return inputs.takeError();
   const StatisticsArchive &archive = statistics.archive();
-  result.hessian = statistics.hessianOf(*inputs);
+  if (options.needsGram)
+    result.hessian = statistics.hessianOf(*inputs);
   result.meanAbs = archive.meanMagnitude(*inputs->site);
   std::span<const float> greatest = archive.greatest(*inputs->site);
   result.greatest.assign(greatest.begin(), greatest.end());

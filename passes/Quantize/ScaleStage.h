@@ -19,6 +19,7 @@ public:
     std::string algorithm; ///< "awq"; also the suffix of the factors' names
     std::string statistics, overlay, directory;
     llvm::ArrayRef<SiteKind> kinds; ///< of the sites to scale; empty: all but Other
+    bool needsGram = true;          ///< whether Calibrated::hessian is wanted
   };
 
   /// Errors: no @forward; as ModelStatistics::open and ParameterEvaluator::open; no site of those kinds (bad input).

@@ -87,7 +87,7 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
     if (!wanted)
       return wanted.takeError();
     Result<ScaleStage> stage =
-        ScaleStage::begin(getOperation(), {"smooth_quant", statistics, overlay, directory, wanted->sites});
+        ScaleStage::begin(getOperation(), {"smooth_quant", statistics, overlay, directory, wanted->sites, false});
     if (!stage)
       return stage.takeError();
     for (const ScaleSite &site : stage->sites()) {

@@ -1,5 +1,6 @@
 qopt_add_passes(Quantize
   Awq.cpp
+  BuiltinRecipes.cpp
   ModelFollower.cpp
   ModelStatistics.cpp
   NearestRounding.cpp

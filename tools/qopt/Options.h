@@ -8,6 +8,21 @@
 
 namespace qopt {
 
+/// Which text a model is calibrated on.
+inline void addTextOptions(CLI::App &app, CalibrateArguments &arguments) {
+  app.add_option("--text", arguments.texts,
+                 "a text file, or FILE@WEIGHT for another share of the samples than the others'")
+      ->allow_extra_args(false);
+  app.add_option("--jsonl", arguments.lines, "a file of JSON lines, also with @WEIGHT: text, or messages of a chat")
+      ->allow_extra_args(false);
+  app.add_option("--field", arguments.field, "the key of text or messages in JSON lines")->capture_default_str();
+  app.add_option("--samples", arguments.samples.samples, "samples in all")->capture_default_str();
+  app.add_option("--length", arguments.samples.length, "tokens in each")->capture_default_str();
+  app.add_option("--seed", arguments.samples.seed, "decides which windows are samples")->capture_default_str();
+  app.add_option("--held-out", arguments.samples.heldOut, "most windows of each text that are not used")
+      ->capture_default_str();
+}
+
 inline void addQuantizeOptions(CLI::App &app, QuantizeArguments &arguments) {
   app.add_option("--scheme", arguments.scheme, "scheme of all linears, such as w4a8:g64:asym, or keep");
   app.add_option("--head", arguments.head,
@@ -18,8 +33,11 @@ inline void addQuantizeOptions(CLI::App &app, QuantizeArguments &arguments) {
   app.add_option("--method", arguments.method, "rtn (round to nearest, the default) or gptq, which needs --statistics");
   app.add_option("--scales", arguments.scales,
                  "what values are scaled by before weights are rounded: awq or smooth-quant, which need --statistics");
-  app.add_option("--recipe", arguments.recipe, "a recipe in YAML, in place of --scheme, --head, --method, --scales and --keep");
+  app.add_option("--recipe", arguments.recipe,
+                 "a recipe in YAML, or builtin:NAME ('qopt recipes'), in place of --scheme, --head, --method, --scales "
+                 "and --keep");
   app.add_option("--statistics", arguments.statistics, "the archive that 'qopt calibrate' wrote for this model");
+  addTextOptions(app, arguments.calibration);
   app.add_option("--max-fallback", arguments.maxFallback,
                  "how many linears may be rounded to nearest where gptq refuses (default: none)");
 }

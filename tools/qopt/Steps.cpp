@@ -28,10 +28,11 @@ static Result<Recipe> recipeOf(const QuantizeArguments &arguments) {
 
 /// Adds the passes that scale values before weights are rounded; the factors go to `overlay`.
 static void addScaling(mlir::PassManager &passes, const Recipe &recipe, const QuantizeArguments &arguments,
-                       const std::string &directory, const std::string &overlay, QuantizeProgress progress) {
+                       const std::string &statistics, const std::string &directory, const std::string &overlay,
+                       QuantizeProgress progress) {
   auto setCommon = [&](auto &options) {
     options.recipe = arguments.recipe;
-    options.statistics = arguments.statistics;
+    options.statistics = statistics;
     options.overlay = overlay;
     options.directory = directory;
   };
@@ -58,9 +59,26 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
   Result<Recipe> recipe = recipeOf(arguments);
   if (!recipe)
     return recipe.takeError();
-  if (!recipe->needsStatistics() && !arguments.statistics.empty())
-    return usageError("expected no --statistics for round to nearest")
+  bool calibrates = !arguments.calibration.texts.empty() || !arguments.calibration.lines.empty();
+  if (!recipe->needsStatistics() && (calibrates || !arguments.statistics.empty()))
+    return usageError("expected no --statistics, --text or --jsonl for round to nearest")
         .withNext("say --method gptq or --scales awq, or leave it out");
+  if (calibrates && !arguments.statistics.empty())
+    return usageError("expected either --statistics or texts to calibrate on, but got both");
+  if (recipe->needsStatistics() && !calibrates && arguments.statistics.empty())
+    return usageError("expected statistics, or text to calibrate on")
+        .withNext("say --text FILE, or --statistics with what 'qopt calibrate MODEL --text FILE' wrote");
+  std::string statistics = arguments.statistics;
+  std::optional<TemporaryPath> calibrated;
+  if (calibrates) {
+    Result<TemporaryPath> path = TemporaryPath::create(".stats");
+    if (!path)
+      return path.takeError();
+    calibrated.emplace(std::move(*path));
+    statistics = calibrated->path();
+    if (Status status = calibrateModule(session, module, arguments.calibration, directory, statistics); !status)
+      return status;
+  }
   mlir::PassManager passes(&session.context());
   if (mlir::failed(session.compiler().configure(passes)))
     return usageError("the pass manager's options do not fit together");
@@ -73,7 +91,7 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
     if (!path)
       return path.takeError();
     factors.emplace(std::move(*path));
-    addScaling(passes, *recipe, arguments, directory, factors->path(),
+    addScaling(passes, *recipe, arguments, statistics, directory, factors->path(),
                [&](int64_t done, int64_t total) { scaling.update(done, total); });
   }
   auto setCommon = [&](auto &options) {
@@ -85,7 +103,7 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
     options.recipe = arguments.recipe;
     options.overlay = overlay;
     options.directory = directory;
-    options.statistics = arguments.statistics;
+    options.statistics = statistics;
   };
   auto update = [&](int64_t done, int64_t total) {
     scaling.finish();

@@ -4,6 +4,7 @@
 #define QOPT_TOOLS_QOPT_STEPS_H
 
 #include "lib/Archive/OutputFile.h"
+#include "lib/Calibration/Samples.h"
 #include "lib/Compile/Compile.h"
 #include "tools/qopt/CompilerArguments.h"
 #include "tools/qopt/Session.h"
@@ -13,10 +14,25 @@
 
 namespace qopt {
 
+struct CalibrateArguments {
+  std::string field = "text", match = "*", shard;
+  std::vector<std::string> texts, lines;
+  SampleOptions samples;
+  int64_t memoryMegabytes = 4096;
+  int threads = 0;
+  bool histogram = false, noGram = false;
+};
+
+/// Runs `module`, whose archives are named relative to `directory`, over text, and writes the statistics to `output`;
+/// what was seen goes to stderr.
+Status calibrateModule(Session &session, mlir::ModuleOp module, const CalibrateArguments &arguments,
+                       const std::string &directory, const std::string &output);
+
 struct QuantizeArguments {
   std::string scheme, head, method, scales, recipe, statistics;
   std::vector<std::string> keep;
   int64_t maxFallback = 0;
+  CalibrateArguments calibration; ///< of what needs statistics, if texts are given in place of them
   /// Whether nothing is said of how to quantize.
   bool empty() const { return recipe.empty() && !saysMoreThanRecipe(); }
   /// Whether something is said that a recipe says too.

@@ -14,6 +14,7 @@ int exportMain(int argc, char **argv);
 int importMain(int argc, char **argv);
 int inspectMain(int argc, char **argv);
 int quantizeMain(int argc, char **argv);
+int recipesMain(int argc, char **argv);
 int runSubcommand(int argc, char **argv);
 int statsMain(int argc, char **argv);
 int tokenizeMain(int argc, char **argv);

@@ -32,4 +32,4 @@
 // OTHER: expected statistics, but the file has none
 // MODEL: expected statistics of this model, sha256:{{[0-9a-f]+}}, but got those of sha256:
 // HEADED: expected linears to be quantized by gptq, but got an embedding
-// SOME: expected statistics with a Gram matrix for every linear to quantize, but found none
+// SOME: expected statistics for every linear to quantize, but found none

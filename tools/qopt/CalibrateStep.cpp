@@ -1,0 +1,175 @@
+// Calibration as a step: runs a model over text and writes statistics of what its linears read.
+#include "lib/Compile/Sources.h"
+#include "lib/Runtime/App/Progress.h"
+#include "lib/Runtime/UsableCpus.h"
+#include "passes/Calibrate/CalibrateModel.h"
+#include "passes/Calibrate/ModelDigest.h"
+#include "passes/Calibrate/Passes.h"
+#include "tools/qopt/Steps.h"
+
+#include "mlir/Pass/PassManager.h"
+
+#include <bit>
+#include <filesystem>
+
+using namespace qopt;
+using Json = nlohmann::ordered_json;
+
+namespace {
+/// Some of the samples: [first, first + count).
+struct Shard {
+  int64_t first = 0, count = 0;
+};
+} // namespace
+
+/// "2/4": the second of four equal shards, each a subtree of the sums.
+static Result<Shard> parseShard(const std::string &text, int64_t samples) {
+  if (text.empty())
+    return Shard{0, samples};
+  long long index = 0, count = 0;
+  char rest = 0;
+  if (std::sscanf(text.c_str(), "%lld/%lld%c", &index, &count, &rest) != 2 || index < 1 || count < 1 || index > count)
+    return usageError("expected a shard such as 2/4, but got \"" + escapeForMessage(text) + "\"", "--shard");
+  int64_t size = std::bit_ceil(static_cast<uint64_t>((samples + count - 1) / count));
+  size = std::max(size, kLeafSamples);
+  Shard shard{(index - 1) * size, std::min<int64_t>(size, samples - (index - 1) * size)};
+  if (shard.count < 1)
+    return usageError("expected fewer shards: " + std::to_string(samples) + " samples make " +
+                          std::to_string((samples + size - 1) / size) + " of " + std::to_string(size),
+                      "--shard");
+  return shard;
+}
+
+static Result<std::vector<TextSource>> readSources(const CalibrateArguments &arguments) {
+  std::vector<TextSource> sources;
+  for (const std::string &text : arguments.texts) {
+    Result<TextSource> source = TextSource::parse(text, "");
+    if (!source)
+      return source.takeError();
+    sources.push_back(std::move(*source));
+  }
+  for (const std::string &text : arguments.lines) {
+    Result<TextSource> source = TextSource::parse(text, arguments.field);
+    if (!source)
+      return source.takeError();
+    sources.push_back(std::move(*source));
+  }
+  return sources;
+}
+
+static StatisticsHeader makeHeader(mlir::ModuleOp module, const CalibrateArguments &arguments,
+                                   const CompileOptions &options, std::span<const TextSource> sources,
+                                   const SampleSet &samples, const Shard &shard) {
+  StatisticsHeader header;
+  header.sites = findSites(module);
+  header.firstSample = shard.first, header.sampleCount = shard.count, header.length = samples.length;
+  Json texts = Json::array();
+  for (size_t i = 0; i < sources.size(); ++i) {
+    const SampleSet::Source &source = samples.sources[i];
+    texts.push_back({{"digest", source.digest}, {"field", sources[i].field}, {"weight", sources[i].weight}});
+    header.sources.push_back({{"name", std::filesystem::path(sources[i].path).filename().string()},
+                              {"documents", source.documents},
+                              {"tokens", source.tokens},
+                              {"windows", source.windows},
+                              {"samples", source.samples},
+                              {"held_out", source.heldOut}});
+  }
+  header.key = {{"model", modelDigest(module)},
+                {"tokenizer", options.provenance.value("tokenizer", "")},
+                {"qopt", options.provenance.value("qopt", "")},
+                {"texts", std::move(texts)},
+                {"samples", arguments.samples.samples},
+                {"length", arguments.samples.length},
+                {"seed", arguments.samples.seed},
+                {"held_out", arguments.samples.heldOut}};
+  return header;
+}
+
+static void printReport(const SampleSet &samples, std::span<const TextSource> sources, const Shard &shard,
+                        const StatisticsHeader &header, const CalibrationReport &report) {
+  for (size_t i = 0; i < sources.size(); ++i) {
+    const SampleSet::Source &source = samples.sources[i];
+    std::fprintf(stderr, "%s: %lld documents, %lld tokens, %lld windows: %lld samples, %lld held out\n",
+                 escapeForMessage(sources[i].path, 1000).c_str(), static_cast<long long>(source.documents),
+                 static_cast<long long>(source.tokens), static_cast<long long>(source.windows),
+                 static_cast<long long>(source.samples), static_cast<long long>(source.heldOut));
+    if (source.droppedBytes > 0)
+      std::fprintf(stderr, "  %lld bytes have no token in the vocabulary and were left out\n",
+                   static_cast<long long>(source.droppedBytes));
+  }
+  std::fprintf(stderr, "%zu sites, %lld tokens each; %lld parts of the model, code for %lld of them\n",
+               header.sites.size(), static_cast<long long>(shard.count) * static_cast<long long>(header.length),
+               static_cast<long long>(report.segments), static_cast<long long>(report.compiled));
+  for (const CalibrationReport::Silent &site : report.silent)
+    std::fprintf(stderr, "  %s: %lld channels were never active\n", site.site.c_str(),
+                 static_cast<long long>(site.channels));
+  for (const std::string &site : report.fewTokens)
+    std::fprintf(stderr, "  %s: fewer tokens than channels; GPTQ needs more\n", site.c_str());
+}
+
+Status qopt::calibrateModule(Session &session, mlir::ModuleOp original, const CalibrateArguments &arguments,
+                             const std::string &directory, const std::string &output) {
+  Result<std::vector<TextSource>> sources = readSources(arguments);
+  if (!sources)
+    return sources.takeError();
+  Result<Shard> shard = parseShard(arguments.shard, arguments.samples.samples);
+  if (!shard)
+    return shard.takeError();
+  mlir::OwningOpRef<mlir::ModuleOp> clone = original.clone(); // which gets observers
+  mlir::ModuleOp module = *clone;
+
+  CompileOptions options;
+  Result<std::vector<Target>> targets = findTargets("native");
+  if (!targets)
+    return targets.takeError();
+  options.targets = std::move(*targets);
+  if (Status status = describeSources(module, directory, options); !status)
+    return status;
+  Result<TokenizerSpec> spec = TokenizerSpec::fromJson(options.tokenizer);
+  if (options.tokenizer == "{}" || !spec)
+    return badInput("expected a model with a tokenizer").withNext("import it from a checkpoint that has one");
+  Result<Tokenizer> tokenizer = Tokenizer::create(std::move(*spec));
+  if (!tokenizer)
+    return tokenizer.takeError();
+  Result<SampleSet> samples = chooseSamples(*tokenizer, *sources, arguments.samples);
+  if (!samples)
+    return samples.takeError();
+
+  mlir::PassManager passes(&session.context());
+  if (mlir::failed(session.compiler().configure(passes)))
+    return usageError("the pass manager's options do not fit together");
+  InsertObserversOptions observers;
+  observers.match = arguments.match, observers.gram = !arguments.noGram, observers.histogram = arguments.histogram;
+  passes.addPass(createInsertObservers(observers));
+  if (mlir::failed(passes.run(module)))
+    return Error{session.failureClass(), {}, {}, {}, {}};
+
+  auto parameters = ParameterEvaluator::open(module, directory);
+  if (!parameters)
+    return parameters.takeError();
+  Result<std::unique_ptr<ThreadPool>> pool =
+      ThreadPool::create(arguments.threads == 0 ? usableCpus() : arguments.threads);
+  if (!pool)
+    return pool.takeError();
+  StatisticsHeader header = makeHeader(module, arguments, options, *sources, *samples, *shard);
+  auto tokens =
+      std::span<const int32_t>(samples->tokens).subspan(shard->first * samples->length, shard->count * samples->length);
+  PartRunner runner(options, std::move(*pool), tokens, samples->length);
+  Result<StatisticsWriter> writer =
+      StatisticsWriter::create(output, header, tokens, samples->heldOut, samples->heldOutSource);
+  if (!writer)
+    return writer.takeError();
+  Progress progress("calibrate", "samples", 1);
+  CalibrateOptions how;
+  how.memory = static_cast<uint64_t>(arguments.memoryMegabytes) << 20;
+  how.firstSample = shard->first;
+  how.progress = [&](int64_t done, int64_t total) { progress.update(done, total); };
+  Result<CalibrationReport> report = calibrateModel(module, **parameters, runner, *writer, how);
+  progress.finish();
+  if (!report)
+    return report.takeError();
+  if (Status status = writer->commit(); !status)
+    return status;
+  printReport(*samples, *sources, *shard, header, *report);
+  return {};
+}
