@@ -2,6 +2,7 @@
 #define QOPT_DIALECTS_LOWBIT_ATTRIBUTES_TD
 
 include "dialects/LowBit/Dialect.td"
+include "mlir/IR/EnumAttr.td"
 
 class LowBit_Attr<string name, string attrMnemonic, list<Trait> traits = []> : AttrDef<LowBit_Dialect, name, traits> {
   let mnemonic = attrMnemonic;
@@ -65,6 +66,22 @@ def LowBit_SchemeAttr : LowBit_Attr<"Scheme", "scheme"> {
                         "::mlir::Type":$accumulation);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
+}
+
+def LowBit_RotationKind : I32EnumAttr<"RotationKind", "which orthogonal matrix", [
+    I32EnumAttrCase<"Hadamard", 0, "hadamard">, I32EnumAttrCase<"Orthogonal", 1, "orthogonal">]> {
+  let cppNamespace = "::qopt::lowbit";
+  let genSpecializedAttr = 0;
+}
+def LowBit_RotationKindAttr : EnumAttr<LowBit_Dialect, LowBit_RotationKind, "rotation"> {
+  let summary = "which orthogonal matrix";
+  let description = [{
+    Those of lib/Algorithms/Rotation.h. In ops the name alone is written.
+
+    ```mlir
+    #lowbit<rotation hadamard>
+    ```
+  }];
 }
 
 #endif // QOPT_DIALECTS_LOWBIT_ATTRIBUTES_TD

@@ -65,6 +65,26 @@ LogicalResult RepeatHeadsOp::verify() {
   return expectEqual(*this, "the result's length", wanted, rowsOf(getResult())); // repeat_heads_c3
 }
 
+LogicalResult OrthogonalOp::verify() {
+  RankedTensorType type = typeOf(getInput());
+  auto axis = static_cast<int64_t>(getAxis()), size = static_cast<int64_t>(getSize());
+  if (!isa<FloatType>(type.getElementType()) || type.getRank() > 2) // orthogonal_c1
+    return emitOpError() << "expected a float matrix or vector, but got " << type;
+  if (axis < 0 || axis >= type.getRank()) // orthogonal_c2
+    return emitOpError() << "expected an axis of " << type << ", but got " << axis;
+  if (size < 1 || type.getDimSize(axis) % size != 0) // orthogonal_c3
+    return emitOpError() << "expected a size that divides " << type.getDimSize(axis) << ", but got " << size;
+  if (getResult().getType() != RankedTensorType::get(type.getShape(), Float32Type::get(getContext()))) // orthogonal_c4
+    return emitOpError() << "expected an f32 result of the input's shape, but got " << getResult().getType();
+  return success();
+}
+
+LogicalResult FillOp::verify() {
+  if (!typeOf(getResult()).getElementType().isF32()) // fill_c1
+    return emitOpError() << "expected an f32 tensor, but got " << getResult().getType();
+  return success();
+}
+
 LogicalResult QuantizeOp::verify() {
   if (typeOf(getWeight()).getShape() != typeOf(getCodes()).getShape()) // quantize_c1
     return emitOpError() << "expected codes of the weight's shape, but got " << getCodes().getType();

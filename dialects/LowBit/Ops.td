@@ -108,6 +108,46 @@ def LowBit_RepeatHeadsOp : LowBit_Op<"repeat_heads", [Pure]> {
   let hasVerifier = 1;
 }
 
+def LowBit_OrthogonalOp : LowBit_Op<"orthogonal", [Pure]> {
+  let summary = "vectors along an axis times a seeded orthogonal matrix";
+  let description = [{
+    Each run of `size` elements along `axis`, v, becomes v·Q in f32, Q : [size, size] of lib/Algorithms/Rotation.h. For
+    initializers: with axis 1 a weight reads inputs that were rotated so, with axis 0 its outputs, or a bias, are.
+
+    ```mlir
+    transformer.parameter @stored : tensor<32x64xf32>
+    transformer.parameter @rotated : tensor<32x64xf32> {
+      %0 = transformer.get @stored : tensor<32x64xf32>
+      %1 = lowbit.orthogonal %0 axis 1 hadamard size 64 seed 7 : tensor<32x64xf32> -> tensor<32x64xf32>
+      transformer.yield %1 : tensor<32x64xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Qopt_StaticTensor:$input, I64Attr:$axis, LowBit_RotationKindAttr:$kind, I64Attr:$size,
+                       I64Attr:$seed);
+  let results = (outs Qopt_StaticTensor:$result);
+  let assemblyFormat = [{
+    $input `axis` $axis $kind `size` $size `seed` $seed attr-dict `:` type($input) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def LowBit_FillOp : LowBit_Op<"fill", [Pure]> {
+  let summary = "a tensor of one number";
+  let description = [{
+    ```mlir
+    transformer.parameter @ones : tensor<64xf32> {
+      %0 = lowbit.fill 1.0 : tensor<64xf32>
+      transformer.yield %0 : tensor<64xf32>
+    }
+    ```
+  }];
+  let arguments = (ins F64Attr:$value);
+  let results = (outs Qopt_StaticTensor:$result);
+  let assemblyFormat = "$value attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
 //===----------------------------------------------------------------------===//
 // Weights
 //===----------------------------------------------------------------------===//

@@ -3,6 +3,7 @@
 
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
+#include "lib/Algorithms/Rotation.h"
 #include "lib/Numerics/CodePacking.h"
 #include "lib/Numerics/Decode.h"
 #include "lib/Numerics/Panel.h"
@@ -80,7 +81,7 @@ static Result<Results> unpermuteRotary(transformer::UnpermuteRotaryOp op, Operan
 }
 
 //===----------------------------------------------------------------------===//
-// Scale pairs
+// Scale pairs and rotations
 //===----------------------------------------------------------------------===//
 
 static Result<Results> scale(lowbit::ScaleOp op, Operands operands) {
@@ -113,6 +114,49 @@ static Result<Results> repeatHeads(lowbit::RepeatHeadsOp op, Operands operands) 
   std::span<float> out = result.as<float>();
   for (int64_t i = 0; i < static_cast<int64_t>(out.size()); ++i)
     out[i] = input.values[i / (dim * times) * dim + i % dim];
+  return Results{result.tensor};
+}
+
+/// Vectors that are rotated together.
+static constexpr int64_t kRotatedTogether = 64;
+
+static Result<Results> rotate(lowbit::OrthogonalOp op, Operands operands) {
+  RotationKind kind = op.getKind() == lowbit::RotationKind::Hadamard ? RotationKind::Hadamard : RotationKind::Orthogonal;
+  auto size = static_cast<int64_t>(op.getSize());
+  Result<Rotation> rotation = Rotation::create(kind, size, static_cast<uint64_t>(op.getSeed()));
+  if (!rotation)
+    return rotation.takeError();
+  OwnedTensor result = OwnedTensor::allocate(typeOf(op.getResult()));
+  std::span<float> out = result.as<float>();
+  decodeToF32(*operands[0].floatFormat(), operands[0].bytes, out);
+  // A vector of a matrix lies along a row (axis 1) or down a column (axis 0); that of a vector is all of it.
+  int64_t rows = operands[0].rows(), cols = operands[0].elements() / rows;
+  bool alongRows = op.getAxis() == 1;
+  int64_t length = alongRows ? cols : rows, vectors = alongRows ? rows : cols;
+  int64_t step = alongRows ? 1 : cols, between = alongRows ? cols : 1;
+  Status status = parallelRows(op.getContext(), vectors, kRotatedTogether, [&](int64_t, int64_t first, int64_t end) {
+    int64_t count = end - first;
+    AlignedVector<float> tile(size * count);
+    for (int64_t start = 0; start < length; start += size) {
+      auto element = [&](int64_t i, int64_t t) -> float & { return out[(start + i) * step + (first + t) * between]; };
+      for (int64_t i = 0; i < size; ++i)
+        for (int64_t t = 0; t < count; ++t)
+          tile[i * count + t] = element(i, t);
+      rotation->apply(tile.data(), count);
+      for (int64_t i = 0; i < size; ++i)
+        for (int64_t t = 0; t < count; ++t)
+          element(i, t) = tile[i * count + t];
+    }
+    return Status();
+  });
+  if (!status)
+    return status.takeError();
+  return Results{result.tensor};
+}
+
+static Result<Results> fill(lowbit::FillOp op, Operands) {
+  OwnedTensor result = OwnedTensor::allocate(typeOf(op.getResult()));
+  std::ranges::fill(result.as<float>(), static_cast<float>(op.getValue().convertToDouble()));
   return Results{result.tensor};
 }
 
@@ -229,6 +273,8 @@ Result<Results> qopt::evaluateOp(Operation *op, Operands operands) {
       .Case<transformer::UnpermuteRotaryOp>([&](auto op) { return unpermuteRotary(op, operands); })
       .Case<lowbit::ScaleOp>([&](auto op) { return scale(op, operands); })
       .Case<lowbit::RepeatHeadsOp>([&](auto op) { return repeatHeads(op, operands); })
+      .Case<lowbit::OrthogonalOp>([&](auto op) { return rotate(op, operands); })
+      .Case<lowbit::FillOp>([&](auto op) { return fill(op, operands); })
       .Case<lowbit::QuantizeOp>([&](auto op) { return quantize(op, operands); })
       .Case<lowbit::DequantizeOp>([&](auto op) { return dequantize(op, operands); })
       .Case<lowbit::PackOp>([&](auto op) { return pack(op, operands); })

@@ -3,6 +3,7 @@
 #include "lib/Reference/Ops.h"
 
 #include "dialects/LowBit/Dialect.h"
+#include "lib/Algorithms/Rotation.h"
 #include "lib/Numerics/Activations.h"
 #include "lib/Numerics/CodePacking.h"
 #include "lib/Numerics/Float.h"
@@ -361,6 +362,38 @@ Results evaluate(RepeatHeadsOp op, const Frame &frame) {
   return single(std::move(result));
 }
 
+/// Vectors times the matrix, summed in f64.
+Results evaluate(OrthogonalOp op, const Frame &frame) {
+  const Tensor &input = frame.tensor(op.getInput());
+  auto kind = op.getKind() == lowbit::RotationKind::Hadamard ? qopt::RotationKind::Hadamard
+                                                             : qopt::RotationKind::Orthogonal;
+  auto size = static_cast<int64_t>(op.getSize());
+  Result<Rotation> rotation = Rotation::create(kind, size, static_cast<uint64_t>(op.getSeed()));
+  if (!rotation)
+    return emit(op, rotation.error());
+  std::vector<double> q = rotation->matrix();
+  Tensor result = Tensor::zeros(cast<RankedTensorType>(op.getResult().getType()));
+  int64_t rows = input.dim(0), cols = input.elements() / rows;
+  bool alongRows = op.getAxis() == 1;
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t col = 0; col < cols; ++col) {
+      int64_t at = alongRows ? col : row, start = at / size * size;
+      double sum = 0;
+      for (int64_t i = 0; i < size; ++i) {
+        int64_t from = alongRows ? row * cols + start + i : (start + i) * cols + col;
+        sum += static_cast<double>(input.floats[from]) * q[i * size + at - start];
+      }
+      result.floats[row * cols + col] = static_cast<float>(sum);
+    }
+  return single(std::move(result));
+}
+
+Results evaluate(FillOp op, const Frame &) {
+  Tensor result = Tensor::zeros(cast<RankedTensorType>(op.getResult().getType()));
+  std::ranges::fill(result.floats, static_cast<float>(op.getValue().convertToDouble()));
+  return single(std::move(result));
+}
+
 Results evaluate(GatherOp op, const Frame &frame) {
   int64_t rows = static_cast<int64_t>(op.getRows());
   int64_t width = cast<RankedTensorType>(op.getResult().getType()).getDimSize(1);
@@ -374,7 +407,7 @@ Results evaluate(GatherOp op, const Frame &frame) {
 
 std::optional<Results> reference::evaluateLowBitOp(Operation *op, const Frame &frame) {
   return llvm::TypeSwitch<Operation *, std::optional<Results>>(op)
-      .Case<ScaleOp, RepeatHeadsOp, QuantizeOp, DequantizeOp, PackOp, lowbit::LinearOp, lowbit::EmbeddingOp, EncodeOp, MatmulOp, GatherOp>(
+      .Case<ScaleOp, RepeatHeadsOp, OrthogonalOp, FillOp, QuantizeOp, DequantizeOp, PackOp, lowbit::LinearOp, lowbit::EmbeddingOp, EncodeOp, MatmulOp, GatherOp>(
           [&](auto op) { return evaluate(op, frame); })
       // It looks, and computes nothing.
       .Case([](ObserveOp) { return Results(std::vector<HostValue>()); })

@@ -71,4 +71,44 @@ def RandomScales : Pass<"random-scales", "::mlir::ModuleOp"> {
   let dependentDialects = ["::qopt::lowbit::LowBitDialect", "::qopt::transformer::TransformerDialect"];
 }
 
+def Rotate : Pass<"rotate", "::mlir::ModuleOp"> {
+  let summary = "Rotate the residual stream and value heads by seeded orthogonal matrices (QuaRot's offline part)";
+  let description = [{
+    Ashkboos et al., 2024: the residual stream x becomes x·Q, so that outliers of single channels are spread over all of
+    them; the model's function is the same. The weights of norms go into the linears after them, embeddings and what
+    linears add to the stream are rotated, and what linears read from it is rotated back; a tied embedding becomes two
+    parameters. Values of each head are rotated likewise, and taken back by what reads attention's result. All of it is
+    initializers of parameters; what they were is `@w.unrotated`.
+
+    *Requires*: `@forward`, of RMS norms. *Guarantees*: the same logits but for rounding in f32. *Leaves alone*: queries,
+    keys, and the hidden channels of the MLP. *Refuses*: a stream that anything but norms, residuals and the selection of
+    rows reads, or anything but embeddings and linears writes to; norms that subtract a mean; norms whose readers are not
+    all linears; weights that several linears share, other than an embedding that is the output head too; attention that
+    shares its layer of the cache, or whose values are not a linear's; a number of channels that the kind of matrix does
+    not have.
+
+    Example, with `value-heads=false`:
+    ```mlir
+    %0 = transformer.embedding %tokens, %table : (tensor<?xi32>, tensor<288x64xf32>) -> tensor<?x64xf32>
+    // stays, and @table becomes
+    transformer.parameter @table : tensor<288x64xf32> {
+      %0 = transformer.get @table.unrotated : tensor<288x64xf32>
+      %1 = lowbit.orthogonal %0 axis 1 hadamard size 64 seed 0 : tensor<288x64xf32> -> tensor<288x64xf32>
+      transformer.yield %1 : tensor<288x64xf32>
+    }
+    ```
+  }];
+  let options = [
+    Option<"kind", "kind", "::qopt::lowbit::RotationKind", "::qopt::lowbit::RotationKind::Hadamard",
+           "which matrices",
+           [{::llvm::cl::values(clEnumValN(::qopt::lowbit::RotationKind::Hadamard, "hadamard",
+                                           "Hadamard matrices with random signs: channels a product of 2s, 12s, 20s"),
+                                clEnumValN(::qopt::lowbit::RotationKind::Orthogonal, "orthogonal",
+                                           "uniformly random ones, of any size"))}]>,
+    Option<"seed", "seed", "uint64_t", "0", "of the matrices">,
+    Option<"valueHeads", "value-heads", "bool", "true", "also rotate the values of each head">,
+  ];
+  let dependentDialects = ["::qopt::lowbit::LowBitDialect", "::qopt::transformer::TransformerDialect"];
+}
+
 #endif // QOPT_PASSES_FOLD_PASSES_TD

@@ -7,6 +7,8 @@ qopt_add_passes(Fold
   LinearRule.cpp
   NormRule.cpp
   RandomScales.cpp
+  ResidualStream.cpp
+  Rotate.cpp
   ScaleFolding.cpp
   ScalePairs.cpp
   SelectRowsRule.cpp
