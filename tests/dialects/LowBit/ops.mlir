@@ -93,4 +93,20 @@ module attributes {
     lowbit.observe %x "all of it" gram histogram : tensor<?x64xf32>
     return
   }
+
+  // CHECK-LABEL: func.func @scale_pairs
+  func.func @scale_pairs(%x: tensor<?x6xf32>, %w: tensor<4x6xbf16>, %b: tensor<4xf16>, %heads: tensor<2xf32>,
+                         %rows: tensor<4xf32>) -> (tensor<?x6xf32>, tensor<4x6xf32>, tensor<4x6xf32>, tensor<4xf32>) {
+    // CHECK: %[[S:.*]] = lowbit.repeat_heads %{{.*}} times 3 dim 1 : tensor<2xf32> -> tensor<6xf32>
+    %s = lowbit.repeat_heads %heads times 3 dim 1 : tensor<2xf32> -> tensor<6xf32>
+    // CHECK: lowbit.scale %{{.*}} by %[[S]] axis 1 inverse : tensor<?x6xf32>, tensor<6xf32> -> tensor<?x6xf32>
+    %0 = lowbit.scale %x by %s axis 1 inverse : tensor<?x6xf32>, tensor<6xf32> -> tensor<?x6xf32>
+    // CHECK: %[[W:.*]] = lowbit.scale %{{.*}} by %[[S]] axis 1 : tensor<4x6xbf16>, tensor<6xf32> -> tensor<4x6xf32>
+    %1 = lowbit.scale %w by %s axis 1 : tensor<4x6xbf16>, tensor<6xf32> -> tensor<4x6xf32>
+    // CHECK: lowbit.scale %[[W]] by %{{.*}} axis 0 inverse : tensor<4x6xf32>, tensor<4xf32> -> tensor<4x6xf32>
+    %2 = lowbit.scale %1 by %rows axis 0 inverse : tensor<4x6xf32>, tensor<4xf32> -> tensor<4x6xf32>
+    // CHECK: lowbit.scale %{{.*}} by %{{.*}} axis 0 : tensor<4xf16>, tensor<4xf32> -> tensor<4xf32>
+    %3 = lowbit.scale %b by %rows axis 0 : tensor<4xf16>, tensor<4xf32> -> tensor<4xf32>
+    return %0, %1, %2, %3 : tensor<?x6xf32>, tensor<4x6xf32>, tensor<4x6xf32>, tensor<4xf32>
+  }
 }
