@@ -12,7 +12,7 @@
 // RUN: qopt %t/plain.mlir --fold-scales="directory=%t unfoldable=cancel" | diff %t/folded.mlir -
 
 // COUNTS: 12 pairs-folded, 0 pairs-cancelled, 3 scales-folded
-// SAME: initializers are equal
+// SAME: 28 initializers are equal
 // SAME-COUNT-12: greatest difference
 
 // CHECK:      transformer.parameter @rms.w.unscaled : tensor<4xf32> from <@numbers, "rms.w", f32>
@@ -284,6 +284,8 @@ func.func @twice(%x: tensor<?x4xf32>) -> tensor<?x3xf32> {
 // CHECK-NEXT:   %[[S:.*]] = transformer.get @made.s
 // CHECK-NEXT:   %[[R:.*]] = lowbit.scale %[[U]] by %[[S]] axis 0 inverse
 // CHECK-NEXT:   transformer.yield %[[R]]
+// CHECK:      transformer.parameter @made.a : tensor<3x4xf32> {
+// CHECK:        lowbit.scale %{{.*}} by %{{.*}} axis 1 :
 // CHECK-LABEL: func.func @made_before
 transformer.parameter @made.stored : tensor<4x6xf32>
 transformer.parameter @made : tensor<4x6xf32> {
@@ -308,6 +310,9 @@ func.func @made_before(%x: tensor<?x6xf32>) -> tensor<?x3xf32> {
 // CHECK:      transformer.parameter @taken.w.unscaled.2 : tensor<4xf32> from <@numbers, "taken.w", f32>
 // CHECK:      transformer.parameter @taken.w : tensor<4xf32> {
 // CHECK-NEXT:   transformer.get @taken.w.unscaled.2
+// CHECK:        lowbit.scale
+// CHECK:      transformer.parameter @taken.a : tensor<3x4xf32> {
+// CHECK:        lowbit.scale
 // CHECK-LABEL: func.func @taken
 transformer.parameter @taken.w : tensor<4xf32>
 transformer.parameter @taken.w.unscaled : tensor<4xf32>
@@ -346,6 +351,12 @@ func.func @single(%x: tensor<?x4xf32>) -> tensor<?x3xf32> {
   return %3 : tensor<?x3xf32>
 }
 
+// CHECK:      transformer.parameter @both.w : tensor<4xf32> {
+// CHECK:        lowbit.scale
+// CHECK:      transformer.parameter @both.a : tensor<3x4xf32> {
+// CHECK:        lowbit.scale %{{.*}} by %{{.*}} axis 0 :
+// CHECK-NEXT:   transformer.get @both.s
+// CHECK-NEXT:   lowbit.scale %{{.*}} by %{{.*}} axis 1 :
 // CHECK-LABEL: func.func @both
 transformer.parameter @both.w : tensor<4xf32>
 transformer.parameter @both.s : tensor<4xf32>
