@@ -34,7 +34,7 @@ struct Pair {
 
   std::string name() {
     GetOp source = factorSource(activations.getFactor());
-    return source ? source.getParameter().str() : "a factor that is not a parameter";
+    return source ? "@" + source.getParameter().str() : "a factor that is not a parameter";
   }
 };
 } // namespace
@@ -186,14 +186,14 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
     if (pair.readers.empty())
       return badInput("expected a scale that can be folded, or one that its readers make up for, but " + reason.rule +
                           place,
-                      "scale by @" + pair.name())
+                      "scale by " + pair.name())
           .withNext("give every reader a lowbit.scale of its weight, or take the scale out");
     if (unfoldable == Unfoldable::Refuse)
       return badInput("expected a pair of scales that can be folded, but " + reason.rule + place,
-                      "scale by @" + pair.name())
+                      "scale by " + pair.name())
           .withNext("leave this site out, or let such pairs go: unfoldable=cancel");
     mlir::emitRemark(pair.activations.getLoc())
-        << "scale by @" << pair.name() << " is cancelled: " << reason.rule << place;
+        << "scale by " << pair.name() << " is cancelled: " << reason.rule << place;
     if (GetOp source = factorSource(pair.activations.getFactor()))
       cancelledFactors.insert(source.getParameterAttr().getAttr());
     rewriter.replaceOp(pair.activations, pair.activations.getInput());
