@@ -92,3 +92,12 @@ std::string qopt::modelDigest(ModuleOp module) {
   plain->print(stream);
   return toString(sha256(std::as_bytes(std::span(text))));
 }
+
+Status qopt::checkUnscaled(ModuleOp module) {
+  auto found = module.walk([](lowbit::ScaleOp) { return WalkResult::interrupt(); });
+  if (found.wasInterrupted())
+    return badInput(
+               "expected a model without scales, but its weights, or what they are multiplied by, have been scaled")
+        .withNext("calibrate the model as it was before: its statistics serve this one too");
+  return {};
+}

@@ -130,6 +130,8 @@ static Status calibrate(const CompilerArguments &compiler, const CalibrateArgume
   auto module = readModule(session, arguments.model);
   if (!module)
     return module.takeError();
+  if (Status status = checkUnscaled(**module); !status)
+    return status.takeError().in(escapeForMessage(arguments.model, 1000));
   std::string directory = directoryOf(arguments.model);
 
   CompileOptions options;
