@@ -61,8 +61,6 @@ Status ScaleFolding::checkParameter(OpOperand &use, GetOp get) const {
     return declines("the weight is shared: it is read " + std::to_string(readers.lookup(get.getParameter())) +
                     " times (a tied embedding, or a shared call)")
         .in(name);
-  if (!isa<FloatType>(cast<RankedTensorType>(get.getType()).getElementType()))
-    return declines("the weight is quantized already").in(name);
   return {};
 }
 
