@@ -135,6 +135,15 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
     return foldWeights(folding);
   }
 
+  /// That a factor's numbers are there: a file that is damaged is no reason to let a pair go.
+  Status checkReadable(Value factor) {
+    GetOp source = factorSource(factor);
+    if (!source)
+      return {};
+    Result<HostTensor> values = parameters->evaluate(getOperation().lookupSymbol<ParameterOp>(source.getParameter()));
+    return values ? Status() : values.takeError();
+  }
+
   /// A factor that can be multiplied by and divided by.
   Status checkFactor(Value factor) {
     GetOp source = factorSource(factor);
@@ -169,6 +178,8 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
   }
 
   Status decide(lowbit::ScaleOp op, ScaleFolding &folding) {
+    if (Status status = checkReadable(op.getFactor()); !status)
+      return status.takeError();
     Pair pair = pairOf(op);
     IRRewriter rewriter(&getContext());
     Status status = checkPair(pair, folding);
