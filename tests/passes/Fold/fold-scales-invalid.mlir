@@ -47,6 +47,8 @@
 // RUN: not qopt %t/single/weight_alone.mlir --fold-scales="directory=%t/single unfoldable=cancel" 2>&1 | FileCheck %t/single/weight_alone.mlir
 // RUN: not qopt %t/single/weight_by_zero.mlir --fold-scales="directory=%t/single unfoldable=cancel" 2>&1 | FileCheck %t/single/weight_by_zero.mlir
 // RUN: not qopt %t/single/beside_a_pair.mlir --fold-scales="directory=%t/single unfoldable=cancel" 2>&1 | FileCheck %t/single/beside_a_pair.mlir
+// RUN: not qopt %t/single/no_numbers.mlir --fold-scales=directory=%t/single 2>&1 | FileCheck %t/single/no_numbers.mlir
+// RUN: not qopt %t/single/no_numbers.mlir --fold-scales="directory=%t/single unfoldable=cancel" 2>&1 | FileCheck %t/single/no_numbers.mlir
 // Nothing is written where something is refused.
 // RUN: not qopt %t/pairs/residual.mlir --fold-scales=directory=%t/pairs -o %t/refused.mlir 2>&1 | FileCheck %s --check-prefix=FIRST
 // RUN: not ls %t/refused.mlir
@@ -749,6 +751,23 @@ func.func @beside_a_pair(%x: tensor<?x4xf32>) -> tensor<?x3xf32> {
   %1 = lowbit.scale %w by %t axis 0 : tensor<3x4xf32>, tensor<3xf32> -> tensor<3x4xf32>
   %sx = lowbit.scale %0 by %s axis 1 inverse : tensor<?x4xf32>, tensor<4xf32> -> tensor<?x4xf32>
   %sw = lowbit.scale %1 by %s axis 1 : tensor<3x4xf32>, tensor<4xf32> -> tensor<3x4xf32>
+  %y = transformer.linear %sx, %sw : (tensor<?x4xf32>, tensor<3x4xf32>) -> tensor<?x3xf32>
+  return %y : tensor<?x3xf32>
+}
+
+//--- single/no_numbers.mlir
+// CHECK: error: expected a parameter with values, but got one that is only a shape
+// CHECK: in: parameter @no_numbers.s
+transformer.parameter @no_numbers.n : tensor<4xf32>
+transformer.parameter @no_numbers.s : tensor<4xf32> // = none
+transformer.parameter @no_numbers.w : tensor<3x4xf32>
+func.func @no_numbers(%x: tensor<?x4xf32>) -> tensor<?x3xf32> {
+  %n = transformer.get @no_numbers.n : tensor<4xf32>
+  %s = transformer.get @no_numbers.s : tensor<4xf32>
+  %w = transformer.get @no_numbers.w : tensor<3x4xf32>
+  %0 = transformer.rms_norm %x, %n epsilon 1.0e-5 : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %sx = lowbit.scale %0 by %s axis 1 inverse : tensor<?x4xf32>, tensor<4xf32> -> tensor<?x4xf32>
+  %sw = lowbit.scale %w by %s axis 1 : tensor<3x4xf32>, tensor<4xf32> -> tensor<3x4xf32>
   %y = transformer.linear %sx, %sw : (tensor<?x4xf32>, tensor<3x4xf32>) -> tensor<?x3xf32>
   return %y : tensor<?x3xf32>
 }

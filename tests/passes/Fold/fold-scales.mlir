@@ -13,7 +13,7 @@
 
 // COUNTS: 12 pairs-folded, 0 pairs-cancelled, 3 scales-folded
 // SAME: 28 initializers are equal
-// SAME-COUNT-12: greatest difference
+// SAME-COUNT-13: greatest difference
 
 // CHECK:      transformer.parameter @rms.w.unscaled : tensor<4xf32> from <@numbers, "rms.w", f32>
 // CHECK-NEXT: transformer.parameter @rms.w : tensor<4xf32> {
@@ -372,5 +372,25 @@ func.func @both(%x: tensor<?x4xf32>) -> tensor<?x3xf32> {
   %2 = lowbit.scale %a by %t axis 0 : tensor<3x4xf32>, tensor<3xf32> -> tensor<3x4xf32>
   %3 = lowbit.scale %2 by %s axis 1 : tensor<3x4xf32>, tensor<4xf32> -> tensor<3x4xf32>
   %4 = transformer.linear %1, %3 : (tensor<?x4xf32>, tensor<3x4xf32>) -> tensor<?x3xf32>
+  return %4 : tensor<?x3xf32>
+}
+
+// Scales that nothing reads go, whatever they scale.
+// CHECK:      transformer.parameter @unread.w : tensor<4xf32> from
+// CHECK:      transformer.parameter @unread.a : tensor<3x4xf32> from
+// CHECK-LABEL: func.func @unread
+// CHECK-NOT:  lowbit.scale
+transformer.parameter @unread.w : tensor<4xf32>
+transformer.parameter @unread.s : tensor<4xf32>
+transformer.parameter @unread.a : tensor<3x4xf32>
+func.func @unread(%x: tensor<?x4xf32>) -> tensor<?x3xf32> {
+  %w = transformer.get @unread.w : tensor<4xf32>
+  %s = transformer.get @unread.s : tensor<4xf32>
+  %a = transformer.get @unread.a : tensor<3x4xf32>
+  %0 = transformer.rms_norm %x, %w epsilon 1.0e-5 : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %1 = lowbit.scale %0 by %s axis 1 inverse : tensor<?x4xf32>, tensor<4xf32> -> tensor<?x4xf32>
+  %2 = lowbit.scale %1 by %s axis 1 inverse : tensor<?x4xf32>, tensor<4xf32> -> tensor<?x4xf32>
+  %3 = lowbit.scale %a by %s axis 1 : tensor<3x4xf32>, tensor<4xf32> -> tensor<3x4xf32>
+  %4 = transformer.linear %0, %a : (tensor<?x4xf32>, tensor<3x4xf32>) -> tensor<?x3xf32>
   return %4 : tensor<?x3xf32>
 }

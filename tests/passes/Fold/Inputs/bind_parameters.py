@@ -2,7 +2,8 @@
 
 FILE.mlir is rewritten in place, and its numbers go to FILE.safetensors beside it. They are random, from the parameter's name: f32
 or bf16 by the parameter's type; between 0.5 and 2 in a vector, between -1 and 1 in a matrix. A comment `// = 1 nan 1e-40` behind
-a parameter names them instead, the last for all that follow. Parameters that have an entry or an initializer are left alone.
+a parameter names them instead, the last for all that follow; after `// = none` it gets none. Parameters that have an entry or an
+initializer are left alone.
 """
 import hashlib
 import json
@@ -42,6 +43,8 @@ def bind(path):
     header, data = {}, bytearray()
 
     def entry(match):
+        if match["values"] == "none":
+            return match["head"]
         shape = [int(extent) for extent in match["shape"].split("x")]
         encoded = encode(numbers(match, shape), match["type"])
         offsets = [len(data), len(data) + len(encoded)]
