@@ -156,7 +156,7 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
       return values.takeError();
     FloatView view = viewAsF32(*values);
     for (auto [channel, value] : llvm::enumerate(view.values))
-      if (value == 0 || !std::isfinite(value) || !std::isfinite(1 / value))
+      if (!std::isfinite(value) || !std::isfinite(1 / value))
         return declines(llvm::formatv("the factor of channel {0} is {1}: it cannot be multiplied by and divided by",
                                       channel, llvm::format("%g", static_cast<double>(value)))
                             .str())
