@@ -11,9 +11,9 @@
 // Nothing is cancelled that can be folded.
 // RUN: qopt %t/plain.mlir --fold-scales="directory=%t unfoldable=cancel" | diff %t/folded.mlir -
 
-// COUNTS: 12 pairs-folded, 0 pairs-cancelled, 3 scales-folded
-// SAME: 28 initializers are equal
-// SAME-COUNT-13: greatest difference
+// COUNTS: 13 pairs-folded, 0 pairs-cancelled, 3 scales-folded
+// SAME: 30 initializers are equal
+// SAME-COUNT-14: greatest difference
 
 // CHECK:      transformer.parameter @rms.w.unscaled : tensor<4xf32> from <@numbers, "rms.w", f32>
 // CHECK-NEXT: transformer.parameter @rms.w : tensor<4xf32> {
@@ -393,4 +393,20 @@ func.func @unread(%x: tensor<?x4xf32>) -> tensor<?x3xf32> {
   %3 = lowbit.scale %a by %s axis 1 : tensor<3x4xf32>, tensor<4xf32> -> tensor<3x4xf32>
   %4 = transformer.linear %0, %a : (tensor<?x4xf32>, tensor<3x4xf32>) -> tensor<?x3xf32>
   return %4 : tensor<?x3xf32>
+}
+
+// Weights that lib/Parameters computes in several chunks of rows.
+// CHECK-LABEL: func.func @large
+transformer.parameter @large.w : tensor<1030x256xf32>
+transformer.parameter @large.s : tensor<1030xf32>
+transformer.parameter @large.a : tensor<3x1030xf32>
+func.func @large(%x: tensor<?x256xf32>) -> tensor<?x3xf32> {
+  %w = transformer.get @large.w : tensor<1030x256xf32>
+  %s = transformer.get @large.s : tensor<1030xf32>
+  %a = transformer.get @large.a : tensor<3x1030xf32>
+  %0 = transformer.linear %x, %w : (tensor<?x256xf32>, tensor<1030x256xf32>) -> tensor<?x1030xf32>
+  %1 = lowbit.scale %0 by %s axis 1 inverse : tensor<?x1030xf32>, tensor<1030xf32> -> tensor<?x1030xf32>
+  %2 = lowbit.scale %a by %s axis 1 : tensor<3x1030xf32>, tensor<1030xf32> -> tensor<3x1030xf32>
+  %3 = transformer.linear %1, %2 : (tensor<?x1030xf32>, tensor<3x1030xf32>) -> tensor<?x3xf32>
+  return %3 : tensor<?x3xf32>
 }

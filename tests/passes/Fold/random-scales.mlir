@@ -15,6 +15,8 @@
 // RUN: cmp %t/scales.safetensors %t/again.safetensors
 // RUN: qopt %t/plain.mlir --random-scales="directory=%t overlay=%t/other.safetensors seed=1 octaves=0.5" -o %t/other.mlir
 // RUN: not cmp %t/scales.safetensors %t/other.safetensors
+// RUN: qopt %t/plain.mlir --random-scales="directory=%t overlay=%t/seed.safetensors seed=1" -o %t/seed.mlir
+// RUN: not cmp %t/scales.safetensors %t/seed.safetensors
 // RUN: %python %S/Inputs/check_factors.py %t/scales.safetensors 2 %t/other.safetensors 0.5
 // A model without a place for a pair stays what it is, and no archive is written.
 // RUN: qopt %t/plain.mlir --random-scales="directory=%t overlay=%t/scales.safetensors" --fold-scales="directory=%t unfoldable=cancel" -o %t/both.mlir && diff %t/folded.mlir %t/both.mlir
