@@ -69,7 +69,8 @@ def LowBit_ScaleOp : LowBit_Op<"scale", [Pure]> {
     result[…, c, …] = input[…, c, …] · factor[c] (`inverse`: / factor[c]) in f32, c along `axis`. Scales come in pairs whose
     product is the identity: one divides the channels of activations, the other multiplies the inputs of each weight that
     reads them. `--fold-scales` takes the first into whatever makes the activations; a scale of activations that is left
-    over is an error in a compiled model.
+    over is an error in a compiled model. A scale that is `alone` is none of a pair, but part of what a parameter is: for
+    initializers.
 
     ```mlir
     func.func @f(%x: tensor<?x64xf32>, %w: tensor<32x64xf32>, %s: tensor<64xf32>) -> tensor<?x32xf32> {
@@ -80,11 +81,12 @@ def LowBit_ScaleOp : LowBit_Op<"scale", [Pure]> {
     }
     ```
   }];
-  let arguments = (ins LowBit_Scalable:$input, LowBit_Factor:$factor, I64Attr:$axis, UnitAttr:$inverse);
+  let arguments = (ins LowBit_Scalable:$input, LowBit_Factor:$factor, I64Attr:$axis, UnitAttr:$inverse,
+                       UnitAttr:$alone);
   let results = (outs LowBit_Scalable:$result);
   let assemblyFormat = [{
-    $input `by` $factor `axis` $axis (`inverse` $inverse^)? attr-dict `:` type($input) `,` type($factor) `->`
-    type($result)
+    $input `by` $factor `axis` $axis (`inverse` $inverse^)? (`alone` $alone^)? attr-dict `:` type($input) `,`
+    type($factor) `->` type($result)
   }];
   let hasVerifier = 1;
 }
@@ -118,7 +120,7 @@ def LowBit_OrthogonalOp : LowBit_Op<"orthogonal", [Pure]> {
     transformer.parameter @stored : tensor<32x64xf32>
     transformer.parameter @rotated : tensor<32x64xf32> {
       %0 = transformer.get @stored : tensor<32x64xf32>
-      %1 = lowbit.orthogonal %0 axis 1 hadamard size 64 seed 7 : tensor<32x64xf32> -> tensor<32x64xf32>
+      %1 = lowbit.orthogonal hadamard %0 axis 1 size 64 seed 7 : tensor<32x64xf32> -> tensor<32x64xf32>
       transformer.yield %1 : tensor<32x64xf32>
     }
     ```
@@ -127,7 +129,7 @@ def LowBit_OrthogonalOp : LowBit_Op<"orthogonal", [Pure]> {
                        I64Attr:$seed);
   let results = (outs Qopt_StaticTensor:$result);
   let assemblyFormat = [{
-    $input `axis` $axis $kind `size` $size `seed` $seed attr-dict `:` type($input) `->` type($result)
+    $kind $input `axis` $axis `size` $size `seed` $seed attr-dict `:` type($input) `->` type($result)
   }];
   let hasVerifier = 1;
 }

@@ -1,7 +1,8 @@
 // Seeded orthogonal matrices Q, for rotating what flows through a model (Ashkboos et al., "QuaRot: Outlier-Free 4-Bit
 // Inference in Rotated LLMs", 2024): outliers of single channels are spread over all of them.
 //
-//   hadamard    Q = diag(±1) · H / √n, with random signs and H the Kronecker product of Hadamard matrices of orders 2, 12
+//   hadamard    Q = diag(±1) · H / √n, with random signs and H the Kronecker product of Hadamard matrices of orders 2,
+//   12
 //               and 20 (Paley's construction for the last two). n = 2^a · 12^b · 20^c; applied in n·log n steps.
 //   orthogonal  Q uniform over all orthogonal matrices, as a product of Householder reflections of Gaussian vectors
 //               (Stewart, 1980); any n.
@@ -38,9 +39,9 @@ private:
 
   RotationKind kind;
   int64_t n;
-  std::vector<float> signs;       ///< [n], of a Hadamard rotation
-  std::vector<int> orders;        ///< whose Kronecker product H is, from the slowest index to the fastest
-  AlignedVector<float> negative;  ///< -Q : [n, n], of an orthogonal one
+  std::vector<float> signs;      ///< [n], of a Hadamard rotation
+  std::vector<int> orders;       ///< whose Kronecker product H is, from the slowest index to the fastest
+  AlignedVector<float> negative; ///< -Q : [n, n], of an orthogonal one
 };
 
 } // namespace qopt

@@ -121,7 +121,8 @@ static Result<Results> repeatHeads(lowbit::RepeatHeadsOp op, Operands operands) 
 static constexpr int64_t kRotatedTogether = 64;
 
 static Result<Results> rotate(lowbit::OrthogonalOp op, Operands operands) {
-  RotationKind kind = op.getKind() == lowbit::RotationKind::Hadamard ? RotationKind::Hadamard : RotationKind::Orthogonal;
+  RotationKind kind =
+      op.getKind() == lowbit::RotationKind::Hadamard ? RotationKind::Hadamard : RotationKind::Orthogonal;
   auto size = static_cast<int64_t>(op.getSize());
   Result<Rotation> rotation = Rotation::create(kind, size, static_cast<uint64_t>(op.getSeed()));
   if (!rotation)

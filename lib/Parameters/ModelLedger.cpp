@@ -26,6 +26,8 @@ LedgerRow qopt::keptRow(ParameterOp parameter, LedgerStatus status, std::string 
 std::vector<std::string> qopt::foldedScales(ParameterOp parameter) {
   std::vector<std::string> names;
   parameter.getInitializer().walk([&](lowbit::ScaleOp scale) {
+    if (scale.getAlone())
+      return;
     Value factor = scale.getFactor();
     if (auto repeat = factor.getDefiningOp<lowbit::RepeatHeadsOp>())
       factor = repeat.getInput();

@@ -365,8 +365,8 @@ Results evaluate(RepeatHeadsOp op, const Frame &frame) {
 /// Vectors times the matrix, summed in f64.
 Results evaluate(OrthogonalOp op, const Frame &frame) {
   const Tensor &input = frame.tensor(op.getInput());
-  auto kind = op.getKind() == lowbit::RotationKind::Hadamard ? qopt::RotationKind::Hadamard
-                                                             : qopt::RotationKind::Orthogonal;
+  auto kind =
+      op.getKind() == lowbit::RotationKind::Hadamard ? qopt::RotationKind::Hadamard : qopt::RotationKind::Orthogonal;
   auto size = static_cast<int64_t>(op.getSize());
   Result<Rotation> rotation = Rotation::create(kind, size, static_cast<uint64_t>(op.getSeed()));
   if (!rotation)
@@ -407,8 +407,8 @@ Results evaluate(GatherOp op, const Frame &frame) {
 
 std::optional<Results> reference::evaluateLowBitOp(Operation *op, const Frame &frame) {
   return llvm::TypeSwitch<Operation *, std::optional<Results>>(op)
-      .Case<ScaleOp, RepeatHeadsOp, OrthogonalOp, FillOp, QuantizeOp, DequantizeOp, PackOp, lowbit::LinearOp, lowbit::EmbeddingOp, EncodeOp, MatmulOp, GatherOp>(
-          [&](auto op) { return evaluate(op, frame); })
+      .Case<ScaleOp, RepeatHeadsOp, OrthogonalOp, FillOp, QuantizeOp, DequantizeOp, PackOp, lowbit::LinearOp,
+            lowbit::EmbeddingOp, EncodeOp, MatmulOp, GatherOp>([&](auto op) { return evaluate(op, frame); })
       // It looks, and computes nothing.
       .Case([](ObserveOp) { return Results(std::vector<HostValue>()); })
       .Default([](Operation *) { return std::nullopt; });

@@ -17,9 +17,11 @@ using namespace mlir;
 using namespace qopt;
 using namespace qopt::transformer;
 
-/// Replaces every scale within `owner` by what it scales, noting the factors.
+/// Replaces every scale of a pair within `owner` by what it scales, noting the factors.
 static void takeOutScales(Operation *owner, llvm::SetVector<StringAttr> &factors) {
   owner->walk([&](lowbit::ScaleOp scale) {
+    if (scale.getAlone())
+      return;
     if (GetOp source = factorSource(scale.getFactor()))
       factors.insert(source.getParameterAttr().getAttr());
     scale.getResult().replaceAllUsesWith(scale.getInput());
@@ -93,4 +95,14 @@ std::string qopt::modelDigest(ModuleOp module) {
   llvm::raw_string_ostream stream(text);
   plain->print(stream);
   return toString(sha256(std::as_bytes(std::span(text))));
+}
+
+Status qopt::checkUnscaled(ModuleOp module) {
+  auto found = module.walk(
+      [](lowbit::ScaleOp scale) { return scale.getAlone() ? WalkResult::advance() : WalkResult::interrupt(); });
+  if (found.wasInterrupted())
+    return badInput(
+               "expected a model without scales, but its weights, or what they are multiplied by, have been scaled")
+        .withNext("calibrate the model as it was before: its statistics serve this one too");
+  return {};
 }

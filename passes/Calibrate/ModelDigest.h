@@ -2,6 +2,8 @@
 #ifndef QOPT_PASSES_CALIBRATE_MODELDIGEST_H
 #define QOPT_PASSES_CALIBRATE_MODELDIGEST_H
 
+#include "lib/Support/Error.h"
+
 #include "mlir/IR/BuiltinOps.h"
 
 #include <string>
@@ -12,6 +14,10 @@ namespace qopt {
 /// observers, and pairs of scales, folded or not: the same for the same graph over the same weights, wherever its files
 /// lie.
 std::string modelDigest(mlir::ModuleOp module);
+
+/// Refuses a module with scales, in functions or taken into weights: what is gathered from it would pass, by its
+/// digest, for what the model without them gives.
+Status checkUnscaled(mlir::ModuleOp module);
 
 } // namespace qopt
 

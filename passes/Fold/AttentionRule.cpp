@@ -2,10 +2,11 @@
 //
 // Query heads of a group share a value head, so their channels must be scaled alike: the factor has to be a
 // lowbit.repeat_heads of one over value heads, which is what the values are then scaled by. Values reach attention
-// through the cache: the update of the layer must be the only one, and this attention its only reader.
+// through the cache: the update of the layer must be the only one of the module, lie on the way of the cache that
+// attention reads, and have no other attention as its reader. What earlier calls have written was scaled alike.
 #include "passes/Fold/ScaleRules.h"
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Matchers.h"
 
 using namespace mlir;
@@ -32,14 +33,10 @@ static Result<Value> overValueHeads(AttentionOp op, Value factor) {
   return repeat.getInput();
 }
 
-Result<ScaledOperands> qopt::detail::scaleThrough(AttentionOp op, const Scale &scale) {
-  Result<Value> factor = overValueHeads(op, scale.factor);
-  if (!factor)
-    return factor.takeError();
-  auto function = op->getParentOfType<func::FuncOp>();
+Result<OpOperand *> qopt::valuesOf(AttentionOp op) {
   SmallVector<CacheUpdateOp> updates;
   bool readElsewhere = false;
-  function.walk([&](Operation *other) {
+  op->getParentOfType<ModuleOp>().walk([&](Operation *other) {
     if (auto update = dyn_cast<CacheUpdateOp>(other); update && maybeSameLayer(update.getLayer(), op.getLayer()))
       updates.push_back(update);
     else if (auto attention = dyn_cast<AttentionOp>(other);
@@ -50,5 +47,22 @@ Result<ScaledOperands> qopt::detail::scaleThrough(AttentionOp op, const Scale &s
     return declines("another attention reads the same layer of the cache");
   if (updates.size() != 1)
     return declines("expected one update of the layer of the cache, but found " + std::to_string(updates.size()));
-  return ScaledOperands{{&updates.front().getValueMutable(), {*factor, scale.axis, scale.inverse}}};
+  Value cache = op.getCache();
+  while (cache && cache != updates.front().getResult()) {
+    auto update = cache.getDefiningOp<CacheUpdateOp>();
+    cache = update ? Value(update.getCache()) : Value();
+  }
+  if (!cache)
+    return declines("the update of the layer is not on the way of the cache that attention reads");
+  return &updates.front().getValueMutable();
+}
+
+Result<ScaledOperands> qopt::detail::scaleThrough(AttentionOp op, const Scale &scale) {
+  Result<Value> factor = overValueHeads(op, scale.factor);
+  if (!factor)
+    return factor.takeError();
+  Result<OpOperand *> values = valuesOf(op);
+  if (!values)
+    return values.takeError();
+  return ScaledOperands{{*values, {*factor, scale.axis, scale.inverse}}};
 }

@@ -12,6 +12,8 @@
 
 #include "mlir/IR/Iterators.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
 
 #include <cmath>
 
@@ -33,14 +35,10 @@ struct Pair {
 
   std::string name() {
     GetOp source = factorSource(activations.getFactor());
-    return source ? source.getParameter().str() : "a factor that is not a parameter";
+    return source ? "@" + source.getParameter().str() : "a factor that is not a parameter";
   }
 };
 } // namespace
-
-static bool isActivations(lowbit::ScaleOp op) {
-  return cast<RankedTensorType>(op.getType()).getRank() == 2 && op.getResult().getType().isDynamicDim(0);
-}
 
 /// Whether two factors are the same parameter, repeated alike.
 static bool sameFactor(Value a, Value b) {
@@ -62,21 +60,43 @@ static lowbit::ScaleOp counterpart(lowbit::ScaleOp scale, Value weight) {
   return {};
 }
 
-static Pair pairOf(lowbit::ScaleOp activations) {
-  Pair pair{activations, {}, {}};
-  for (OpOperand &use : activations.getResult().getUses()) {
-    if (isa<lowbit::ObserveOp>(use.getOwner()))
-      continue;
-    auto linear = dyn_cast<LinearOp>(use.getOwner());
+/// Adds the linears that read `value`, also through further scales, and what makes up for the pair's in their weights.
+/// False if some reader does not make up for it.
+static bool addReaders(Pair &pair, Value value) {
+  return llvm::all_of(value.getUses(), [&](OpOperand &use) {
+    Operation *owner = use.getOwner();
+    if (isa<lowbit::ObserveOp>(owner))
+      return true;
+    if (auto next = dyn_cast<lowbit::ScaleOp>(owner))
+      return addReaders(pair, next.getResult());
+    auto linear = dyn_cast<LinearOp>(owner);
     lowbit::ScaleOp weight;
     if (linear && linear.getInput() == use.get())
-      weight = counterpart(activations, linear.getWeight());
-    if (!weight)
-      return {activations, {}, {}};
-    pair.readers.push_back(linear);
-    pair.weights.push_back(weight);
-  }
-  return pair;
+      weight = counterpart(pair.activations, linear.getWeight());
+    if (weight) {
+      pair.readers.push_back(linear);
+      pair.weights.push_back(weight);
+    }
+    return weight != nullptr;
+  });
+}
+
+/// Whether a scaled weight is that of these linears, and of no other.
+static bool isReadOnlyBy(Value weight, ArrayRef<LinearOp> readers) {
+  return llvm::all_of(weight.getUsers(), [&](Operation *user) {
+    if (auto scale = dyn_cast<lowbit::ScaleOp>(user))
+      return isReadOnlyBy(scale.getResult(), readers);
+    auto linear = dyn_cast<LinearOp>(user);
+    return linear && llvm::is_contained(readers, linear);
+  });
+}
+
+static Pair pairOf(lowbit::ScaleOp activations) {
+  Pair pair{activations, {}, {}};
+  bool complete = addReaders(pair, activations.getResult()) && llvm::all_of(pair.weights, [&](lowbit::ScaleOp weight) {
+                    return isReadOnlyBy(weight, pair.readers);
+                  });
+  return complete ? pair : Pair{activations, {}, {}};
 }
 
 namespace {
@@ -90,6 +110,7 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
   void runOnOperation() override {
     folded = cancelled = single = 0;
     cancelledFactors.clear();
+    unpaired.clear();
     if (failed(emitFailure(getOperation().getLoc(), foldAll(), "nothing was written")))
       signalPassFailure();
   }
@@ -100,16 +121,28 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
       return opened.takeError();
     parameters = opened->get();
     ScaleFolding folding(getOperation());
-    SmallVector<lowbit::ScaleOp> scales;
+    eraseUnread<lowbit::ScaleOp>();
+    SmallVector<lowbit::ScaleOp> scales; // of activations
     for (auto function : getOperation().getOps<func::FuncOp>())
       function.walk([&](lowbit::ScaleOp op) {
-        if (isActivations(op))
+        if (isWeight(op.getInput()))
+          unpaired.insert(op);
+        else
           scales.push_back(op);
       });
     for (lowbit::ScaleOp scale : scales)
       if (Status status = decide(scale, folding); !status)
         return status;
     return foldWeights(folding);
+  }
+
+  /// That a factor's numbers are there: a file that is damaged is no reason to let a pair go.
+  Status checkReadable(Value factor) {
+    GetOp source = factorSource(factor);
+    if (!source)
+      return {};
+    Result<HostTensor> values = parameters->evaluate(getOperation().lookupSymbol<ParameterOp>(source.getParameter()));
+    return values ? Status() : values.takeError();
   }
 
   /// A factor that can be multiplied by and divided by.
@@ -124,9 +157,10 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
       return values.takeError();
     FloatView view = viewAsF32(*values);
     for (auto [channel, value] : llvm::enumerate(view.values))
-      if (value == 0 || !std::isfinite(value) || !std::isfinite(1 / value))
-        return declines("the factor of channel " + std::to_string(channel) + " is " + std::to_string(value) +
-                        ": it cannot be multiplied by and divided by")
+      if (!std::isfinite(value) || !std::isfinite(1 / value))
+        return declines(llvm::formatv("the factor of channel {0} is {1}: it cannot be multiplied by and divided by",
+                                      channel, llvm::format("%g", static_cast<double>(value)))
+                            .str())
             .in(name);
     return {};
   }
@@ -145,14 +179,16 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
   }
 
   Status decide(lowbit::ScaleOp op, ScaleFolding &folding) {
+    if (Status status = checkReadable(op.getFactor()); !status)
+      return status.takeError();
     Pair pair = pairOf(op);
     IRRewriter rewriter(&getContext());
     Status status = checkPair(pair, folding);
     if (!status)
       return refuse(pair, status.takeError(), rewriter);
     folding.fold(op, rewriter);
-    for (LinearOp reader : pair.readers)
-      folding.foldIntoParameter(reader.getWeightMutable(), rewriter);
+    for (lowbit::ScaleOp weight : pair.weights)
+      unpaired.remove(weight);
     ++(pair.readers.empty() ? single : folded);
     return {};
   }
@@ -162,28 +198,34 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
     if (pair.readers.empty())
       return badInput("expected a scale that can be folded, or one that its readers make up for, but " + reason.rule +
                           place,
-                      "scale by @" + pair.name())
+                      "scale by " + pair.name())
           .withNext("give every reader a lowbit.scale of its weight, or take the scale out");
     if (unfoldable == Unfoldable::Refuse)
       return badInput("expected a pair of scales that can be folded, but " + reason.rule + place,
-                      "scale by @" + pair.name())
+                      "scale by " + pair.name())
           .withNext("leave this site out, or let such pairs go: unfoldable=cancel");
     mlir::emitRemark(pair.activations.getLoc())
-        << "scale by @" << pair.name() << " is cancelled: " << reason.rule << place;
+        << "scale by " << pair.name() << " is cancelled: " << reason.rule << place;
     noteCancelledScale(getOperation(), {pair.name(), reason.rule + place});
     if (GetOp source = factorSource(pair.activations.getFactor()))
       cancelledFactors.insert(source.getParameterAttr().getAttr());
     rewriter.replaceOp(pair.activations, pair.activations.getInput());
     // Several readers may share one scale of a weight.
-    for (Operation *weight : llvm::SetVector<Operation *>(pair.weights.begin(), pair.weights.end()))
+    for (Operation *weight : llvm::SetVector<Operation *>(pair.weights.begin(), pair.weights.end())) {
+      unpaired.remove(weight);
       rewriter.replaceOp(weight, weight->getOperand(0));
+    }
     ++cancelled;
     return {};
   }
 
-  /// Scales of weights that belong to no pair, and factors that nothing reads any more.
+  /// Scales of weights, those of pairs and those of none, go into their parameters.
   Status foldWeights(ScaleFolding &folding) {
     IRRewriter rewriter(&getContext());
+    for (Operation *op : unpaired)
+      if (Status status = checkFactor(cast<lowbit::ScaleOp>(op).getFactor()); !status)
+        return refuseWeight(status.takeError());
+    single += static_cast<int64_t>(unpaired.size());
     SmallVector<lowbit::ScaleOp> left;
     for (auto function : getOperation().getOps<func::FuncOp>())
       function.walk([&](lowbit::ScaleOp op) { left.push_back(op); });
@@ -193,21 +235,27 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
       if (isa<lowbit::ScaleOp>(use.getOwner()))
         continue;
       Scale scale{op.getFactor(), static_cast<int64_t>(op.getAxis()), op.getInverse()};
-      Status status = checkFactor(op.getFactor());
-      if (status)
-        status = folding.check(use, scale);
-      if (!status)
-        return badInput("expected a scale that can be folded, but " + status.error().rule, status.error().where);
+      if (Status status = folding.check(use, scale); !status)
+        return refuseWeight(status.takeError());
       folding.foldIntoParameter(use, rewriter);
-      ++single;
     }
-    for (auto function : getOperation().getOps<func::FuncOp>())
-      function.walk<WalkOrder::PostOrder, ReverseIterator>([&](Operation *op) {
-        if (isa<GetOp, lowbit::RepeatHeadsOp>(op) && op->use_empty())
-          rewriter.eraseOp(op);
-      });
+    eraseUnread<GetOp, lowbit::RepeatHeadsOp>();
     eraseUnreadFactors(rewriter);
     return {};
+  }
+
+  static Error refuseWeight(Error reason) {
+    return badInput("expected a scale that can be folded, but " + reason.rule, reason.where);
+  }
+
+  /// Erases ops of these kinds that nothing reads.
+  template <typename... Ops> void eraseUnread() {
+    IRRewriter rewriter(&getContext());
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      function.walk<WalkOrder::PostOrder, ReverseIterator>([&](Operation *op) {
+        if (isa<Ops...>(op) && op->use_empty())
+          rewriter.eraseOp(op);
+      });
   }
 
   /// The factors of cancelled pairs, and an archive that held nothing else.
@@ -228,6 +276,7 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
 
   ParameterEvaluator *parameters = nullptr;
   llvm::SetVector<StringAttr> cancelledFactors;
+  llvm::SetVector<Operation *> unpaired; ///< scales of weights
   int64_t folded = 0, cancelled = 0, single = 0;
 };
 } // namespace

@@ -28,7 +28,7 @@ Result<std::vector<float>> qopt::inputScale(ParameterOp weight, ParameterEvaluat
   Value value = cast<YieldOp>(weight.getInitializer().front().getTerminator()).getValue();
   for (auto op = value.getDefiningOp<lowbit::ScaleOp>(); op; op = op.getInput().getDefiningOp<lowbit::ScaleOp>()) {
     GetOp source = factorSource(op.getFactor());
-    if (op.getAxis() != 1 || !source)
+    if (op.getAxis() != 1 || op.getAlone() || !source)
       continue;
     Result<HostTensor> factor = parameters.evaluate(module.lookupSymbol<ParameterOp>(source.getParameter()));
     if (!factor)

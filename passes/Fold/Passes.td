@@ -15,9 +15,9 @@ def FoldScales : Pass<"fold-scales", "::mlir::ModuleOp"> {
     *Guarantees*: the same logits but for rounding in f32; no `lowbit.scale` is left in a function.
     *Leaves alone*: all else, and everything where a pair cannot be folded.
     *Refuses*: a pair that cannot be folded (with `unfoldable=cancel` both its scales go, with a remark): a value that
-    something else reads too, a weight that is shared or tied or quantized already, query heads of a group that are not
-    scaled alike, an op that a scale does not pass, a factor that is zero or not finite, or whose reciprocal is not. And
-    a scale of activations that nothing makes up for, where it cannot be folded.
+    something else reads too, a weight that is shared or tied, query heads of a group that are not scaled alike, an op
+    that a scale does not pass (a quantized linear is one), a factor that is zero or not finite, or whose reciprocal is
+    not. And a scale that is not one of a pair, where it cannot be folded.
 
     Example:
     ```mlir
@@ -47,9 +47,11 @@ def RandomScales : Pass<"random-scales", "::mlir::ModuleOp"> {
     A proof of folding for a model at hand: the model computes the same with the pairs, and must do so when
     `--fold-scales` has taken them in. Factors are 2^u, u uniform in ±`octaves`, of a seeded Mersenne twister.
 
-    *Requires*: `@forward`. *Guarantees*: every value that linears, and nothing else, read is divided by
-    factors, and the inputs of their weights are multiplied by them; the factors are in the archive `overlay`. *Leaves
-    alone*: all else. *Refuses*: a second time.
+    *Requires*: `@forward`.
+    *Guarantees*: every value that linears, and nothing else, read is divided by factors, and the inputs of their weights
+    are multiplied by them; the factors are in the archive `overlay`.
+    *Leaves alone*: all else.
+    *Refuses*: a second time; an archive of the model as `overlay`.
 
     Example:
     ```mlir
@@ -93,7 +95,7 @@ def Rotate : Pass<"rotate", "::mlir::ModuleOp"> {
     // stays, and @table becomes
     transformer.parameter @table : tensor<288x64xf32> {
       %0 = transformer.get @table.unrotated : tensor<288x64xf32>
-      %1 = lowbit.orthogonal %0 axis 1 hadamard size 64 seed 0 : tensor<288x64xf32> -> tensor<288x64xf32>
+      %1 = lowbit.orthogonal hadamard %0 axis 1 size 64 seed 0 : tensor<288x64xf32> -> tensor<288x64xf32>
       transformer.yield %1 : tensor<288x64xf32>
     }
     ```

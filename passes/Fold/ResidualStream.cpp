@@ -9,8 +9,8 @@ using namespace qopt;
 using namespace qopt::transformer;
 
 static Error notPart(const char *what, Operation *op) {
-  return badInput(std::string("expected a residual stream that ") + what + ", but " + op->getName().getStringRef().str() +
-                  " does");
+  return badInput(std::string("expected a residual stream that ") + what + ", but " +
+                  op->getName().getStringRef().str() + " does");
 }
 
 /// The values of the stream, from those that embeddings make on: through residuals and the selection of rows.

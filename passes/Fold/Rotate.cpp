@@ -32,12 +32,12 @@ using namespace qopt::transformer;
 namespace {
 /// What happens to one parameter where one op reads it, in this order.
 struct Change {
-  StringAttr norm;           ///< inputs times the weight of this norm, if there is one
-  bool ones = false;         ///< becomes 1 everywhere
-  bool inputs = false;       ///< axis 1 by the stream's matrix
-  bool outputs = false;      ///< axis 0 by the stream's matrix
-  int64_t headInputs = 0;    ///< axis 1 by the heads' matrix, of that size
-  int64_t headOutputs = 0;   ///< axis 0 by the heads' matrix, of that size
+  StringAttr norm;         ///< inputs times the weight of this norm, if there is one
+  bool ones = false;       ///< becomes 1 everywhere
+  bool inputs = false;     ///< axis 1 by the stream's matrix
+  bool outputs = false;    ///< axis 0 by the stream's matrix
+  int64_t headInputs = 0;  ///< axis 1 by the heads' matrix, of that size
+  int64_t headOutputs = 0; ///< axis 0 by the heads' matrix, of that size
 };
 
 struct Rotate : qopt::impl::RotateBase<Rotate>, qopt::ReportsCounts {
@@ -79,8 +79,8 @@ struct Rotate : qopt::impl::RotateBase<Rotate>, qopt::ReportsCounts {
 
   Status checkSize(int64_t size) {
     auto of = kind == lowbit::RotationKind::Hadamard ? RotationKind::Hadamard : RotationKind::Orthogonal;
-    Result<Rotation> rotation = of == RotationKind::Orthogonal ? Rotation::create(of, 1, seed)
-                                                               : Rotation::create(of, size, seed);
+    Result<Rotation> rotation =
+        of == RotationKind::Orthogonal ? Rotation::create(of, 1, seed) : Rotation::create(of, size, seed);
     if (!rotation)
       return rotation.takeError();
     return {};
@@ -153,24 +153,21 @@ struct Rotate : qopt::impl::RotateBase<Rotate>, qopt::ReportsCounts {
     int64_t size = attention.getCache().getType().getDim();
     if (Status status = checkSize(size); !status)
       return status;
-    // The same chain that a scale would take, so that nobody else reads what is rotated.
-    Result<ScaledOperands> values = detail::attentionValues(attention);
+    Result<OpOperand *> values = valuesOf(attention);
     if (!values)
       return values.takeError().in("transformer.attention");
-    for (const ScaledOperand &value : *values) {
-      auto linear = value.operand->get().getDefiningOp<LinearOp>();
-      if (!linear || !linear.getResult().hasOneUse())
-        return badInput("expected values that a linear makes for the cache alone", "transformer.attention");
-      Result<Change *> change = changeOf(linear.getWeightMutable());
-      if (!change)
-        return change.takeError();
-      (*change)->headOutputs = size;
-      if (linear.getBias()) {
-        Result<Change *> bias = changeOf(*linear.getBiasMutable().begin());
-        if (!bias)
-          return bias.takeError();
-        (*bias)->headOutputs = size;
-      }
+    auto writer = (*values)->get().getDefiningOp<LinearOp>();
+    if (!writer || !writer.getResult().hasOneUse())
+      return badInput("expected values that a linear makes for the cache alone", "transformer.attention");
+    Result<Change *> weight = changeOf(writer.getWeightMutable());
+    if (!weight)
+      return weight.takeError();
+    (*weight)->headOutputs = size;
+    if (writer.getBias()) {
+      Result<Change *> bias = changeOf(*writer.getBiasMutable().begin());
+      if (!bias)
+        return bias.takeError();
+      (*bias)->headOutputs = size;
     }
     for (OpOperand &use : attention.getResult().getUses()) {
       auto linear = dyn_cast<LinearOp>(use.getOwner());
@@ -199,9 +196,8 @@ struct Rotate : qopt::impl::RotateBase<Rotate>, qopt::ReportsCounts {
     });
     for (auto &entry : readers) {
       auto &operands = entry.getValue();
-      bool tied = operands.size() == 2 && llvm::any_of(operands, [](OpOperand *operand) {
-                    return isa<EmbeddingOp>(operand->getOwner());
-                  });
+      bool tied = operands.size() == 2 &&
+                  llvm::any_of(operands, [](OpOperand *operand) { return isa<EmbeddingOp>(operand->getOwner()); });
       if (reads[entry.getKey()] != static_cast<int64_t>(operands.size()) || (operands.size() != 1 && !tied))
         return badInput("expected parameters that one op reads, or an embedding that is the output head too, but this "
                         "one is read " +
@@ -243,7 +239,7 @@ struct Rotate : qopt::impl::RotateBase<Rotate>, qopt::ReportsCounts {
       auto type = RankedTensorType::get(cast<RankedTensorType>(old.getType()).getShape(), rewriter.getF32Type());
       auto parameter = ParameterOp::create(rewriter, old.getLoc(), newName, type, EntryAttr());
       rewriter.createBlock(&parameter.getInitializer());
-      YieldOp::create(rewriter, old.getLoc(), initialize(rewriter, old, type, change, unrotated));
+      YieldOp::create(rewriter, old.getLoc(), initialValue(rewriter, old, type, change, unrotated));
       rewriter.setInsertionPoint(operand->getOwner());
       Value read = GetOp::create(rewriter, get.getLoc(), type, newName);
       rewriter.modifyOpInPlace(operand->getOwner(), [&] { operand->set(read); });
@@ -256,8 +252,8 @@ struct Rotate : qopt::impl::RotateBase<Rotate>, qopt::ReportsCounts {
         rewriter.eraseOp(getOperation().lookupSymbol(old));
   }
 
-  Value initialize(OpBuilder &builder, ParameterOp old, RankedTensorType type, const Change &change,
-                   const llvm::MapVector<StringAttr, StringAttr> &unrotated) {
+  Value initialValue(OpBuilder &builder, ParameterOp old, RankedTensorType type, const Change &change,
+                     const llvm::MapVector<StringAttr, StringAttr> &unrotated) {
     Location loc = old.getLoc();
     if (change.ones)
       return lowbit::FillOp::create(builder, loc, type, llvm::APFloat(1.0));
@@ -270,9 +266,10 @@ struct Rotate : qopt::impl::RotateBase<Rotate>, qopt::ReportsCounts {
           RankedTensorType::get(cast<RankedTensorType>(weight.getType()).getShape(), builder.getF32Type());
       if (gamma.getType() != factorType) {
         Value one = lowbit::FillOp::create(builder, loc, factorType, llvm::APFloat(1.0));
-        gamma = lowbit::ScaleOp::create(builder, loc, factorType, gamma, one, /*axis=*/0, /*inverse=*/false);
+        gamma = lowbit::ScaleOp::create(builder, loc, factorType, gamma, one, /*axis=*/0, /*inverse=*/false,
+                                        /*alone=*/true);
       }
-      value = lowbit::ScaleOp::create(builder, loc, type, value, gamma, /*axis=*/1, /*inverse=*/false);
+      value = lowbit::ScaleOp::create(builder, loc, type, value, gamma, /*axis=*/1, /*inverse=*/false, /*alone=*/true);
     }
     auto turn = [&](int64_t axis, int64_t size, uint64_t by) {
       value = lowbit::OrthogonalOp::create(builder, loc, type, value, axis, kind, size, by);

@@ -27,6 +27,12 @@ static std::string describe(Operation *op) {
   return text;
 }
 
+bool qopt::isWeight(Value value) {
+  while (auto scale = value.getDefiningOp<lowbit::ScaleOp>())
+    value = scale.getInput();
+  return value.getDefiningOp<GetOp>() != nullptr;
+}
+
 GetOp qopt::factorSource(Value factor) {
   if (auto repeat = factor.getDefiningOp<lowbit::RepeatHeadsOp>())
     return factorSource(repeat.getInput());
@@ -55,8 +61,6 @@ Status ScaleFolding::checkParameter(OpOperand &use, GetOp get) const {
     return declines("the weight is shared: it is read " + std::to_string(readers.lookup(get.getParameter())) +
                     " times (a tied embedding, or a shared call)")
         .in(name);
-  if (!isa<FloatType>(cast<RankedTensorType>(get.getType()).getElementType()))
-    return declines("the weight is quantized already").in(name);
   return {};
 }
 
@@ -69,6 +73,8 @@ Status ScaleFolding::check(OpOperand &use, const Scale &scale) const {
     return declines("the value enters the function from outside");
   if (auto get = dyn_cast<GetOp>(producer))
     return checkParameter(use, get);
+  if (scale.axis != 1 && !isWeight(value))
+    return declines("the scale is one of tokens, not of channels").in(describe(producer));
   for (OpOperand &other : value.getUses())
     if (&other != &use && !isa<lowbit::ObserveOp>(other.getOwner()))
       return declines(describe(other.getOwner()) + " reads the value too, and does not make up for the scale")
@@ -82,13 +88,6 @@ Status ScaleFolding::check(OpOperand &use, const Scale &scale) const {
   return {};
 }
 
-/// Whether the value is a parameter, perhaps scaled.
-static bool isWeight(Value value) {
-  while (auto scale = value.getDefiningOp<lowbit::ScaleOp>())
-    value = scale.getInput();
-  return value.getDefiningOp<GetOp>() != nullptr;
-}
-
 void ScaleFolding::fold(lowbit::ScaleOp op, RewriterBase &rewriter) {
   Operation *producer = op.getInput().getDefiningOp();
   Result<ScaledOperands> operands =
@@ -100,9 +99,7 @@ void ScaleFolding::fold(lowbit::ScaleOp op, RewriterBase &rewriter) {
     auto moved = lowbit::ScaleOp::create(rewriter, op.getLoc(), type, value, rebuildFactor(rewriter, next.scale.factor),
                                          next.scale.axis, next.scale.inverse);
     rewriter.modifyOpInPlace(next.operand->getOwner(), [&] { next.operand->set(moved); });
-    if (isWeight(value))
-      foldIntoParameter(*next.operand, rewriter);
-    else
+    if (!isWeight(value))
       fold(moved, rewriter);
   }
   rewriter.replaceOp(op, op.getInput());

@@ -22,8 +22,8 @@ public:
   /// where.
   Status check(mlir::OpOperand &use, const Scale &scale) const;
 
-  /// Moves a scale of activations to its place: it becomes scales of weights, and its result is its input.
-  /// `check(op.getInputMutable(), …)` has held.
+  /// Moves a scale of activations to its place: it becomes scales of what the function reads as weights, and its result
+  /// is its input. `check(op.getInputMutable(), …)` has held.
   void fold(lowbit::ScaleOp op, mlir::RewriterBase &rewriter);
 
   /// Takes scales that `use` reads a parameter through into the parameter: @w with an initializer, of what is now
@@ -36,6 +36,9 @@ private:
   mlir::ModuleOp module;
   llvm::StringMap<unsigned> readers; ///< of each parameter, in functions and initializers
 };
+
+/// Whether the value is a parameter, perhaps scaled.
+bool isWeight(mlir::Value value);
 
 /// The parameter, or the repeat_heads of one, that a factor is; null if it is something else.
 transformer::GetOp factorSource(mlir::Value factor);

@@ -9,6 +9,7 @@
 
 #include "mlir/IR/PatternMatch.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -83,11 +84,23 @@ struct WrittenArchive {
 };
 } // namespace
 
-static Result<WrittenArchive> writeFactors(ArrayRef<SiteScale> scales, const ScalePairOptions &options,
-                                           OutputSet *outputs) {
+/// "SITE.suffix" for each site; a weight that stands at several gives "SITE.suffix", "SITE.suffix.2", and so on.
+static std::vector<std::string> factorNames(ArrayRef<SiteScale> scales, const std::string &suffix) {
+  std::vector<std::string> names;
+  llvm::StringMap<int> times;
+  for (const SiteScale &scale : scales) {
+    std::string name = scale.site.name() + "." + suffix;
+    int number = ++times[name];
+    names.push_back(number == 1 ? name : name + "." + std::to_string(number));
+  }
+  return names;
+}
+
+static Result<WrittenArchive> writeFactors(ArrayRef<SiteScale> scales, ArrayRef<std::string> names,
+                                           const ScalePairOptions &options, OutputSet *outputs) {
   std::vector<TensorDeclaration> tensors;
-  for (const SiteScale &scale : scales)
-    tensors.push_back({scale.site.name() + "." + options.suffix, ElementFormat::F32, {scale.site.factors()}});
+  for (auto [scale, name] : llvm::zip_equal(scales, names))
+    tensors.push_back({name, ElementFormat::F32, {scale.site.factors()}});
   Result<SafetensorsPlan> plan = planSafetensors(tensors, SafetensorsAlignment{64, 64});
   if (!plan)
     return plan.takeError().in(options.overlay);
@@ -146,17 +159,17 @@ Status qopt::insertScalePairs(ModuleOp module, ArrayRef<SiteScale> scales, const
   std::string path = pathInIR(options.overlay, options.directory);
   if (Status status = checkNotAnArchive(module, options.overlay, path, options.directory); !status)
     return status.takeError();
-  for (const SiteScale &scale : scales)
-    if (std::string name = scale.site.name() + "." + options.suffix; module.lookupSymbol(name))
+  std::vector<std::string> names = factorNames(scales, options.suffix);
+  for (const std::string &name : names)
+    if (module.lookupSymbol(name))
       return badInput("expected a model that is not scaled by " + options.suffix + " yet, but it has @" + name)
           .withNext("start from the model as it was imported");
-  Result<WrittenArchive> written = writeFactors(scales, options, outputs);
+  Result<WrittenArchive> written = writeFactors(scales, names, options, outputs);
   if (!written)
     return written.takeError();
   StringAttr archive = declareArchive(module, "scales", path, written->size, written->headerDigest);
   IRRewriter rewriter(module.getContext());
-  for (const SiteScale &scale : scales) {
-    std::string name = scale.site.name() + "." + options.suffix;
+  for (auto [scale, name] : llvm::zip_equal(scales, names)) {
     auto weight = module.lookupSymbol<ParameterOp>(scale.site.name());
     rewriter.setInsertionPoint(weight);
     auto type = RankedTensorType::get(scale.site.factors(), rewriter.getF32Type());

@@ -57,7 +57,7 @@ struct SiteScale {
 struct ScalePairOptions {
   std::string overlay;   ///< the archive to write
   std::string directory; ///< that the IR's paths are relative to
-  std::string suffix;    ///< of the factors' names: "SITE.suffix"
+  std::string suffix;    ///< of the factors' names: "SITE.suffix", or "SITE.suffix.2" where a weight stands again
   std::string metadata;  ///< how the factors were found, as JSON, for whoever reads the archive
 };
 

@@ -36,6 +36,10 @@ using ScaledOperands = llvm::SmallVector<ScaledOperand, 2>;
 /// The operands that have to be scaled for `op`'s result to be. The error's rule says why there is no such way.
 Result<ScaledOperands> scaleOperands(mlir::Operation *op, const Scale &scale);
 
+/// The operand of a cache update that all values of an attention come from, and that nothing else reads. The error says
+/// why there is none.
+Result<mlir::OpOperand *> valuesOf(transformer::AttentionOp op);
+
 namespace detail {
 Result<ScaledOperands> scaleThrough(transformer::RmsNormOp op, const Scale &scale);
 Result<ScaledOperands> scaleThrough(transformer::LayerNormOp op, const Scale &scale);

@@ -5,6 +5,7 @@ Usage: whole_model.py --qopt Q --qopt-run R --logits L --gguf MODEL --work DIR [
 
   make            import SmolLM2, quantize it by three schemes, compile the four
   logits-SCHEME   the artifact's logits against the reference evaluator on the IR
+  folded          random pairs of scales, folded: how many, and the logits of the model without them
   answers         fixed prompts: expected words; the same tokens at 1, 2, 4 and 8 threads
   size            the IR holds no weights and is short; artifacts have the size that their bits say
   oracle          codes, scales and zero points of what quantize writes equal the independent quantizer's in numpy
@@ -64,6 +65,23 @@ def logits(arguments, work, name):
     print("prompt: " + run(arguments.logits, *model, TOLERANCE[name], *PROMPT), end="")
     for token in SINGLE_TOKENS:
         print(f"token {token}: " + run(arguments.logits, *model, SINGLE_TOLERANCE[name], token), end="")
+
+
+def folded(arguments, work):
+    """30 layers of four pairs; the one before the head is cancelled, since the head is tied."""
+    for file, passes, count in [
+        ("pairs", f"--random-scales=directory={work} overlay={work / 'scales.safetensors'}", "121 pairs-inserted"),
+        ("folded", f"--fold-scales=directory={work} unfoldable=cancel", "120 pairs-folded, 1 pairs-cancelled, 0 scales-folded"),
+    ]:
+        source = work / ("original.mlir" if file == "pairs" else "pairs.mlir")
+        done = subprocess.run([arguments.qopt, source, passes, "--pass-counts", "-o", work / f"{file}.mlir"], capture_output=True,
+                              text=True, check=False)
+        if done.returncode or count not in done.stderr:
+            sys.exit(f"expected {count}, but got exit code {done.returncode} and:\n{done.stderr}")
+        print(count)
+    run(arguments.qopt, "compile", work / "folded.mlir", "--target", "native", "-o", work / "folded.qopt")
+    print(run(arguments.logits, work / "original.mlir", work / "folded.qopt", TOLERANCE["original"], *PROMPT), end="")
+    (work / "folded.qopt").unlink()
 
 
 def answers(arguments, work):
@@ -168,7 +186,7 @@ def main():
     if arguments.part.startswith("logits-"):
         logits(arguments, work, arguments.part.removeprefix("logits-"))
     else:
-        {"make": make, "answers": answers, "size": size}[arguments.part](arguments, work)
+        {"make": make, "folded": folded, "answers": answers, "size": size}[arguments.part](arguments, work)
     return 0
 
 

@@ -109,6 +109,8 @@ static void printReport(const SampleSet &samples, std::span<const TextSource> so
 
 Status qopt::calibrateModule(Session &session, mlir::ModuleOp original, const CalibrateArguments &arguments,
                              const std::string &directory, const std::string &output) {
+  if (Status status = checkUnscaled(original); !status)
+    return status.takeError();
   Result<std::vector<TextSource>> sources = readSources(arguments);
   if (!sources)
     return sources.takeError();

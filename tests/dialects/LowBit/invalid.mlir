@@ -699,3 +699,183 @@ func.func @observe(%x: tensor<?x64xf32>) {
   lowbit.observe %x "" : tensor<?x64xf32>
   return
 }
+
+// -----
+
+// scalable_c1
+func.func @scale(%x: tensor<2x4x8xf32>, %s: tensor<8xf32>) {
+  // expected-error@+1 {{operand #0 must be activations, a float matrix or a float vector, but got 'tensor<2x4x8xf32>'}}
+  %0 = lowbit.scale %x by %s axis 2 : tensor<2x4x8xf32>, tensor<8xf32> -> tensor<2x4x8xf32>
+  return
+}
+
+// -----
+
+// scalable_c1: codes are not scaled
+func.func @scale(%c: tensor<4x8xi8>, %s: tensor<8xf32>) {
+  // expected-error@+1 {{operand #0 must be activations, a float matrix or a float vector, but got 'tensor<4x8xi8>'}}
+  %0 = lowbit.scale %c by %s axis 1 : tensor<4x8xi8>, tensor<8xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// factor_c1
+func.func @scale(%x: tensor<?x8xf32>, %s: tensor<8xf16>) {
+  // expected-error@+1 {{operand #1 must be f32 vector of known length, but got 'tensor<8xf16>'}}
+  %0 = lowbit.scale %x by %s axis 1 : tensor<?x8xf32>, tensor<8xf16> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// factor_c1
+func.func @repeat_heads(%s: tensor<?xf32>) {
+  // expected-error@+1 {{operand #0 must be f32 vector of known length, but got 'tensor<?xf32>'}}
+  %0 = lowbit.repeat_heads %s times 2 dim 4 : tensor<?xf32> -> tensor<16xf32>
+  return
+}
+
+// -----
+
+// scale_c1
+func.func @scale(%x: tensor<?x8xf32>, %s: tensor<8xf32>) {
+  // expected-error@+1 {{expected an axis of 'tensor<?x8xf32>', but got 2}}
+  %0 = lowbit.scale %x by %s axis 2 : tensor<?x8xf32>, tensor<8xf32> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// scale_c1
+func.func @scale(%b: tensor<8xf32>, %s: tensor<8xf32>) {
+  // expected-error@+1 {{expected an axis of 'tensor<8xf32>', but got -1}}
+  %0 = lowbit.scale %b by %s axis -1 : tensor<8xf32>, tensor<8xf32> -> tensor<8xf32>
+  return
+}
+
+// -----
+
+// scale_c2
+func.func @scale(%w: tensor<4x8xbf16>, %s: tensor<8xf32>) {
+  // expected-error@+1 {{expected an f32 result of the input's shape, but got 'tensor<4x8xbf16>'}}
+  %0 = lowbit.scale %w by %s axis 1 : tensor<4x8xbf16>, tensor<8xf32> -> tensor<4x8xbf16>
+  return
+}
+
+// -----
+
+// scale_c2
+func.func @scale(%w: tensor<4x8xf32>, %s: tensor<8xf32>) {
+  // expected-error@+1 {{expected an f32 result of the input's shape, but got 'tensor<8x4xf32>'}}
+  %0 = lowbit.scale %w by %s axis 1 : tensor<4x8xf32>, tensor<8xf32> -> tensor<8x4xf32>
+  return
+}
+
+// -----
+
+// scale_c3
+func.func @scale(%x: tensor<?x8xf32>, %s: tensor<8xf32>) {
+  // expected-error@+1 {{expected an axis of channels, but got that of tokens}}
+  %0 = lowbit.scale %x by %s axis 0 : tensor<?x8xf32>, tensor<8xf32> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// scale_c4
+func.func @scale(%w: tensor<4x8xf32>, %s: tensor<8xf32>) {
+  // expected-error@+1 {{expected the factor's length to be 4, but got 8}}
+  %0 = lowbit.scale %w by %s axis 0 : tensor<4x8xf32>, tensor<8xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// repeat_heads_c1
+func.func @repeat_heads(%s: tensor<8xf32>) {
+  // expected-error@+1 {{expected heads of a size that divides 8, but got 3 (2 times)}}
+  %0 = lowbit.repeat_heads %s times 2 dim 3 : tensor<8xf32> -> tensor<16xf32>
+  return
+}
+
+// -----
+
+// repeat_heads_c1
+func.func @repeat_heads(%s: tensor<8xf32>) {
+  // expected-error@+1 {{expected heads of a size that divides 8, but got 4 (0 times)}}
+  %0 = lowbit.repeat_heads %s times 0 dim 4 : tensor<8xf32> -> tensor<8xf32>
+  return
+}
+
+// -----
+
+// repeat_heads_c1
+func.func @repeat_heads(%s: tensor<8xf32>) {
+  // expected-error@+1 {{expected heads of a size that divides 8, but got 0 (1 times)}}
+  %0 = lowbit.repeat_heads %s times 1 dim 0 : tensor<8xf32> -> tensor<8xf32>
+  return
+}
+
+// -----
+
+// repeat_heads_c2
+func.func @repeat_heads(%s: tensor<8xf32>) {
+  // expected-error@+1 {{expected a result of at most 2^63 elements, but got 2305843009213693952 times}}
+  %0 = lowbit.repeat_heads %s times 2305843009213693952 dim 4 : tensor<8xf32> -> tensor<8xf32>
+  return
+}
+
+// -----
+
+// repeat_heads_c3
+func.func @repeat_heads(%s: tensor<8xf32>) {
+  // expected-error@+1 {{expected the result's length to be 24, but got 16}}
+  %0 = lowbit.repeat_heads %s times 3 dim 4 : tensor<8xf32> -> tensor<16xf32>
+  return
+}
+
+// -----
+
+// orthogonal_c1
+func.func @orthogonal(%w: tensor<8x64xi8>) {
+  // expected-error@+1 {{expected a float matrix or vector, but got 'tensor<8x64xi8>'}}
+  %0 = lowbit.orthogonal hadamard %w axis 1 size 64 seed 0 : tensor<8x64xi8> -> tensor<8x64xf32>
+  return
+}
+
+// -----
+
+// orthogonal_c2
+func.func @orthogonal(%w: tensor<64xf32>) {
+  // expected-error@+1 {{expected an axis of 'tensor<64xf32>', but got 1}}
+  %0 = lowbit.orthogonal hadamard %w axis 1 size 64 seed 0 : tensor<64xf32> -> tensor<64xf32>
+  return
+}
+
+// -----
+
+// orthogonal_c3
+func.func @orthogonal(%w: tensor<8x64xf32>) {
+  // expected-error@+1 {{expected a size that divides 64, but got 48}}
+  %0 = lowbit.orthogonal hadamard %w axis 1 size 48 seed 0 : tensor<8x64xf32> -> tensor<8x64xf32>
+  return
+}
+
+// -----
+
+// orthogonal_c4
+func.func @orthogonal(%w: tensor<8x64xbf16>) {
+  // expected-error@+1 {{expected an f32 result of the input's shape, but got 'tensor<8x64xbf16>'}}
+  %0 = lowbit.orthogonal orthogonal %w axis 1 size 64 seed 0 : tensor<8x64xbf16> -> tensor<8x64xbf16>
+  return
+}
+
+// -----
+
+// fill_c1
+func.func @fill() {
+  // expected-error@+1 {{expected an f32 tensor, but got 'tensor<8xi8>'}}
+  %0 = lowbit.fill 1.0 : tensor<8xi8>
+  return
+}

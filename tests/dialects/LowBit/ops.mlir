@@ -93,4 +93,33 @@ module attributes {
     lowbit.observe %x "all of it" gram histogram : tensor<?x64xf32>
     return
   }
+
+  // CHECK-LABEL: func.func @scale_pairs
+  func.func @scale_pairs(%x: tensor<?x6xf32>, %w: tensor<4x6xbf16>, %b: tensor<4xf16>, %heads: tensor<2xf32>,
+                         %rows: tensor<4xf32>) -> (tensor<?x6xf32>, tensor<4x6xf32>, tensor<4x6xf32>, tensor<4xf32>) {
+    // CHECK: %[[S:.*]] = lowbit.repeat_heads %{{.*}} times 3 dim 1 : tensor<2xf32> -> tensor<6xf32>
+    %s = lowbit.repeat_heads %heads times 3 dim 1 : tensor<2xf32> -> tensor<6xf32>
+    // CHECK: lowbit.scale %{{.*}} by %[[S]] axis 1 inverse : tensor<?x6xf32>, tensor<6xf32> -> tensor<?x6xf32>
+    %0 = lowbit.scale %x by %s axis 1 inverse : tensor<?x6xf32>, tensor<6xf32> -> tensor<?x6xf32>
+    // CHECK: %[[W:.*]] = lowbit.scale %{{.*}} by %[[S]] axis 1 : tensor<4x6xbf16>, tensor<6xf32> -> tensor<4x6xf32>
+    %1 = lowbit.scale %w by %s axis 1 : tensor<4x6xbf16>, tensor<6xf32> -> tensor<4x6xf32>
+    // CHECK: lowbit.scale %[[W]] by %{{.*}} axis 0 inverse : tensor<4x6xf32>, tensor<4xf32> -> tensor<4x6xf32>
+    %2 = lowbit.scale %1 by %rows axis 0 inverse : tensor<4x6xf32>, tensor<4xf32> -> tensor<4x6xf32>
+    // CHECK: lowbit.scale %{{.*}} by %{{.*}} axis 0 : tensor<4xf16>, tensor<4xf32> -> tensor<4xf32>
+    %3 = lowbit.scale %b by %rows axis 0 : tensor<4xf16>, tensor<4xf32> -> tensor<4xf32>
+    return %0, %1, %2, %3 : tensor<?x6xf32>, tensor<4x6xf32>, tensor<4x6xf32>, tensor<4xf32>
+  }
+
+  // CHECK-LABEL: func.func @rotations
+  func.func @rotations(%w: tensor<8x64xbf16>, %g: tensor<64xf32>) -> (tensor<8x64xf32>, tensor<64xf32>) {
+    // CHECK: lowbit.scale %{{.*}} by %{{.*}} axis 1 alone : tensor<8x64xbf16>, tensor<64xf32> -> tensor<8x64xf32>
+    %0 = lowbit.scale %w by %g axis 1 alone : tensor<8x64xbf16>, tensor<64xf32> -> tensor<8x64xf32>
+    // CHECK: lowbit.orthogonal hadamard %{{.*}} axis 1 size 32 seed 7 : tensor<8x64xf32> -> tensor<8x64xf32>
+    %1 = lowbit.orthogonal hadamard %0 axis 1 size 32 seed 7 : tensor<8x64xf32> -> tensor<8x64xf32>
+    // CHECK: lowbit.orthogonal orthogonal %{{.*}} axis 0 size 8 seed 7
+    %2 = lowbit.orthogonal orthogonal %1 axis 0 size 8 seed 7 : tensor<8x64xf32> -> tensor<8x64xf32>
+    // CHECK: lowbit.fill 1.000000e+00 : tensor<64xf32>
+    %3 = lowbit.fill 1.0 : tensor<64xf32>
+    return %2, %3 : tensor<8x64xf32>, tensor<64xf32>
+  }
 }

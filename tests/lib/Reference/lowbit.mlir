@@ -174,3 +174,43 @@ func.func @packed_linear() -> (tensor<3x20xf32>, tensor<3x20xf32>) {
       : (tensor<3x32xf32>, tensor<20x32xi4>, tensor<20x2xf16>) -> tensor<3x20xf32>
   return %0, %1 : tensor<3x20xf32>, tensor<3x20xf32>
 }
+
+// Columns, rows and elements, times a factor or divided by it, in f32 also where the input is narrower.
+// CHECK-LABEL: @scale result 0: tensor<2x3xf32>
+// CHECK-NEXT: 2 1 -12
+// CHECK-NEXT: 8 2.5 -24
+// CHECK: @scale result 1: tensor<2x3xf32>
+// CHECK-NEXT: 0.5 4 -0.75
+// CHECK-NEXT: 2 10 -1.5
+// CHECK: @scale result 2: tensor<2x3xf32>
+// CHECK-NEXT: 8 16 24
+// CHECK-NEXT: 1 1.25 1.5
+// CHECK: @scale result 3: tensor<2xf32>
+// CHECK-NEXT: 24 0.5
+// CHECK: @scale result 4: tensor<2xf32>
+// CHECK-NEXT: 0.375 8
+func.func @scale() -> (tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>, tensor<2xf32>, tensor<2xf32>) {
+  %x = arith.constant dense<[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]> : tensor<2x3xf32>
+  %w = arith.constant dense<[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]> : tensor<2x3xbf16>
+  %s = arith.constant dense<[2.0, 0.5, -4.0]> : tensor<3xf32>
+  %r = arith.constant dense<[8.0, 0.25]> : tensor<2xf32>
+  %b = arith.constant dense<[3.0, 2.0]> : tensor<2xf16>
+  %0 = lowbit.scale %x by %s axis 1 : tensor<2x3xf32>, tensor<3xf32> -> tensor<2x3xf32>
+  %1 = lowbit.scale %x by %s axis 1 inverse : tensor<2x3xf32>, tensor<3xf32> -> tensor<2x3xf32>
+  %2 = lowbit.scale %w by %r axis 0 : tensor<2x3xbf16>, tensor<2xf32> -> tensor<2x3xf32>
+  %3 = lowbit.scale %b by %r axis 0 : tensor<2xf16>, tensor<2xf32> -> tensor<2xf32>
+  %4 = lowbit.scale %b by %r axis 0 inverse : tensor<2xf16>, tensor<2xf32> -> tensor<2xf32>
+  return %0, %1, %2, %3, %4 : tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>, tensor<2xf32>, tensor<2xf32>
+}
+
+// Two value heads of two elements, three query heads each.
+// CHECK-LABEL: @repeat_heads result 0: tensor<12xf32>
+// CHECK-NEXT: 1 2 1 2 1 2 3 4 3 4 3 4
+// CHECK: @repeat_heads result 1: tensor<4xf32>
+// CHECK-NEXT: 1 2 3 4
+func.func @repeat_heads() -> (tensor<12xf32>, tensor<4xf32>) {
+  %s = arith.constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32>
+  %0 = lowbit.repeat_heads %s times 3 dim 2 : tensor<4xf32> -> tensor<12xf32>
+  %1 = lowbit.repeat_heads %s times 1 dim 4 : tensor<4xf32> -> tensor<4xf32>
+  return %0, %1 : tensor<12xf32>, tensor<4xf32>
+}

@@ -6,9 +6,6 @@
 // RUN: FileCheck %s --input-file=%t/smooth.mlir
 // RUN: qopt %t/smooth.mlir --fold-scales=directory=%t -o %t/folded.mlir
 // RUN: qopt-reference %t/folded.mlir --inputs %qopt_src/tests/fixtures/expected-llama-tied.safetensors --against %qopt_src/tests/fixtures/expected-llama-tied.safetensors --tolerance 1e-4
-// Statistics of the folded model are those of the original, divided by the scales.
-// RUN: qopt calibrate %t/folded.mlir --text %qopt_src/docs/CommandLine.md --samples 16 --length 64 -o %t/folded.stats
-// RUN: %python %S/Inputs/scaled_statistics.py %t/stats %t/folded.stats %t/smooth.safetensors
 // Each site by its own alpha, the others not at all.
 // RUN: qopt %t/mlir --smooth-quant="sites=mlp-input,mlp-output alphas=0.3,0.9 statistics=%t/stats directory=%t overlay=%t/some.safetensors" --pass-counts -o %t/some.mlir 2>&1 | FileCheck %s --check-prefix=SOME
 // RUN: qopt %t/mlir --smooth-quant="recipe=%S/Inputs/smooth-quant.yaml statistics=%t/stats directory=%t overlay=%t/recipe.safetensors" -o %t/recipe.mlir
