@@ -14,6 +14,8 @@
 //     shrink: 0.1                #   of the Hessian toward its diagonal
 //     damping: [0.01, 0.03, 0.1, 0.3, 1]
 //     max_fallback: 0            #   linears that may be rounded to nearest where gptq refuses
+//   rotate: {kind: hadamard}     # of the residual stream and value heads, before all else (lib/Algorithms/Rotation.h);
+//                                #   or orthogonal; seed: 0; value_heads: true
 //   awq: {shrink: 0.1}           # scales before the codes (lib/Algorithms/Awq.h); sites: [attention-input,
 //                                #   attention-output, mlp-input, mlp-output] unless some of them are named
 //   smooth_quant:                # or these (lib/Algorithms/SmoothQuant.h), of all sites by one alpha
@@ -36,6 +38,7 @@
 #define QOPT_PASSES_QUANTIZE_RECIPE_H
 
 #include "lib/Algorithms/Gptq.h"
+#include "lib/Algorithms/Rotation.h"
 #include "lib/Numerics/Scheme.h"
 #include "lib/Support/Error.h"
 #include "passes/Fold/ScaleKinds.h"
@@ -67,6 +70,13 @@ struct RecipeRule {
 /// What GPTQ does unless it is told otherwise.
 GptqOptions defaultGptqOptions();
 
+/// Rotation of the residual stream, and of the values of each head.
+struct RotateSettings {
+  RotationKind kind = RotationKind::Hadamard;
+  uint64_t seed = 0;
+  bool valueHeads = true;
+};
+
 /// Scales by AWQ.
 struct AwqSettings {
   std::vector<SiteKind> sites; ///< empty: all
@@ -89,6 +99,7 @@ struct Recipe {
   HessianInputs inputs = HessianInputs::Quantized;
   int64_t maxFallback = 0;                    ///< linears that may be rounded to nearest where GPTQ refuses
   RangeRule nearestRange = RangeRule::MinMax; ///< of the linears that are rounded to nearest
+  std::optional<RotateSettings> rotate;
   std::optional<AwqSettings> awq;
   std::optional<SmoothQuantSettings> smoothQuant; ///< not both
   Unfoldable unfoldable = Unfoldable::Refuse;

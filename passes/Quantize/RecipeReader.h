@@ -57,6 +57,7 @@ private:
   // The sections of the algorithms: RecipeStages.cpp.
   void readRtn(llvm::yaml::Node *node);
   void readGptq(llvm::yaml::Node *node);
+  void readRotate(llvm::yaml::Node *node);
   void readAwq(llvm::yaml::Node *node);
   void readSmoothQuant(llvm::yaml::Node *node);
   void readUnfoldable(llvm::yaml::Node *node);

@@ -49,6 +49,23 @@ void RecipeReader::readGptq(yaml::Node *node) {
     failure = status.takeError().in(place(node));
 }
 
+void RecipeReader::readRotate(yaml::Node *node) {
+  static constexpr std::pair<llvm::StringRef, RotationKind> kinds[] = {{"hadamard", RotationKind::Hadamard},
+                                                                       {"orthogonal", RotationKind::Orthogonal}};
+  static constexpr std::pair<llvm::StringRef, bool> booleans[] = {{"true", true}, {"false", false}};
+  RotateSettings rotate;
+  mapping(node, "rotate",
+          {{"kind", [&](yaml::Node *value) { rotate.kind = word<RotationKind>(value, "kind", kinds); }},
+           {"value_heads", [&](yaml::Node *value) { rotate.valueHeads = word<bool>(value, "value_heads", booleans); }},
+           {"seed", [&](yaml::Node *value) {
+              std::string text = scalar(value, "seed");
+              if (!failure && llvm::StringRef(text).getAsInteger(10, rotate.seed))
+                fail(value,
+                     "expected seed to be a number from 0 to 2^64 - 1, but got \"" + escapeForMessage(text) + "\"");
+            }}});
+  stages.rotate = rotate;
+}
+
 void RecipeReader::readAwq(yaml::Node *node) {
   AwqSettings awq;
   mapping(node, "awq",

@@ -161,6 +161,7 @@ Result<Recipe> RecipeReader::read() {
              {"method", [&](yaml::Node *value) { method = word<Method>(value, "method", methods); }},
              {"rtn", [&](yaml::Node *value) { readRtn(value); }},
              {"gptq", [&](yaml::Node *value) { readGptq(value); }},
+             {"rotate", [&](yaml::Node *value) { readRotate(value); }},
              {"awq", [&](yaml::Node *value) { readAwq(value); }},
              {"smooth_quant", [&](yaml::Node *value) { readSmoothQuant(value); }},
              {"unfoldable", [&](yaml::Node *value) { readUnfoldable(value); }},

@@ -54,6 +54,21 @@ static void addScaling(mlir::PassManager &passes, const Recipe &recipe, const Qu
   passes.addPass(createFoldScales(fold));
 }
 
+static Status rotateModule(Session &session, mlir::ModuleOp module, const RotateSettings &settings) {
+  mlir::PassManager passes(&session.context());
+  if (mlir::failed(session.compiler().configure(passes)))
+    return usageError("the pass manager's options do not fit together");
+  RotateOptions options;
+  options.kind =
+      settings.kind == RotationKind::Hadamard ? lowbit::RotationKind::Hadamard : lowbit::RotationKind::Orthogonal;
+  options.seed = settings.seed;
+  options.valueHeads = settings.valueHeads;
+  passes.addPass(createRotate(options));
+  if (mlir::failed(passes.run(module)))
+    return Error{session.failureClass(), {}, {}, {}, {}};
+  return {};
+}
+
 Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const QuantizeArguments &arguments,
                             const std::string &directory, const std::string &overlay, OutputSet *outputs) {
   Result<Recipe> recipe = recipeOf(arguments);
@@ -68,6 +83,10 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
   if (recipe->needsStatistics() && !calibrates && arguments.statistics.empty())
     return usageError("expected statistics, or text to calibrate on")
         .withNext("say --text FILE, or --statistics with what 'qopt calibrate MODEL --text FILE' wrote");
+  // Statistics are those of the rotated model.
+  if (recipe->rotate)
+    if (Status status = rotateModule(session, module, *recipe->rotate); !status)
+      return status;
   std::string statistics = arguments.statistics;
   std::optional<TemporaryPath> calibrated;
   if (calibrates) {

@@ -168,7 +168,18 @@ TEST(Recipe, Scales) {
   EXPECT_TRUE(makeRecipe({"w8a8", "", {}, "", "smooth-quant"})->smoothQuant);
   EXPECT_FALSE(makeRecipe({"w8a8", "", {}, "", "smooth"}));
 
+  Result<Recipe> rotated =
+      parseRecipe("version: 1\nscheme: w8a8\nrotate: {kind: orthogonal, seed: 9, value_heads: false}", "r.yaml");
+  ASSERT_TRUE(rotated) << rotated.error().format();
+  ASSERT_TRUE(rotated->rotate);
+  EXPECT_EQ(rotated->rotate->kind, RotationKind::Orthogonal);
+  EXPECT_EQ(rotated->rotate->seed, 9u);
+  EXPECT_FALSE(rotated->rotate->valueHeads);
+  EXPECT_FALSE(rotated->needsStatistics());
+
   EXPECT_CONTAINS(failure("version: 1\nscheme: w8a8\nawq: {}\nsmooth_quant: {}"), "either awq or smooth_quant");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w8a8\nrotate: {kind: givens}"), "one of hadamard, orthogonal");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w8a8\nrotate: {seed: -1}"), "expected seed to be a number");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w8a8\nawq: {shrink: 1}"), "a shrinkage in [0, 1)");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w8a8\nawq: {sites: [mlp]}"), "one of attention-input");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w8a8\nawq: {sites: []}"), "expected a site");
