@@ -12,7 +12,7 @@
 // RUN: qopt %t/plain.mlir --fold-scales="directory=%t unfoldable=cancel" | diff %t/folded.mlir -
 
 // COUNTS: 13 pairs-folded, 0 pairs-cancelled, 3 scales-folded
-// SAME: 30 initializers are equal
+// SAME: 31 initializers are equal
 // SAME-COUNT-14: greatest difference
 
 // CHECK:      transformer.parameter @rms.w.unscaled : tensor<4xf32> from <@numbers, "rms.w", f32>
@@ -379,7 +379,6 @@ func.func @both(%x: tensor<?x4xf32>) -> tensor<?x3xf32> {
 // CHECK:      transformer.parameter @unread.w : tensor<4xf32> from
 // CHECK:      transformer.parameter @unread.a : tensor<3x4xf32> from
 // CHECK-LABEL: func.func @unread
-// CHECK-NOT:  lowbit.scale
 transformer.parameter @unread.w : tensor<4xf32>
 transformer.parameter @unread.s : tensor<4xf32>
 transformer.parameter @unread.a : tensor<3x4xf32>
@@ -396,6 +395,10 @@ func.func @unread(%x: tensor<?x4xf32>) -> tensor<?x3xf32> {
 }
 
 // Weights that lib/Parameters computes in several chunks of rows.
+// CHECK:      transformer.parameter @large.w : tensor<1030x256xf32> {
+// CHECK:        lowbit.scale %{{.*}} by %{{.*}} axis 0 inverse
+// CHECK:      transformer.parameter @large.a : tensor<3x1030xf32> {
+// CHECK:        lowbit.scale %{{.*}} by %{{.*}} axis 1 :
 // CHECK-LABEL: func.func @large
 transformer.parameter @large.w : tensor<1030x256xf32>
 transformer.parameter @large.s : tensor<1030xf32>
@@ -409,4 +412,13 @@ func.func @large(%x: tensor<?x256xf32>) -> tensor<?x3xf32> {
   %2 = lowbit.scale %a by %s axis 1 : tensor<3x1030xf32>, tensor<1030xf32> -> tensor<3x1030xf32>
   %3 = transformer.linear %1, %2 : (tensor<?x1030xf32>, tensor<3x1030xf32>) -> tensor<?x3xf32>
   return %3 : tensor<?x3xf32>
+}
+
+// Three query heads for each value head of two elements.
+// CHECK: transformer.parameter @repeated : tensor<12xf32> {
+transformer.parameter @repeated.s : tensor<4xf32>
+transformer.parameter @repeated : tensor<12xf32> {
+  %0 = transformer.get @repeated.s : tensor<4xf32>
+  %1 = lowbit.repeat_heads %0 times 3 dim 2 : tensor<4xf32> -> tensor<12xf32>
+  transformer.yield %1 : tensor<12xf32>
 }
