@@ -291,6 +291,15 @@ Status OutputSet::add(OutputFile file) {
   return status;
 }
 
+std::string OutputSet::pendingPath(const std::string &path) const {
+  for (const OutputFile &file : files)
+    if (file.path() == path && !file.state->temporaryName.empty()) {
+      size_t slash = path.rfind('/');
+      return (slash == std::string::npos ? "" : path.substr(0, slash + 1)) + file.state->temporaryName;
+    }
+  return path;
+}
+
 Status OutputSet::publish() {
   leader = folderTicket;
   for (OutputFile &file : files)

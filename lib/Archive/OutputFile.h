@@ -75,6 +75,9 @@ public:
   Status makeFolder(const std::string &path);
   /// Takes a file that is completely written, in place of its commit().
   Status add(OutputFile file);
+  /// Where the file that is to be `path` lies until publish(): for reading it in the meantime. `path` itself if it is
+  /// none of the set.
+  std::string pendingPath(const std::string &path) const;
   /// Gives the files their names, in the order in which they were added.
   Status publish();
   /// They stay.

@@ -45,3 +45,21 @@ Status qopt::roundToNearest(QuantizationRun &run, QuantizationTarget &target, Ra
       },
       1, keep);
 }
+
+Status qopt::quantizeToNearest(ModuleOp module, Recipe recipe, const QuantizationRun::Options &options) {
+  recipe.method = Method::RoundToNearest;
+  for (RecipeRule &rule : recipe.rules)
+    rule.method.reset();
+  Result<QuantizationRun> run = QuantizationRun::begin(module, recipe, options);
+  if (!run)
+    return run.takeError();
+  if (Status status = run->startOverlay(); !status)
+    return status;
+  for (QuantizationTarget &target : run->targets())
+    if (Status status = roundToNearest(*run, target, RangeRule::MinMax, nullptr); !status)
+      return status;
+  Result<QuantizationRun::Finished> finished = run->finish(nullptr);
+  if (!finished)
+    return finished.takeError();
+  return {};
+}

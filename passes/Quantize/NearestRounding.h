@@ -16,6 +16,10 @@ namespace qopt {
 Status roundToNearest(QuantizationRun &run, QuantizationTarget &target, RangeRule rule,
                       const ModelStatistics *statistics, bool keep = false);
 
+/// Rounds all that `recipe` selects to nearest, whatever method it names, with all of its ranges: what a calibrated
+/// recipe is compared with. Errors: as QuantizationRun.
+Status quantizeToNearest(mlir::ModuleOp module, Recipe recipe, const QuantizationRun::Options &options);
+
 } // namespace qopt
 
 #endif // QOPT_PASSES_QUANTIZE_NEARESTROUNDING_H

@@ -22,6 +22,13 @@
 //     alpha: 0.5
 //     sites: {mlp-output: 0.8}   #   or of some, each by its own
 //   unfoldable: refuse           # a pair of scales that no weight can take in; or cancel: it is left out, and named
+//   gates:                       # what must hold, or nothing is written; each on a text, relative to the recipe's
+//   file,
+//     - {text: manual.txt, kl: 0.2, perplexity_ratio: 1.1, top1: 0.8, windows: 16, length: 512}
+//     - {held_out: true}         #   or on what calibration has held out of each of its texts
+//     - {worst_error: 8}         #   or on the ledger: max |w − ŵ| over the root mean square of w, of every weight
+//                                #   A calibrated recipe must also be no worse than round to nearest in the same
+//                                scheme, #   unless a gate on text says better_than_nearest: false
 //   rules:                       # the first that matches a parameter decides it, before scheme and head
 //     - match: model.layers.0.*
 //       scheme: w8a8:g64
@@ -70,6 +77,21 @@ struct RecipeRule {
 /// What GPTQ does unless it is told otherwise.
 GptqOptions defaultGptqOptions();
 
+/// What a quantized model must keep to.
+struct Gate {
+  std::string text;                      ///< the file's path as the recipe has it; empty: not on a file
+  bool heldOut = false;                  ///< on the windows that calibration has held out
+  std::optional<double> divergence;      ///< most nats per prediction, against the model before
+  std::optional<double> perplexityRatio; ///< most
+  std::optional<double> agreement;       ///< least fraction of predictions
+  std::optional<double> worstError;      ///< most, of each weight's in the ledger
+  bool betterThanNearest = true;
+  int64_t windows = 16, length = 512;
+  std::string where; ///< "recipe.yaml:7:5", for messages
+
+  bool isOnText() const { return heldOut || !text.empty(); }
+};
+
 /// Rotation of the residual stream, and of the values of each head.
 struct RotateSettings {
   RotationKind kind = RotationKind::Hadamard;
@@ -103,6 +125,7 @@ struct Recipe {
   std::optional<AwqSettings> awq;
   std::optional<SmoothQuantSettings> smoothQuant; ///< not both
   Unfoldable unfoldable = Unfoldable::Refuse;
+  std::vector<Gate> gates;
 
   /// Whether any weight may be rounded by that method.
   bool uses(Method which) const;

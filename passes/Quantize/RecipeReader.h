@@ -60,6 +60,8 @@ private:
   void readRotate(llvm::yaml::Node *node);
   void readAwq(llvm::yaml::Node *node);
   void readSmoothQuant(llvm::yaml::Node *node);
+  void readGates(llvm::yaml::Node *node);
+  void readGate(llvm::yaml::Node *node);
   void readUnfoldable(llvm::yaml::Node *node);
 
   /// A rule before the body's scheme is known, which may come after it in the file.

@@ -2,6 +2,8 @@
 #include "passes/Fold/SiteKindOption.h"
 #include "passes/Quantize/RecipeReader.h"
 
+#include <cmath>
+
 using namespace qopt;
 namespace yaml = llvm::yaml;
 
@@ -109,6 +111,54 @@ void RecipeReader::readSmoothQuant(yaml::Node *node) {
                 fail(value, "expected a site", "leave the section out");
             }}});
   stages.smoothQuant = std::move(smooth);
+}
+
+void RecipeReader::readGate(yaml::Node *node) {
+  static constexpr std::pair<llvm::StringRef, bool> booleans[] = {{"true", true}, {"false", false}};
+  Gate gate;
+  gate.where = place(node);
+  auto least = [&](std::string_view what, double from) {
+    return [&, what, from](yaml::Node *value, std::optional<double> &to) {
+      to = number(value, what);
+      if (!failure && !(*to >= from))
+        fail(value, "expected " + std::string(what) + " to be at least " + std::to_string(from));
+    };
+  };
+  auto count = [&](yaml::Node *value, std::string_view what, int64_t from) {
+    double read = number(value, what);
+    if (!failure && !(read >= static_cast<double>(from) && read <= 1e9 && std::floor(read) == read))
+      fail(value, "expected " + std::string(what) + " to be a number of at least " + std::to_string(from));
+    return static_cast<int64_t>(failure ? from : read);
+  };
+  mapping(node, "a gate",
+          {{"text", [&](yaml::Node *value) { gate.text = scalar(value, "text"); }},
+           {"held_out", [&](yaml::Node *value) { gate.heldOut = word<bool>(value, "held_out", booleans); }},
+           {"kl", [&](yaml::Node *value) { least("kl", 0)(value, gate.divergence); }},
+           {"perplexity_ratio", [&](yaml::Node *value) { least("perplexity_ratio", 0)(value, gate.perplexityRatio); }},
+           {"top1", [&](yaml::Node *value) { least("top1", 0)(value, gate.agreement); }},
+           {"worst_error", [&](yaml::Node *value) { least("worst_error", 0)(value, gate.worstError); }},
+           {"windows", [&](yaml::Node *value) { gate.windows = count(value, "windows", 1); }},
+           {"length", [&](yaml::Node *value) { gate.length = count(value, "length", 2); }},
+           {"better_than_nearest",
+            [&](yaml::Node *value) { gate.betterThanNearest = word<bool>(value, "better_than_nearest", booleans); }}});
+  if (failure)
+    return;
+  bool asksOfText = gate.divergence || gate.perplexityRatio || gate.agreement;
+  if ((!gate.text.empty()) + gate.heldOut + gate.worstError.has_value() != 1 || (asksOfText && !gate.isOnText()))
+    return fail(node, "expected a gate on a text, on held_out: true, or of worst_error",
+                "write for example {text: manual.txt, kl: 0.2}");
+  stages.gates.push_back(std::move(gate));
+}
+
+void RecipeReader::readGates(yaml::Node *node) {
+  auto *list = llvm::dyn_cast_or_null<yaml::SequenceNode>(node);
+  if (!list)
+    return fail(node, "expected gates to be a list", "write one gate below the other, each after a dash");
+  for (yaml::Node &gate : *list) {
+    if (failure)
+      return;
+    readGate(&gate);
+  }
 }
 
 void RecipeReader::readUnfoldable(yaml::Node *node) {

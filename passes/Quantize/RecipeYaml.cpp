@@ -164,6 +164,7 @@ Result<Recipe> RecipeReader::read() {
              {"rotate", [&](yaml::Node *value) { readRotate(value); }},
              {"awq", [&](yaml::Node *value) { readAwq(value); }},
              {"smooth_quant", [&](yaml::Node *value) { readSmoothQuant(value); }},
+             {"gates", [&](yaml::Node *value) { readGates(value); }},
              {"unfoldable", [&](yaml::Node *value) { readUnfoldable(value); }},
              {"rules", [&](yaml::Node *value) { readRules(value); }}});
   if (!failure && !stream.failed() && ++document != stream.end())

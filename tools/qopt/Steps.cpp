@@ -74,6 +74,8 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
   Result<Recipe> recipe = recipeOf(arguments);
   if (!recipe)
     return recipe.takeError();
+  if (Status status = checkGateTexts(*recipe, arguments.recipe); !status)
+    return status;
   bool calibrates = !arguments.calibration.texts.empty() || !arguments.calibration.lines.empty();
   if (!recipe->needsStatistics() && (calibrates || !arguments.statistics.empty()))
     return usageError("expected no --statistics, --text or --jsonl for round to nearest")
@@ -83,6 +85,9 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
   if (recipe->needsStatistics() && !calibrates && arguments.statistics.empty())
     return usageError("expected statistics, or text to calibrate on")
         .withNext("say --text FILE, or --statistics with what 'qopt calibrate MODEL --text FILE' wrote");
+  mlir::OwningOpRef<mlir::ModuleOp> original;
+  if (!recipe->gates.empty())
+    original = module.clone();
   // Statistics are those of the rotated model.
   if (recipe->rotate)
     if (Status status = rotateModule(session, module, *recipe->rotate); !status)
@@ -142,7 +147,15 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
   }
   if (mlir::failed(passes.run(module)))
     return Error{session.failureClass(), {}, {}, {}, {}};
-  return {};
+  if (recipe->gates.empty())
+    return {};
+  // The overlay may not have its name yet.
+  mlir::OwningOpRef<mlir::ModuleOp> quantized = module.clone();
+  std::string named = pathInIR(overlay, directory);
+  for (auto archive : quantized->getOps<transformer::ArchiveOp>())
+    if (archive.getPath() == named && outputs)
+      archive.setPath(pathInIR(outputs->pendingPath(overlay), directory));
+  return checkGates({*original, *quantized, *recipe, arguments.recipe, statistics, directory});
 }
 
 Status qopt::compileArtifact(Session &session, mlir::ModuleOp module, const std::string &directory,

@@ -6,6 +6,7 @@
 #include "lib/Archive/OutputFile.h"
 #include "lib/Calibration/Samples.h"
 #include "lib/Compile/Compile.h"
+#include "passes/Quantize/Recipe.h"
 #include "tools/qopt/CompilerArguments.h"
 #include "tools/qopt/Session.h"
 
@@ -47,6 +48,21 @@ Status checkArguments(const QuantizeArguments &arguments);
 /// of that set.
 Status quantizeModule(Session &session, mlir::ModuleOp module, const QuantizeArguments &arguments,
                       const std::string &directory, const std::string &overlay, OutputSet *outputs = nullptr);
+
+/// Whether the texts of a recipe's gates can be read: before hours of work, not after.
+Status checkGateTexts(const Recipe &recipe, const std::string &recipePath);
+
+/// What a recipe's gates are judged by. Archives of both modules are named relative to `directory`, and can be opened.
+struct GateInputs {
+  mlir::ModuleOp original, quantized; ///< which stay as they are
+  const Recipe &recipe;
+  std::string recipePath; ///< texts are relative to its folder; may be empty
+  std::string statistics; ///< the archive that the recipe was calibrated with, or empty
+  std::string directory;
+};
+/// Evaluates the quantized model on each gate's text, prints what was found to stderr, and refuses one that does not
+/// keep to the gates (Gate). Without gates it does nothing.
+Status checkGates(const GateInputs &inputs);
 
 /// Compiles `module`, whose archives are named relative to `directory`, to an artifact.
 Status compileArtifact(Session &session, mlir::ModuleOp module, const std::string &directory,

@@ -187,3 +187,35 @@ TEST(Recipe, Scales) {
   EXPECT_CONTAINS(failure("version: 1\nscheme: w8a8\nsmooth_quant: {sites: {mlp: 1}}"), "attention-input");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w8a8\nunfoldable: maybe"), "one of refuse, cancel");
 }
+
+TEST(Recipe, Gates) {
+  Result<Recipe> recipe =
+      parseRecipe("version: 1\nscheme: w4a16\ngates:\n"
+                  "  - {text: a.txt, kl: 0.5, perplexity_ratio: 1.5, top1: 0.25, windows: 3, length: 9}\n"
+                  "  - {held_out: true, better_than_nearest: false}\n"
+                  "  - {worst_error: 2}\n",
+                  "r.yaml");
+  ASSERT_TRUE(recipe) << recipe.error().format();
+  ASSERT_EQ(recipe->gates.size(), 3u);
+  const Gate &text = recipe->gates[0];
+  EXPECT_EQ(text.text, "a.txt");
+  EXPECT_EQ(text.divergence, 0.5);
+  EXPECT_EQ(text.perplexityRatio, 1.5);
+  EXPECT_EQ(text.agreement, 0.25);
+  EXPECT_EQ(text.windows, 3);
+  EXPECT_EQ(text.length, 9);
+  EXPECT_TRUE(text.betterThanNearest);
+  EXPECT_EQ(text.where, "r.yaml:4:6");
+  EXPECT_TRUE(recipe->gates[1].heldOut);
+  EXPECT_FALSE(recipe->gates[1].betterThanNearest);
+  EXPECT_EQ(recipe->gates[2].worstError, 2);
+
+  std::string start = "version: 1\nscheme: w4a16\ngates: ";
+  EXPECT_CONTAINS(failure(start + "[{kl: 1}]"), "a gate on a text");
+  EXPECT_CONTAINS(failure(start + "[{text: a, held_out: true}]"), "a gate on a text");
+  EXPECT_CONTAINS(failure(start + "[{worst_error: 1, kl: 1}]"), "a gate on a text");
+  EXPECT_CONTAINS(failure(start + "[{text: a, kl: -1}]"), "expected kl to be at least 0");
+  EXPECT_CONTAINS(failure(start + "[{text: a, windows: 0}]"), "expected windows to be a number of at least 1");
+  EXPECT_CONTAINS(failure(start + "[{text: a, length: 1.5}]"), "expected length to be a number of at least 2");
+  EXPECT_CONTAINS(failure(start + "{text: a}"), "expected gates to be a list");
+}

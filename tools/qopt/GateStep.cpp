@@ -1,0 +1,250 @@
+// Gates: whether a quantized model keeps to what its recipe asks for, before anything gets its name.
+#include "lib/Archive/MappedFile.h"
+#include "lib/Archive/TemporaryPath.h"
+#include "lib/Calibration/StatisticsArchive.h"
+#include "lib/Compile/InMemory.h"
+#include "lib/Compile/Sources.h"
+#include "lib/Parameters/ArchivePaths.h"
+#include "lib/Parameters/ModelLedger.h"
+#include "lib/Runtime/App/Evaluation.h"
+#include "lib/Runtime/App/Progress.h"
+#include "lib/Runtime/Text/Tokenizer.h"
+#include "passes/Quantize/NearestRounding.h"
+#include "tools/qopt/Steps.h"
+
+#include <cstdio>
+#include <filesystem>
+
+using namespace qopt;
+
+/// Draws of the bootstrap, as many as 'qopt eval' takes.
+static constexpr int64_t kResamples = 10000;
+
+namespace {
+/// Windows that a gate looks at.
+struct GateText {
+  const Gate *gate;
+  std::string name;
+  std::vector<int32_t> tokens;
+  int64_t length;
+};
+
+/// What a gate has found.
+struct Figures {
+  Evaluation model;
+  std::optional<Evaluation> nearest;
+};
+} // namespace
+
+static Result<std::shared_ptr<const Model>> compileForGate(mlir::ModuleOp module, const std::string &directory,
+                                                           const CompileOptions &options) {
+  mlir::OwningOpRef<mlir::ModuleOp> clone = module.clone();
+  auto parameters = ParameterEvaluator::open(*clone, directory);
+  if (!parameters)
+    return parameters.takeError();
+  CodeCache code;
+  return compileInMemory(*clone, **parameters, options, code);
+}
+
+/// Opens the text of a gate.
+static Result<MappedFile> openText(const Gate &gate, const std::string &recipePath) {
+  std::filesystem::path path(gate.text);
+  if (path.is_relative() && !recipePath.empty())
+    path = std::filesystem::path(recipePath).parent_path() / path;
+  Result<MappedFile> file = MappedFile::open(path.string());
+  if (file)
+    return file;
+  Error error = file.takeError().in(gate.where);
+  error.outcome = "nothing was quantized";
+  error.next = "name a file of plain text, relative to the recipe's file";
+  return error;
+}
+
+Status qopt::checkGateTexts(const Recipe &recipe, const std::string &recipePath) {
+  for (const Gate &gate : recipe.gates)
+    if (!gate.text.empty())
+      if (Result<MappedFile> file = openText(gate, recipePath); !file)
+        return file.takeError();
+  return {};
+}
+
+static Result<std::vector<int32_t>> tokensOf(const Gate &gate, const std::string &recipePath,
+                                             const Tokenizer &tokenizer) {
+  Result<MappedFile> file = openText(gate, recipePath);
+  if (!file)
+    return file.takeError();
+  std::string_view text(reinterpret_cast<const char *>(file->bytes().data()), file->size());
+  Result<Encoding> encoding = tokenizer.encode(text, {.recognizeSpecial = false, .addSpecial = false});
+  if (!encoding)
+    return encoding.takeError();
+  return std::move(encoding->ids);
+}
+
+/// The texts of all gates: one for each file, and one for each source that something was held out of.
+static Result<std::vector<GateText>> gatherTexts(const GateInputs &inputs, const Tokenizer &tokenizer) {
+  std::vector<GateText> texts;
+  for (const Gate &gate : inputs.recipe.gates) {
+    if (!gate.text.empty()) {
+      Result<std::vector<int32_t>> tokens = tokensOf(gate, inputs.recipePath, tokenizer);
+      if (!tokens)
+        return tokens.takeError();
+      texts.push_back({&gate, gate.text, std::move(*tokens), gate.length});
+    }
+    if (!gate.heldOut)
+      continue;
+    if (inputs.statistics.empty())
+      return usageError("expected a recipe that is calibrated, because a gate is on what calibration has held out",
+                        gate.where);
+    Result<StatisticsArchive> archive = StatisticsArchive::open(inputs.statistics);
+    if (!archive)
+      return archive.takeError();
+    std::vector<int32_t> tokens = archive->heldOut();
+    std::span<const int32_t> sources = archive->heldOutSource();
+    int64_t length = archive->header().length;
+    std::map<int32_t, GateText> bySource;
+    for (size_t window = 0; window < sources.size(); ++window) {
+      GateText &text = bySource[sources[window]];
+      text.tokens.insert(text.tokens.end(), tokens.begin() + static_cast<int64_t>(window) * length,
+                         tokens.begin() + static_cast<int64_t>(window + 1) * length);
+    }
+    if (bySource.empty())
+      return badInput("expected statistics with windows that were held out, but there are none", gate.where)
+          .withNext("calibrate on longer texts, or leave the gate out");
+    for (auto &[source, text] : bySource) {
+      std::string name = archive->header().sources.size() > static_cast<size_t>(source)
+                             ? archive->header().sources[source].value("name", "")
+                             : std::to_string(source);
+      texts.push_back({&gate, "held out of " + name, std::move(text.tokens), length});
+    }
+  }
+  return texts;
+}
+
+static std::string figure(const Estimate &estimate) {
+  char text[100];
+  std::snprintf(text, sizeof text, "%.4f [%.4f, %.4f]", estimate.value, estimate.low, estimate.high);
+  return text;
+}
+
+/// Compares what was found with what was asked for. The first failure, or nothing.
+static Status judge(const GateText &text, const Figures &figures) {
+  const Gate &gate = *text.gate;
+  auto failed = [&](const std::string &wanted, const std::string &got) {
+    return Error{ErrorClass::Gate, "expected " + wanted + ", but got " + got,
+                 escapeForMessage(text.name, 1000) + (gate.where.empty() ? "" : " (gate of " + gate.where + ")"),
+                 "nothing was written", "choose a scheme with more bits, other text to calibrate on, or another gate"};
+  };
+  const Evaluation &model = figures.model;
+  if (gate.divergence && !(model.divergence.value <= *gate.divergence))
+    return failed("a KL divergence of at most " + std::to_string(*gate.divergence), figure(model.divergence));
+  if (gate.perplexityRatio && !(model.perplexityRatio.value <= *gate.perplexityRatio))
+    return failed("a ratio of perplexities of at most " + std::to_string(*gate.perplexityRatio),
+                  figure(model.perplexityRatio));
+  if (gate.agreement && !(model.agreement.value >= *gate.agreement))
+    return failed("an agreement of at least " + std::to_string(*gate.agreement), figure(model.agreement));
+  if (figures.nearest && !(model.divergence.value <= figures.nearest->divergence.value))
+    return failed("a KL divergence no worse than that of round to nearest, " + figure(figures.nearest->divergence),
+                  figure(model.divergence));
+  return {};
+}
+
+static Status checkLedger(const GateInputs &inputs) {
+  Result<Ledger> ledger = readModelLedger(inputs.quantized, inputs.directory);
+  if (!ledger)
+    return ledger.takeError();
+  for (const Gate &gate : inputs.recipe.gates)
+    for (const LedgerRow &row : ledger->rows)
+      if (gate.worstError && !(row.worstError <= *gate.worstError))
+        return Error{ErrorClass::Gate,
+                     "expected a worst error of at most " + std::to_string(*gate.worstError) + ", but got " +
+                         std::to_string(row.worstError),
+                     "parameter @" + row.name + " (gate of " + gate.where + ")", "nothing was written",
+                     "keep this weight by a rule of the recipe, or give it more bits"};
+  return {};
+}
+
+Status qopt::checkGates(const GateInputs &inputs) {
+  if (inputs.recipe.gates.empty())
+    return {};
+  if (Status status = checkLedger(inputs); !status)
+    return status;
+  CompileOptions options;
+  Result<Target> native = findTarget("native");
+  if (!native)
+    return native.takeError();
+  options.targets.push_back(std::move(*native));
+  if (Status status = describeSources(inputs.original, inputs.directory, options); !status)
+    return status;
+  Result<TokenizerSpec> spec = TokenizerSpec::fromJson(options.tokenizer);
+  if (options.tokenizer == "{}" || !spec)
+    return badInput("expected a model with a tokenizer, because the recipe has gates")
+        .withNext("import it from a checkpoint that has one");
+  Result<Tokenizer> tokenizer = Tokenizer::create(std::move(*spec));
+  if (!tokenizer)
+    return tokenizer.takeError();
+  Result<std::vector<GateText>> texts = gatherTexts(inputs, *tokenizer);
+  if (!texts || texts->empty())
+    return texts ? Status() : Status(texts.takeError());
+
+  auto reference = compileForGate(inputs.original, inputs.directory, options);
+  if (!reference)
+    return reference.takeError();
+  auto model = compileForGate(inputs.quantized, inputs.directory, options);
+  if (!model)
+    return model.takeError();
+  // Round to nearest in the same schemes, where a gate is to be better than that.
+  std::shared_ptr<const Model> nearest;
+  std::optional<TemporaryPath> overlay;
+  bool compares = inputs.recipe.needsStatistics() && std::any_of(texts->begin(), texts->end(), [](const GateText &t) {
+                    return t.gate->betterThanNearest;
+                  });
+  if (compares) {
+    Result<TemporaryPath> path = TemporaryPath::create(".safetensors");
+    if (!path)
+      return path.takeError();
+    overlay.emplace(std::move(*path));
+    mlir::ModuleOp original = inputs.original;
+    mlir::OwningOpRef<mlir::ModuleOp> rounded = original.clone();
+    if (Status status = quantizeToNearest(*rounded, inputs.recipe, {overlay->path(), inputs.directory, {}}); !status)
+      return status;
+    auto compiled = compileForGate(*rounded, inputs.directory, options);
+    if (!compiled)
+      return compiled.takeError();
+    nearest = std::move(*compiled);
+  }
+
+  Status verdict;
+  for (const GateText &text : *texts) {
+    Progress progress("gate " + text.name, "windows", 1);
+    auto evaluate = [&](const std::shared_ptr<const Model> &of) -> Result<Evaluation> {
+      Result<std::vector<WindowScores>> windows =
+          evaluateText(of, *reference, text.tokens, {text.length, text.gate->windows, 0},
+                       [&](int64_t done, int64_t total) { progress.update(done, total); });
+      if (!windows)
+        return windows.takeError().in(text.name);
+      return summarize(*windows, kResamples, 0);
+    };
+    Figures figures;
+    Result<Evaluation> found = evaluate(*model);
+    if (!found)
+      return found.takeError();
+    figures.model = *found;
+    if (nearest && text.gate->betterThanNearest) {
+      Result<Evaluation> of = evaluate(nearest);
+      if (!of)
+        return of.takeError();
+      figures.nearest = *of;
+    }
+    progress.finish();
+    Status status = judge(text, figures);
+    std::fprintf(stderr, "gate %s: %s: %lld windows, KL %s%s%s, perplexity ratio %s, top-1 %s\n",
+                 status ? "holds" : "fails", escapeForMessage(text.name, 1000).c_str(),
+                 static_cast<long long>(figures.model.windows), figure(figures.model.divergence).c_str(),
+                 figures.nearest ? ", round to nearest " : "",
+                 figures.nearest ? figure(figures.nearest->divergence).c_str() : "",
+                 figure(figures.model.perplexityRatio).c_str(), figure(figures.model.agreement).c_str());
+    if (!status && verdict)
+      verdict = std::move(status); // the others are still measured and printed
+  }
+  return verdict;
+}
