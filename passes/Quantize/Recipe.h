@@ -33,6 +33,8 @@
 //     - match: model.layers.0.*
 //       scheme: w8a8:g64
 //       method: rtn
+//     - match: model.layers.1.*
+//       method: rtn              # in the recipe's scheme
 //     - match: "*.mlp.down_proj.weight"
 //       keep: true
 //       reason: too sensitive

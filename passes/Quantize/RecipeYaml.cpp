@@ -123,8 +123,8 @@ void RecipeReader::readRule(yaml::Node *node) {
     return;
   if (rule.match.empty())
     return fail(node, "expected a rule with a key \"match\"", "add for example match: model.layers.0");
-  if (hasScheme == hasKeep)
-    return fail(node, "expected a rule with either \"scheme\" or \"keep: true\"", "add one of the two");
+  if (hasKeep ? hasScheme || rule.method.has_value() : !hasScheme && !rule.method)
+    return fail(node, "expected a rule with \"scheme\", \"method\" or both, or with \"keep: true\"", "add one of them");
   rules.push_back(std::move(rule));
 }
 
@@ -189,7 +189,11 @@ Result<Recipe> RecipeReader::read() {
   recipe.body = *body, recipe.head = *headScheme, recipe.method = method;
   for (RawRule &raw : rules) {
     std::optional<Scheme> ruleScheme;
-    if (!raw.keep) {
+    if (!raw.keep && raw.scheme.empty()) { // a method alone, for the body's scheme
+      if (!recipe.body)
+        return usageError("expected a rule with a scheme, because the recipe's is keep", raw.where);
+      ruleScheme = recipe.body;
+    } else if (!raw.keep) {
       Result<Scheme> parsed = parseSchemeLike(raw.scheme, *body);
       if (!parsed)
         return parsed.takeError().in(raw.where);

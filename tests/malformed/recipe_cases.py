@@ -39,7 +39,7 @@ def cases():
         recipe("no scheme", "version: 1\n", 1, 'expected a key "scheme"', "", "add for example scheme: w4a8:g64"),
         recipe("a scheme that does not parse", "version: 1\nscheme: w4a9\n", 1, "w4a9|a9", ":2:9"),
         recipe("a rule without a match", HEAD + "rules:\n  - keep: true\n", 1, 'expected a rule with a key "match"', ":4:5"),
-        recipe("a rule without a scheme", HEAD + "rules:\n  - match: x\n", 1, 'either "scheme" or "keep: true"', ":4:5"),
+        recipe("a rule without a scheme", HEAD + "rules:\n  - match: x\n", 1, '"scheme", "method" or both, or with "keep: true"', ":4:5"),
         recipe("keep that is not true", HEAD + "rules:\n  - match: x\n    keep: maybe\n", 1,
                'expected keep to be true, but got "maybe"', ":5:11"),
         recipe("rules that are no list", HEAD + "rules: all\n", 1, "expected rules to be a list", ":3:8"),
@@ -62,7 +62,7 @@ def cases():
         scheme("a group of 48", "--scheme w4a16:g48", 1, "48"),
         scheme("a group of an absurd size", "--scheme w4a16:g99999999999999999999", 1, "."),
         scheme("a recipe beside a scheme", "--scheme w4a16 --recipe {in}/r.yaml", 1,
-               "expected either --recipe or --scheme, --head, --method and --keep, but got both"),
+               "expected either --recipe or --scheme, --head, --method, --scales and --keep, but got both"),
         scheme("keep that matches nothing", "--scheme w4a16:g32 --keep nothing.like.it", 2,
                'expected a pattern that matches a weight of the model, but "nothing.like.it" matches none', "keep"),
     ]

@@ -78,8 +78,9 @@ TEST(Recipe, RefusesWithPlace) {
   EXPECT_CONTAINS(failure("version: 1\nscheme: [w4a8]\n"), "expected scheme to be text");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules: w8a8\n"), "expected rules to be a list");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - scheme: w8a8\n"), "a key \"match\"");
-  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - match: a\n"), "either \"scheme\" or \"keep: true\"");
-  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - {match: a, keep: true, scheme: w8a8}\n"), "either");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - match: a\n"),
+                  "\"scheme\", \"method\" or both, or with \"keep: true\"");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - {match: a, keep: true, scheme: w8a8}\n"), "or both, or with");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - {match: a, keep: no}\n"), "keep to be true");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - {match: \"[\", keep: true}\n"), "expected a glob");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - {match: a, scheme: w8}\n - {mach: b}\n"), "r.yaml:5:5");
@@ -137,6 +138,12 @@ rules:
   EXPECT_EQ(makeRecipe({"w4a16", "", {}, "gptq"})->gptq.range.rule, RangeRule::Hessian);
   EXPECT_FALSE(makeRecipe({"w4a16", "", {}, "gptq"})->head);
 
+  Result<Recipe> methodAlone =
+      parseRecipe("version: 1\nscheme: w4a16:g32\nrules: [{match: a, method: gptq}]", "r.yaml");
+  ASSERT_TRUE(methodAlone) << methodAlone.error().format();
+  EXPECT_EQ(methodAlone->rules[0].scheme, methodAlone->body);
+  EXPECT_CONTAINS(failure("version: 1\nscheme: keep\nhead: w8a16\nrules: [{match: a, method: gptq}]"),
+                  "a rule with a scheme");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\nmethod: awk"), "one of rtn, gptq, but got \"awk\"");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\ngptq: {shrink: much}"), "a number, but got \"much\"");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\ngptq: {max_fallback: 1.5}"), "to be a number of linears");
