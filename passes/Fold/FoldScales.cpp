@@ -206,7 +206,7 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
           .withNext("leave this site out, or let such pairs go: unfoldable=cancel");
     mlir::emitRemark(pair.activations.getLoc())
         << "scale by " << pair.name() << " is cancelled: " << reason.rule << place;
-    noteCancelledScale(getOperation(), {pair.name(), reason.rule + place});
+    noteCancelledScale(getOperation(), {StringRef(pair.name()).ltrim("@").str(), reason.rule + place});
     if (GetOp source = factorSource(pair.activations.getFactor()))
       cancelledFactors.insert(source.getParameterAttr().getAttr());
     rewriter.replaceOp(pair.activations, pair.activations.getInput());

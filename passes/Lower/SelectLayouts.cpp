@@ -165,7 +165,9 @@ struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts>, qopt::Repor
   FailureOr<Value> pack(Operation *op, ArrayRef<Value> parts, PanelAttr layout) {
     StringAttr name = parameterOf(parts[0]);
     if (!name || llvm::any_of(parts, [](Value part) { return !parameterOf(part); }))
-      return op->emitOpError("expected weights that are values of parameters");
+      return op->emitOpError("expected weights that are values of parameters")
+             << (parts[0].getDefiningOp<lowbit::ScaleOp>() ? ", but got one that is scaled: run --fold-scales first"
+                                                           : "");
     int64_t outputs = typeOf(parts[0]).getDimSize(0), inputs = typeOf(parts[0]).getDimSize(1);
     if (failed(layout.verifyShape([&] { return op->emitOpError() << "has no layout: "; }, outputs, inputs)))
       return failure();

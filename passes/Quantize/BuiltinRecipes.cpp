@@ -1,5 +1,5 @@
-// See BuiltinRecipes.h. What stands here was chosen on development text over three models; the next one who changes it
-// measures again (bench/accuracy).
+// See BuiltinRecipes.h. What stands here was chosen on development text (docs/Recipes.md): whoever changes it measures
+// again.
 #include "passes/Quantize/BuiltinRecipes.h"
 
 #include "lib/Archive/NearestName.h"
@@ -7,33 +7,29 @@
 using namespace qopt;
 
 static constexpr BuiltinRecipe recipes[] = {
-    {"w4-g64", "4 bits with zero points in groups of 64, f32 activations: AWQ, then GPTQ", R"(version: 1
+    {"w4-g64", "4 bits with zero points in groups of 64, bf16 activations: AWQ, then GPTQ", R"(version: 1
 scheme: w4a16:g64:asym
 head: keep
 awq: {shrink: 0.1}
 method: gptq
 gptq: {inputs: statistics, range: hessian, shrink: 0.1}
+gates:
+  - {held_out: true}
 )"},
-    {"w4-g64-sym", "4 bits without zero points in groups of 64, bf16 activations: AWQ, then GPTQ", R"(version: 1
+    {"w4-g64-sym", "4 bits without zero points in groups of 64, bf16 activations: GPTQ", R"(version: 1
 scheme: w4a16:g64
 head: keep
-awq: {shrink: 0.1}
 method: gptq
 gptq: {inputs: statistics, range: hessian, shrink: 0.1}
+gates:
+  - {held_out: true}
 )"},
-    {"w4a8", "4 bits in groups of 64, 8-bit activations by token: AWQ, then GPTQ", R"(version: 1
-scheme: w4a8:g64
-head: w8:g32
-awq: {shrink: 0.1}
-method: gptq
-gptq: {inputs: quantized, range: hessian, shrink: 0.1}
-)"},
-    {"w8a8", "8 bits by channel, 8-bit activations by token: SmoothQuant, then GPTQ", R"(version: 1
+    {"w8a8", "8 bits by channel, 8-bit activations by token: SmoothQuant, then round to nearest", R"(version: 1
 scheme: w8a8:channel
 head: w8:g32
 smooth_quant: {alpha: 0.5}
-method: gptq
-gptq: {inputs: quantized, range: minmax, shrink: 0.1}
+gates:
+  - {held_out: true}
 )"},
 };
 

@@ -28,7 +28,7 @@
 // RUN: FileCheck %s --check-prefix=SHARED --input-file=%t/shared.pairs.mlir
 // RUN: qopt-reference %t/shared.pairs.mlir --against %t/shared.mlir --tolerance 2e-6
 // RUN: qopt %t/shared.mlir -o %t/shared.plain.mlir
-// RUN: qopt %t/shared.pairs.mlir --fold-scales="directory=%t unfoldable=cancel" | diff %t/shared.plain.mlir -
+// RUN: qopt %t/shared.pairs.mlir --fold-scales="directory=%t unfoldable=cancel" | sed 's/^module attributes {lowbit.cancelled_scales = .*} {$/module {/' | diff %t/shared.plain.mlir -
 
 // Not the embedding's value, which the residual reads too; not the head's, which is returned; not what enters from outside.
 // COUNTS: 3 pairs-inserted
