@@ -10,7 +10,8 @@ class Kernel_Attr<string name, string attrMnemonic, list<Trait> traits = []> : A
 
 def Kernel_PanelCode : I32EnumAttr<"PanelCode", "what a panel stores for each element", [
     I32EnumAttrCase<"U4", 0, "u4">, I32EnumAttrCase<"U8", 1, "u8">, I32EnumAttrCase<"F32", 2, "f32">,
-    I32EnumAttrCase<"F16", 3, "f16">, I32EnumAttrCase<"BF16", 4, "bf16">]> {
+    I32EnumAttrCase<"F16", 3, "f16">, I32EnumAttrCase<"BF16", 4, "bf16">, I32EnumAttrCase<"U2", 5, "u2">,
+    I32EnumAttrCase<"U3", 6, "u3">]> {
   let cppNamespace = "::qopt::kernel";
   let genSpecializedAttr = 0;
 }
@@ -36,6 +37,8 @@ def Kernel_PanelAttr : Kernel_Attr<"Panel", "panel", [DeclareAttrInterfaceMethod
     static constexpr int64_t kOutputs = 16;
     static constexpr int64_t kMaxElements = int64_t{1} << 56; ///< so that sizes and bit offsets fit 64 bits
     bool isQuantized() const { return getScale() != nullptr; }
+    /// The zero point of codes without stored ones; of codes only.
+    int64_t getImpliedZero() const { return int64_t{1} << (getCodeBits() - 1); }
     /// Inputs that one block of codes covers for all outputs of the panel.
     int64_t getBlockDepth() const;
     int64_t getBlockBytes() const;

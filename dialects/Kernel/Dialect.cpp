@@ -31,6 +31,10 @@ void KernelDialect::initialize() {
 
 static unsigned codeBits(PanelCode code) {
   switch (code) {
+  case PanelCode::U2:
+    return 2;
+  case PanelCode::U3:
+    return 3;
   case PanelCode::U4:
     return 4;
   case PanelCode::U8:
@@ -44,9 +48,27 @@ static unsigned codeBits(PanelCode code) {
   llvm_unreachable("a panel code without bits");
 }
 
+static bool isCode(PanelCode code) {
+  return code != PanelCode::F32 && code != PanelCode::F16 && code != PanelCode::BF16;
+}
+
+/// Inputs of a block: one word of 32 bits for each output, or three.
+static int64_t blockDepth(PanelCode code, int64_t dot) {
+  switch (code) {
+  case PanelCode::U4:
+    return 8;
+  case PanelCode::U2:
+    return 16;
+  case PanelCode::U3:
+    return 32;
+  default:
+    return dot;
+  }
+}
+
 LogicalResult PanelAttr::verify(function_ref<InFlightDiagnostic()> emitError, PanelCode code, int64_t dot,
                                 int64_t group, Type scale, bool zeroPoints) {
-  bool quantized = code == PanelCode::U4 || code == PanelCode::U8;
+  bool quantized = isCode(code);
   bool dotFits = quantized ? dot == 1 || dot == 2 || dot == 4 : code == PanelCode::BF16 ? dot == 2 : dot == 1;
   if (!dotFits) // panel_c1
     return emitError() << "expected a dot of 1, 2 or 4 for codes, 2 for bf16 and 1 for f32 and f16, but got " << dot;
@@ -58,13 +80,13 @@ LogicalResult PanelAttr::verify(function_ref<InFlightDiagnostic()> emitError, Pa
     return emitError() << "expected a group and zero points for codes only";
   if (group < 0) // panel_c5
     return emitError() << "expected a group of at least 1, or 0 for all inputs, but got " << group;
-  int64_t depth = code == PanelCode::U4 ? 8 : dot;
+  int64_t depth = blockDepth(code, dot);
   if (group % depth != 0) // panel_c6
     return emitError() << "expected a group that blocks of " << depth << " inputs divide, but got " << group;
   return success();
 }
 
-int64_t PanelAttr::getBlockDepth() const { return getCode() == PanelCode::U4 ? 8 : getDot(); }
+int64_t PanelAttr::getBlockDepth() const { return blockDepth(getCode(), getDot()); }
 int64_t PanelAttr::getBlockBytes() const { return kOutputs * getBlockDepth() * codeBits(getCode()) / 8; }
 
 int64_t PanelAttr::getGroupCodeBytes(int64_t inputs) const {
@@ -90,16 +112,27 @@ int64_t PanelAttr::getTileBytes(int64_t inputs) const { return inputs / getGroup
 
 unsigned PanelAttr::getCodeBits() const { return codeBits(getCode()); }
 
-int64_t PanelAttr::getBitOffset(int64_t inputs, int64_t outputInTile, int64_t input) const {
+int64_t PanelAttr::getBitOffset(int64_t inputs, int64_t outputInTile, int64_t input, unsigned bit) const {
   int64_t group = input / getGroupSize(inputs), inGroup = input % getGroupSize(inputs);
   int64_t block = inGroup / getBlockDepth(), inBlock = inGroup % getBlockDepth();
-  int64_t bits = codeBits(getCode()), laneBits = getBlockDepth() * bits;
-  int64_t start = 8 * (group * getGroupBytes(inputs) + block * getBlockBytes()) + outputInTile * laneBits;
-  if (getCode() != PanelCode::U4)
-    return start + inBlock * bits;
-  // A shift of the lane by 4·step leaves the step's `dot` codes at equal distances.
-  int64_t steps = 8 / getDot(), step = inBlock / getDot(), element = inBlock % getDot();
-  return start + 4 * (element * steps + step);
+  int64_t bits = codeBits(getCode());
+  int64_t start = 8 * (group * getGroupBytes(inputs) + block * getBlockBytes());
+  // Within a word of 32 bits, a shift by bits·step leaves the step's `dot` codes at equal distances.
+  auto inWord = [&](int64_t word, int64_t bits, int64_t input) {
+    int64_t steps = 32 / bits / getDot(), step = input / getDot(), element = input % getDot();
+    return start + 32 * word + bits * (element * steps + step);
+  };
+  switch (getCode()) {
+  case PanelCode::U2:
+  case PanelCode::U4:
+    return inWord(outputInTile, bits, inBlock) + bit;
+  case PanelCode::U3:
+    if (bit == 2)
+      return inWord(2 * kOutputs + outputInTile, 1, inBlock);
+    return inWord(inBlock / 16 * kOutputs + outputInTile, 2, inBlock % 16) + bit;
+  default:
+    return start + (outputInTile * getBlockDepth() + inBlock) * bits + bit;
+  }
 }
 
 LogicalResult PanelAttr::verifyShape(function_ref<InFlightDiagnostic()> emitError, int64_t outputs,

@@ -11,8 +11,9 @@ def Kernel_LayoutAttrInterface : AttrInterface<"LayoutAttrInterface"> {
   let methods = [
     InterfaceMethod<"outputs in a tile", "int64_t", "getTileOutputs">,
     InterfaceMethod<"bytes of a tile of a matrix with so many inputs", "int64_t", "getTileBytes", (ins "int64_t":$inputs)>,
-    InterfaceMethod<"bit offset of an element's code within its tile", "int64_t", "getBitOffset",
-                    (ins "int64_t":$inputs, "int64_t":$outputInTile, "int64_t":$input)>,
+    InterfaceMethod<"offset, within its tile, of a bit of an element's code: the lowest is bit 0", "int64_t",
+                    "getBitOffset",
+                    (ins "int64_t":$inputs, "int64_t":$outputInTile, "int64_t":$input, "unsigned":$bit)>,
     InterfaceMethod<"bits of a code", "unsigned", "getCodeBits">,
     InterfaceMethod<"inputs that share a scale, in a matrix with so many inputs; all of them without scales", "int64_t",
                     "getGroupSize", (ins "int64_t":$inputs)>,

@@ -22,4 +22,13 @@
 #define GET_OP_CLASSES
 #include "dialects/Transformer/Ops.h.inc"
 
+#include <optional>
+
+namespace qopt::transformer {
+
+/// The bits of the codes that `encoding` packs (lib/Numerics/CodePacking.h); nothing for others.
+std::optional<unsigned> getPackedBits(Encoding encoding);
+
+} // namespace qopt::transformer
+
 #endif // QOPT_DIALECTS_TRANSFORMER_DIALECT_H

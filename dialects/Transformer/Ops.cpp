@@ -31,6 +31,19 @@ LogicalResult ArchiveOp::verify() {
 // Parameters
 //===----------------------------------------------------------------------===//
 
+std::optional<unsigned> qopt::transformer::getPackedBits(Encoding encoding) {
+  switch (encoding) {
+  case Encoding::PackedU2:
+    return 2;
+  case Encoding::PackedU3:
+    return 3;
+  case Encoding::PackedU4:
+    return 4;
+  default:
+    return std::nullopt;
+  }
+}
+
 LogicalResult ParameterOp::verify() {
   auto type = cast<RankedTensorType>(getType());
   if (getSource() && !getInitializer().empty()) // parameter_c1
@@ -41,9 +54,13 @@ LogicalResult ParameterOp::verify() {
   Encoding encoding = getSource()->getEncoding();
   bool fits = false;
   switch (encoding) {
-  case Encoding::PackedU4:
-    fits = element.isInteger(4) && type.getRank() > 0 && type.getShape().back() % 2 == 0;
+  case Encoding::PackedU2:
+  case Encoding::PackedU3:
+  case Encoding::PackedU4: {
+    unsigned bits = *getPackedBits(encoding);
+    fits = element.isInteger(bits) && type.getRank() > 0 && type.getShape().back() % 8 * bits % 8 == 0;
     break;
+  }
   case Encoding::U8:
     fits = element.isInteger() && element.getIntOrFloatBitWidth() <= 8;
     break;

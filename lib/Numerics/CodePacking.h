@@ -1,5 +1,6 @@
-// How an archive holds codes. 8 bits: one byte per code. 4 bits: two codes per byte along K, the even one in the low
-// nibble. Rows hold an even number of 4-bit codes, so a packed row is whole bytes and rows follow each other directly.
+// How an archive holds codes of 2, 3, 4 or 8 bits: along K they follow each other from the lowest bit of the first byte
+// up. So of two 4-bit codes in a byte the even one lies in the low nibble, and eight 3-bit codes are three bytes. A
+// packed row is whole bytes, so that rows follow each other directly.
 #ifndef QOPT_LIB_NUMERICS_CODEPACKING_H
 #define QOPT_LIB_NUMERICS_CODEPACKING_H
 
@@ -12,7 +13,8 @@
 
 namespace qopt {
 
-/// Bytes of `cols` codes of `bits` (4 or 8) bits; nothing for other widths, cols < 0, or 4 bits and an odd `cols`.
+/// Bytes of `cols` codes of `bits` (2, 3, 4 or 8) bits; nothing for other widths, cols < 0, or codes that do not fill
+/// their last byte.
 std::optional<uint64_t> packedCodeBytes(int bits, int64_t cols);
 
 /// codes : [n], one per byte, each below 2^bits (higher bits are ignored) → packed : [packedCodeBytes(bits, n)].

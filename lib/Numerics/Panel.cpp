@@ -1,10 +1,11 @@
 // Moving weights into panels.
 //
-// Whatever the code, a block gives each of its 16 rows one word (8 codes of 4 bits, `dot` bytes, two bf16, one float),
-// and the words of a row follow each other in the source. So packing is the transposition of words, with 4-bit codes
-// permuted inside their word on the way.
+// Whatever the code, a block gives each of its 16 rows one word (8 codes of 4 bits, 16 of 2, `dot` bytes, two bf16, one
+// float), and the words of a row follow each other in the source. So packing is the transposition of words, with narrow
+// codes permuted inside their word on the way. Codes of 3 bits are first cut into their three words.
 #include "lib/Numerics/Panel.h"
 
+#include "lib/Numerics/CodeBits.h"
 #include "lib/Numerics/Float.h"
 
 #include <algorithm>
@@ -27,36 +28,44 @@ struct RowPointers {
   int count; ///< 1 to 16
 };
 
-// The permutations of nibbles within a word: from k offsets in ascending order to the order of a block of U4.
-
-/// dot 1: nibble s holds offset s.
 struct KeepOrder {
   template <typename Word> Word operator()(Word word) const { return word; }
 };
 
-/// dot 2: nibble 4e + s holds offset 2s + e: even offsets into the low half, odd ones into the high half.
-struct SplitPairs {
-  uint32_t operator()(uint32_t word) const {
-    uint32_t swap = (word ^ (word >> 4)) & 0x00F000F0u;
-    word ^= swap ^ (swap << 4);
-    swap = (word ^ (word >> 8)) & 0x0000FF00u;
-    return word ^ swap ^ (swap << 8);
-  }
-};
+/// The order of a block of codes: unit e·(units/dot) + s of a word holds what was unit s·dot + e, of `bits` each. That
+/// rotates the bits of a unit's number right by log2(dot), or left by what is missing, one place at a time.
+template <int bits, int dot> struct StepOrder {
+  static constexpr int numberBits = std::countr_zero(32u / bits), right = std::countr_zero(unsigned{dot});
+  static constexpr bool isLeftShorter = numberBits - right < right;
 
-/// dot 4: nibble 2e + s holds offset 4s + e: the low half's nibbles between those of the high half.
-struct MergeHalves {
+  /// Within every four parts of `part` bits, swaps the two in the middle.
+  template <int part> static uint32_t swapMiddle(uint32_t word) {
+    constexpr auto mask = static_cast<uint32_t>(lowBits(16 / part, part) << part);
+    uint32_t swap = (word ^ (word >> part)) & mask;
+    return word ^ swap ^ (swap << part);
+  }
+  template <int part> static uint32_t rotateRight(uint32_t word) {
+    if constexpr (part > 8)
+      return word;
+    else
+      return rotateRight<2 * part>(swapMiddle<part>(word));
+  }
+  template <int part> static uint32_t rotateLeft(uint32_t word) {
+    if constexpr (part < bits)
+      return word;
+    else
+      return rotateLeft<part / 2>(swapMiddle<part>(word));
+  }
   uint32_t operator()(uint32_t word) const {
-    uint32_t swap = (word ^ (word >> 8)) & 0x0000FF00u;
-    word ^= swap ^ (swap << 8);
-    swap = (word ^ (word >> 4)) & 0x00F000F0u;
-    return word ^ swap ^ (swap << 4);
+    for (int place = 0; place < (isLeftShorter ? numberBits - right : right); ++place)
+      word = isLeftShorter ? rotateLeft<8>(word) : rotateRight<bits>(word);
+    return word;
   }
 };
 
 /// out : [blocks, 16] words = order(word `block` of row r); `fill` in every byte of rows that do not exist.
 template <typename Word, typename Order>
-void transposeWords(const RowPointers &rows, int64_t blocks, uint8_t fill, std::byte *out, Order order) {
+void transposeWords(const RowPointers &rows, int64_t blocks, uint8_t fill, std::byte *out, Order order = {}) {
   if (rows.count < panelRows)
     std::memset(out, fill, static_cast<size_t>(blocks) * panelRows * sizeof(Word));
   auto move = [&](int64_t block, int r) {
@@ -77,26 +86,59 @@ void transposeWords(const RowPointers &rows, int64_t blocks, uint8_t fill, std::
       move(block, r);
 }
 
-/// The code blocks of one group of quantized rows.
-void packCodeBlocks(const PanelLayout &layout, const RowPointers &rows, std::byte *out) {
-  int64_t blocks = layout.group / layout.blockDepth();
-  bool fourBits = layout.code == PanelCode::U4;
-  uint8_t fill = layout.zeroPoints ? 0 : fourBits ? 0x88 : 0x80;
-  if (fourBits) {
-    if (layout.dot == 4)
-      transposeWords<uint32_t>(rows, blocks, fill, out, MergeHalves{});
-    else if (layout.dot == 2)
-      transposeWords<uint32_t>(rows, blocks, fill, out, SplitPairs{});
-    else
-      transposeWords<uint32_t>(rows, blocks, fill, out, KeepOrder{});
-    return;
+/// The planes of a block of U3, of one row: 32 codes as an archive holds them → the low bits of both halves, the high
+/// bits.
+struct ThreePlanes {
+  uint64_t low = 0;
+  uint32_t high = 0;
+};
+ThreePlanes cutThreeBits(const std::byte *codes) {
+  ThreePlanes planes;
+  for (int eight = 0; eight < 4; ++eight) {
+    uint64_t word = 0;
+    std::memcpy(&word, codes + 3 * eight, 3);
+    word = spreadCodes<3>(word);
+    planes.low |= gatherCodes<2>(word) << (16 * eight);
+    planes.high |= static_cast<uint32_t>(gatherCodes<1>(word >> 2)) << (8 * eight);
   }
-  if (layout.dot == 4)
-    transposeWords<uint32_t>(rows, blocks, fill, out, KeepOrder{});
-  else if (layout.dot == 2)
-    transposeWords<uint16_t>(rows, blocks, fill, out, KeepOrder{});
+  return planes;
+}
+
+/// The code blocks of one group of 3-bit rows.
+template <int dot> void packThreeBits(const RowPointers &rows, int64_t blocks, bool storedZeros, std::byte *out) {
+  constexpr StepOrder<2, dot> lowOrder;
+  constexpr StepOrder<1, dot> highOrder;
+  for (int64_t block = 0; block < blocks; ++block) {
+    uint32_t words[3][panelRows];
+    std::memset(words, 0, sizeof words);
+    std::memset(words[2], storedZeros ? 0 : 0xFF, sizeof words[2]); // the implied zero point is 0b100
+    for (int r = 0; r < rows.count; ++r) {
+      ThreePlanes planes = cutThreeBits(rows.row[r] + 12 * block);
+      words[0][r] = lowOrder(static_cast<uint32_t>(planes.low));
+      words[1][r] = lowOrder(static_cast<uint32_t>(planes.low >> 32));
+      words[2][r] = highOrder(planes.high);
+    }
+    std::memcpy(out, words, sizeof words);
+    out += sizeof words;
+  }
+}
+
+/// The code blocks of one group of quantized rows.
+template <int dot> void packCodeBlocks(const PanelLayout &layout, const RowPointers &rows, std::byte *out) {
+  int64_t blocks = layout.group / layout.blockDepth();
+  auto fill = [&](uint8_t impliedZeros) { return layout.zeroPoints ? uint8_t{0} : impliedZeros; };
+  if (layout.code == PanelCode::U2)
+    transposeWords<uint32_t, StepOrder<2, dot>>(rows, blocks, fill(0xAA), out);
+  else if (layout.code == PanelCode::U3)
+    packThreeBits<dot>(rows, blocks, layout.zeroPoints, out);
+  else if (layout.code == PanelCode::U4)
+    transposeWords<uint32_t, StepOrder<4, dot>>(rows, blocks, fill(0x88), out);
+  else if (dot == 4)
+    transposeWords<uint32_t, KeepOrder>(rows, blocks, fill(0x80), out);
+  else if (dot == 2)
+    transposeWords<uint16_t, KeepOrder>(rows, blocks, fill(0x80), out);
   else
-    transposeWords<uint8_t>(rows, blocks, fill, out, KeepOrder{});
+    transposeWords<uint8_t, KeepOrder>(rows, blocks, fill(0x80), out);
 }
 
 Status checkSize(const char *what, size_t size, int64_t wanted) {
@@ -133,7 +175,7 @@ bool packFloatPanel(const float *weights, int rows, int64_t k, Element infinity,
       if (!convertRow<Element>(weights + r * k + first, count, infinity, convert, tile[r]))
         return false;
     int64_t blocks = count * static_cast<int64_t>(sizeof(Element)) / static_cast<int64_t>(sizeof(Word));
-    transposeWords<Word>(pointers, blocks, 0, out, KeepOrder{});
+    transposeWords<Word, KeepOrder>(pointers, blocks, 0, out);
     out += static_cast<size_t>(blocks) * panelRows * sizeof(Word);
   }
   return true;
@@ -177,6 +219,7 @@ Status packPanels(const PanelLayout &layout, int64_t n, int64_t k, const PackedW
     if (!status)
       return status;
 
+  auto *packBlocks = layout.dot == 4 ? packCodeBlocks<4> : layout.dot == 2 ? packCodeBlocks<2> : packCodeBlocks<1>;
   std::byte *to = out.data();
   for (int64_t first = 0; first < n; first += panelRows) {
     int count = static_cast<int>(std::min<int64_t>(panelRows, n - first));
@@ -184,7 +227,7 @@ Status packPanels(const PanelLayout &layout, int64_t n, int64_t k, const PackedW
       RowPointers rows{{}, count};
       for (int r = 0; r < count; ++r)
         rows.row[r] = weights.codes.data() + (first + r) * rowBytes + group * groupRowBytes;
-      packCodeBlocks(layout, rows, to);
+      packBlocks(layout, rows, to);
       std::byte *scales = to + layout.group / layout.blockDepth() * layout.blockBytes();
       std::byte *zeros = scales + panelRows * scaleBytes;
       to += layout.groupBytes();
@@ -229,24 +272,31 @@ Status packPanels(const PanelLayout &layout, int64_t n, int64_t k, std::span<con
   return {};
 }
 
+/// `bits` bits of word `index` of a block's words of 4 bytes, where StepOrder puts offset kk.
+static uint32_t unpackUnit(const std::byte *block, int64_t index, int bits, int64_t kk, int64_t dot) {
+  uint32_t word = 0;
+  std::memcpy(&word, block + index * 4, sizeof word);
+  int64_t place = kk % dot * (32 / bits / dot) + kk / dot;
+  return word >> (bits * place) & ((1u << bits) - 1);
+}
+
 PanelElement unpackElement(const PanelLayout &layout, int64_t k, std::span<const std::byte> panels, int64_t row,
                            int64_t column) {
   int64_t lane = row % panelRows, inGroup = column % layout.group;
   const std::byte *group =
       panels.data() + row / panelRows * layout.panelBytes(k) + column / layout.group * layout.groupBytes();
-  int64_t laneBytes = layout.blockBytes() / panelRows;
-  const std::byte *slice = group + inGroup / layout.blockDepth() * layout.blockBytes() + lane * laneBytes;
+  const std::byte *block = group + inGroup / layout.blockDepth() * layout.blockBytes();
   int64_t offset = inGroup % layout.blockDepth();
 
   PanelElement element;
-  if (layout.code == PanelCode::U4) {
-    uint32_t word = 0;
-    std::memcpy(&word, slice, sizeof word);
-    int64_t nibble = offset % layout.dot * (8 / layout.dot) + offset / layout.dot;
-    element.code = word >> (4 * nibble) & 15;
+  if (layout.code == PanelCode::U2 || layout.code == PanelCode::U4) {
+    element.code = unpackUnit(block, lane, layout.codeBits(), offset, layout.dot);
+  } else if (layout.code == PanelCode::U3) {
+    element.code = unpackUnit(block, offset / 16 * panelRows + lane, 2, offset % 16, layout.dot) |
+                   unpackUnit(block, 2 * panelRows + lane, 1, offset, layout.dot) << 2;
   } else {
     size_t size = static_cast<size_t>(layout.codeBits()) / 8;
-    std::memcpy(&element.code, slice + offset * static_cast<int64_t>(size), size);
+    std::memcpy(&element.code, block + (lane * layout.blockDepth() + offset) * static_cast<int64_t>(size), size);
   }
   switch (layout.code) {
   case PanelCode::F32:
@@ -258,8 +308,7 @@ PanelElement unpackElement(const PanelLayout &layout, int64_t k, std::span<const
   case PanelCode::BF16:
     element.value = bfloat16ToFloat(static_cast<uint16_t>(element.code));
     return element;
-  case PanelCode::U4:
-  case PanelCode::U8:
+  default:
     break;
   }
   int64_t scaleBytes = info(layout.scale).blockBytes;

@@ -12,6 +12,10 @@
 //   U4    4, 2, 1  8            64     little-endian dword r, nibble p (bits [4p, 4p+4)), with kk = s*dot + e, e < dot:
 //                                      p = e*(8/dot) + s. So (dword >> 4s) & mask yields the `dot` codes of step s,
 //                                      one per 32/dot bits.
+//   U2    4, 2, 1  16           64     likewise in pairs of bits [2p, 2p+2), p = e*(16/dot) + s: a shift by 2s
+//   U3    4, 2, 1  32           192    code = low | high << 2, in planes: the two low bits of inputs 0 to 15 as a block
+//                                      of U2, those of inputs 16 to 31 as another, then the high bits of all 32:
+//                                      dword r, bit p = e*(32/dot) + s, a shift by s
 //   U8    4, 2, 1  dot          16*dot byte dot*r + kk
 //   BF16  2        2            64     u16 2r + kk
 //   F32   1        1            64     f32 r
@@ -32,9 +36,9 @@
 
 namespace qopt {
 
-enum class PanelCode : uint8_t { U4, U8, F32, F16, BF16 };
+enum class PanelCode : uint8_t { U4, U8, F32, F16, BF16, U2, U3 };
 
-/// "u4", "u8", "f32", "f16", "bf16".
+/// "u4", "u8", "f32", "f16", "bf16", "u2", "u3".
 std::string_view panelCodeName(PanelCode code);
 
 struct PanelLayout {
@@ -53,10 +57,10 @@ struct PanelLayout {
 
   bool operator==(const PanelLayout &) const = default;
 
-  bool isQuantized() const { return code == PanelCode::U4 || code == PanelCode::U8; }
-  /// Bits of a code: 4, 8, 16 or 32.
+  bool isQuantized() const { return code != PanelCode::F32 && code != PanelCode::F16 && code != PanelCode::BF16; }
+  /// Bits of a code: 2, 3, 4, 8, 16 or 32.
   int codeBits() const;
-  /// Zero point of codes without stored ones: 8 or 128; 0 for unquantized codes.
+  /// Zero point of codes without stored ones: 2, 4, 8 or 128; 0 for unquantized codes.
   int impliedZero() const;
 
   // Sizes. All require a valid layout; bytes are exact, and validate() has seen to it that none overflows.

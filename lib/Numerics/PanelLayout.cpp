@@ -4,8 +4,6 @@
 namespace qopt {
 
 static constexpr int panelRows = 16;
-/// A 4-bit block: one 32-bit word of 8 codes for each row.
-static constexpr int64_t fourBitDepth = 8;
 
 std::string_view panelCodeName(PanelCode code) {
   switch (code) {
@@ -19,14 +17,31 @@ std::string_view panelCodeName(PanelCode code) {
     return "f16";
   case PanelCode::BF16:
     return "bf16";
+  case PanelCode::U2:
+    return "u2";
+  case PanelCode::U3:
+    return "u3";
   }
   return {};
+}
+
+static PanelCode codeOfBits(int bits) {
+  switch (bits) {
+  case 2:
+    return PanelCode::U2;
+  case 3:
+    return PanelCode::U3;
+  case 4:
+    return PanelCode::U4;
+  default:
+    return PanelCode::U8;
+  }
 }
 
 PanelLayout PanelLayout::quantized(const WeightScheme &scheme, int dot, int64_t k) {
   PanelLayout layout;
   layout.dot = dot;
-  layout.code = scheme.bits == 4 ? PanelCode::U4 : PanelCode::U8;
+  layout.code = codeOfBits(scheme.bits);
   layout.group = scheme.groupSize(k);
   layout.scale = scheme.scale;
   layout.zeroPoints = !scheme.symmetric;
@@ -43,6 +58,10 @@ PanelLayout PanelLayout::unquantized(PanelCode code, int64_t k) {
 
 int PanelLayout::codeBits() const {
   switch (code) {
+  case PanelCode::U2:
+    return 2;
+  case PanelCode::U3:
+    return 3;
   case PanelCode::U4:
     return 4;
   case PanelCode::U8:
@@ -58,7 +77,19 @@ int PanelLayout::codeBits() const {
 
 int PanelLayout::impliedZero() const { return isQuantized() ? 1 << (codeBits() - 1) : 0; }
 
-int64_t PanelLayout::blockDepth() const { return code == PanelCode::U4 ? fourBitDepth : dot; }
+int64_t PanelLayout::blockDepth() const {
+  switch (code) {
+  // One 32-bit word for each row, or three.
+  case PanelCode::U4:
+    return 8;
+  case PanelCode::U2:
+    return 16;
+  case PanelCode::U3:
+    return 32;
+  default:
+    return dot;
+  }
+}
 
 int64_t PanelLayout::blockBytes() const { return panelRows * blockDepth() * codeBits() / 8; }
 
@@ -77,6 +108,8 @@ int64_t PanelLayout::totalBytes(int64_t n, int64_t k) const { return panelCount(
 
 static bool hasDot(PanelCode code, int dot) {
   switch (code) {
+  case PanelCode::U2:
+  case PanelCode::U3:
   case PanelCode::U4:
   case PanelCode::U8:
     return dot == 4 || dot == 2 || dot == 1;

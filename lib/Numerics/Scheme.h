@@ -1,7 +1,8 @@
 // What a quantization is: how the weights of one linear are coded, and in what form its activations reach it.
 //
 // Codes are unsigned: u in [0, 2^bits - 1], and the weight is scale * (u - zero).
-//   symmetric    zero = 2^(bits-1), implied and not stored; 4 bits span [-8, 7] steps, 8 bits [-128, 127]
+//   symmetric    zero = 2^(bits-1), implied and not stored; 2 bits span [-2, 1] steps, 3 [-4, 3], 4 [-8, 7],
+//                8 [-128, 127]
 //   asymmetric   zero is stored, a u8 in [0, 2^bits - 1] per group; the range always includes 0
 // Scales are stored per group of `group` consecutive weights of a row, in `scale` format. Which scale and zero point a
 // group gets is the algorithm's choice; RoundToNearest.h states the plain one.
@@ -10,7 +11,7 @@
 // after the first in any order):
 //
 //   scheme      ::= 'w' bits 'a' activations (':' part)*
-//   bits        ::= '4' | '8'
+//   bits        ::= '2' | '3' | '4' | '8'
 //   activations ::= '8' | '8t' | '8g32' | '16' | '32'    i8 per token (8 means 8t), i8 per 32 channels, bf16, f32
 //   part        ::= 'g32' | 'g64' | 'g128' | 'g256' | 'channel'            default g64
 //                 | 'sym' | 'asym'                                         default sym
@@ -32,7 +33,7 @@ namespace qopt {
 
 /// How the weights [rows, cols] of one linear are coded. `rows` are output channels, groups run along `cols`.
 struct WeightScheme {
-  int bits = 4;                             ///< 4 or 8
+  int bits = 4;                             ///< 2, 3, 4 or 8
   bool symmetric = true;                    ///< zero point implied, or stored per group
   int64_t group = 64;                       ///< 32, 64, 128 or 256 weights; 0: one group per row
   ElementFormat scale = ElementFormat::F16; ///< F16, BF16 or F32

@@ -39,7 +39,7 @@ HostTensor HostTensor::canonical() const {
     return *this;
   OwnedTensor result = OwnedTensor::allocate(type);
   // The sizes were checked when the entry was read.
-  (void)static_cast<bool>(unpackCodes(4, bytes, result.as<uint8_t>()));
+  (void)static_cast<bool>(unpackCodes(type.getElementTypeBitWidth(), bytes, result.as<uint8_t>()));
   return result.tensor;
 }
 

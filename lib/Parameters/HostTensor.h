@@ -19,7 +19,8 @@ struct HostTensor {
   mlir::RankedTensorType type;
   std::span<const std::byte> bytes;  ///< no alignment is promised for a view into an archive
   std::shared_ptr<const void> owner; ///< keeps `bytes` alive
-  bool packed = false;               ///< i4 codes two to a byte (CodePacking.h): only between ops of one evaluation
+  bool packed = false; ///< codes of 2 to 4 bits as an archive holds them (CodePacking.h): only between ops of
+                       ///< one evaluation
 
   int64_t elements() const { return type.getNumElements(); }
   /// Rows along the first axis; 1 for a scalar.

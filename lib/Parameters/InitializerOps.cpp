@@ -26,9 +26,10 @@ static std::span<const uint8_t> asCodes(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()};
 }
 
-/// Codes packed two to a byte along the last axis may be moved by rows only where rows are whole bytes.
+/// Codes packed along the last axis may be moved by rows only where rows are whole bytes.
 static HostTensor rowsAsBytes(const HostTensor &tensor) {
-  bool whole = tensor.type.getRank() >= 2 && tensor.type.getShape().back() % 2 == 0;
+  bool whole = tensor.type.getRank() >= 2 &&
+               packedCodeBytes(tensor.type.getElementTypeBitWidth(), tensor.type.getShape().back());
   return whole ? tensor : tensor.canonical();
 }
 
@@ -212,11 +213,16 @@ static Result<Results> dequantize(lowbit::DequantizeOp op, Operands operands) {
 
 /// The codes of `tensor` as an archive holds them.
 static Result<HostTensor> archiveForm(const HostTensor &tensor) {
-  if (tensor.packed || !tensor.type.getElementType().isInteger(4))
+  unsigned bits = tensor.type.getElementTypeBitWidth();
+  if (tensor.packed || bits == 8)
     return tensor;
-  OwnedTensor packed = OwnedTensor::allocate(tensor.type, tensor.elements() / 2);
+  std::optional<uint64_t> bytes = packedCodeBytes(bits, tensor.elements());
+  if (!bytes)
+    return badInput("expected codes of 2, 3, 4 or 8 bits that fill whole bytes, but got " +
+                    std::to_string(tensor.elements()) + " codes of " + std::to_string(bits) + " bits");
+  OwnedTensor packed = OwnedTensor::allocate(tensor.type, static_cast<int64_t>(*bytes));
   packed.tensor.packed = true;
-  if (Status status = packCodes(4, asCodes(tensor.bytes), packed.bytes); !status)
+  if (Status status = packCodes(bits, asCodes(tensor.bytes), packed.bytes); !status)
     return status.takeError();
   return packed.tensor;
 }

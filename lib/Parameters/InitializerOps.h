@@ -11,8 +11,8 @@
 namespace qopt {
 
 /// The results of `op` (any op of an initializer but `transformer.get` and the terminator) for those operands.
-/// i4 codes may come and go packed. Errors: an op that is not evaluated, a matrix that its scheme or layout does not
-/// fit, a number that is not finite.
+/// Codes of 2 to 4 bits may come and go packed. Errors: an op that is not evaluated, a matrix that its scheme or layout
+/// does not fit, a number that is not finite.
 Result<llvm::SmallVector<HostTensor, 3>> evaluateOp(mlir::Operation *op, llvm::ArrayRef<HostTensor> operands);
 
 } // namespace qopt

@@ -82,8 +82,9 @@ Result<HostTensor> ParameterEvaluator::evaluateAny(ParameterOp parameter) {
 static Status checkEntry(const TensorEntry &tensor, Encoding encoding, RankedTensorType type) {
   SmallVector<int64_t> shape(type.getShape());
   bool formatFits;
-  if (encoding == Encoding::PackedU4) {
-    shape.back() /= 2;
+  if (std::optional<unsigned> bits = getPackedBits(encoding)) {
+    // The verifier has seen to it that rows are whole bytes.
+    shape.back() = static_cast<int64_t>(packedCodeBytes(*bits, shape.back()).value_or(0));
     formatFits = tensor.format == ElementFormat::U8;
   } else if (encoding == Encoding::U8) {
     formatFits = tensor.format == ElementFormat::U8 || tensor.format == ElementFormat::I8;
@@ -95,7 +96,8 @@ static Status checkEntry(const TensorEntry &tensor, Encoding encoding, RankedTen
   std::string wanted = stringifyEncoding(encoding).str();
   for (int64_t dim : type.getShape())
     wanted += " x " + std::to_string(dim);
-  return badInput("expected elements " + wanted + ", but got " + describe(tensor));
+  return badInput("expected elements " + wanted + ", but got " + describe(tensor))
+      .withNext("restore the file that the IR was made from, or make the IR again from this one");
 }
 
 Result<ParameterEvaluator::Entry> ParameterEvaluator::findEntry(ParameterOp parameter) {
@@ -120,9 +122,10 @@ Result<HostTensor> ParameterEvaluator::readEntry(ParameterOp parameter) {
     return entry.takeError();
   Encoding encoding = parameter.getSource()->getEncoding();
   auto type = cast<RankedTensorType>(parameter.getType());
-  HostTensor stored{type, entry->archive->bytes(*entry->tensor), entry->archive, encoding == Encoding::PackedU4};
+  bool packed = getPackedBits(encoding).has_value();
+  HostTensor stored{type, entry->archive->bytes(*entry->tensor), entry->archive, packed};
   ElementFormat format = entry->tensor->format;
-  if (encoding == Encoding::PackedU4 || encoding == Encoding::U8 || stored.floatFormat() == format)
+  if (packed || encoding == Encoding::U8 || stored.floatFormat() == format)
     return stored;
   // Widened or decoded to f32: the verifier allows nothing else.
   OwnedTensor decoded = OwnedTensor::allocate(type);

@@ -20,7 +20,7 @@ ElementFormat qopt::scaleFormat(Type type) {
 
 Result<WeightScheme> qopt::toWeightScheme(lowbit::WeightsAttr attribute) {
   if (attribute.getCodebook())
-    return badInput("codebooks are not implemented").withNext("use a scheme of 4 or 8 bits without a codebook");
+    return badInput("codebooks are not implemented").withNext("use a scheme without a codebook");
   WeightScheme scheme{static_cast<int>(attribute.getBits()), attribute.getSymmetric(), attribute.getGroup(),
                       scaleFormat(attribute.getScale())};
   if (Status status = scheme.validate(); !status)
@@ -73,6 +73,12 @@ PanelLayout qopt::toPanelLayout(kernel::PanelAttr attribute, int64_t inputs) {
     break;
   case kernel::PanelCode::BF16:
     layout.code = PanelCode::BF16;
+    break;
+  case kernel::PanelCode::U2:
+    layout.code = PanelCode::U2;
+    break;
+  case kernel::PanelCode::U3:
+    layout.code = PanelCode::U3;
     break;
   }
   layout.group = attribute.getGroupSize(inputs);

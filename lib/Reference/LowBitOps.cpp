@@ -202,7 +202,9 @@ static_assert(static_cast<int>(kernel::PanelCode::U4) == static_cast<int>(PanelC
               static_cast<int>(kernel::PanelCode::U8) == static_cast<int>(PanelCode::U8) &&
               static_cast<int>(kernel::PanelCode::F32) == static_cast<int>(PanelCode::F32) &&
               static_cast<int>(kernel::PanelCode::F16) == static_cast<int>(PanelCode::F16) &&
-              static_cast<int>(kernel::PanelCode::BF16) == static_cast<int>(PanelCode::BF16));
+              static_cast<int>(kernel::PanelCode::BF16) == static_cast<int>(PanelCode::BF16) &&
+              static_cast<int>(kernel::PanelCode::U2) == static_cast<int>(PanelCode::U2) &&
+              static_cast<int>(kernel::PanelCode::U3) == static_cast<int>(PanelCode::U3));
 
 std::vector<std::byte> bytesOf(const Tensor &tensor) {
   std::vector<std::byte> bytes;

@@ -28,17 +28,33 @@ namespace {
 
 RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
+/// What panels store codes of so many bits as, if they do.
+std::optional<PanelCode> codeOfBits(unsigned bits) {
+  switch (bits) {
+  case 2:
+    return PanelCode::U2;
+  case 3:
+    return PanelCode::U3;
+  case 4:
+    return PanelCode::U4;
+  case 8:
+    return PanelCode::U8;
+  default:
+    return std::nullopt;
+  }
+}
+
 /// The layout of a quantized weight whose inputs are read `dot` at a time, or failure with an error at `op`.
 FailureOr<PanelAttr> quantizedLayout(Operation *op, lowbit::WeightsAttr weights, int64_t dot) {
-  if (weights.getCodebook() || (weights.getBits() != 4 && weights.getBits() != 8)) {
-    op->emitOpError() << "expected 4 or 8 bits without a codebook, the schemes that kernels exist for, but got "
+  std::optional<PanelCode> code = codeOfBits(weights.getBits());
+  if (weights.getCodebook() || !code) {
+    op->emitOpError() << "expected 2, 3, 4 or 8 bits without a codebook, the schemes that kernels exist for, but got "
                       << weights;
     return failure();
   }
   auto emitError = [&] { return op->emitOpError() << "has no layout: "; };
-  PanelAttr layout =
-      PanelAttr::getChecked(emitError, op->getContext(), weights.getBits() == 4 ? PanelCode::U4 : PanelCode::U8, dot,
-                            weights.getGroup(), weights.getScale(), !weights.getSymmetric());
+  PanelAttr layout = PanelAttr::getChecked(emitError, op->getContext(), *code, dot, weights.getGroup(),
+                                           weights.getScale(), !weights.getSymmetric());
   if (!layout)
     return failure();
   return layout;
@@ -115,6 +131,9 @@ struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts>, qopt::Repor
       int64_t stretch = layout->getGroupSize(inputs);
       if (activations.getGroup() != 0)
         stretch = std::gcd(stretch, activations.getGroup());
+      if (stretch % layout->getBlockDepth() != 0)
+        return op->emitOpError() << "expected activation groups that blocks of " << layout->getBlockDepth()
+                                 << " inputs divide, but got " << activations.getGroup();
       bool wantsSums = isI8 || !weights.getSymmetric();
       lowbit::EncodeOp encoded = encode(builder, op->getLoc(), linear.getInput(), activations, wantsSums ? stretch : 0);
       payload = encoded.getPayload(), scales = encoded.getScales(), sums = encoded.getSums();

@@ -33,8 +33,8 @@ def QuantizeRtn : Pass<"quantize-rtn", "::mlir::ModuleOp"> {
     Option<"scheme", "scheme", "std::string", "\"\"",
            "scheme of all linears, such as w4a8:g64:asym (lib/Numerics/Scheme.h), or keep">,
     Option<"head", "head", "std::string", "\"\"",
-           "scheme of the embedding and the output head, or keep; default w8:g32 if the body has 4 bits, "
-           "else the body's">,
+           "scheme of the embedding and the output head, or keep; default w8:g32 if the body has fewer than "
+           "8 bits, else the body's">,
     ListOption<"keep", "keep", "std::string", "globs of weights to keep as they are">,
     Option<"recipe", "recipe", "std::string", "\"\"", "a recipe in YAML, in place of scheme, head and keep">,
     Option<"range", "range", "::qopt::RangeRule", "::qopt::RangeRule::MinMax",

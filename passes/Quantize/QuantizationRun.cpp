@@ -80,8 +80,7 @@ static std::vector<TensorDeclaration> declareTensors(std::vector<QuantizationTar
     QuantizedTypes types = typesFor(target);
     std::string name = target.parameter.getSymName().str();
     std::vector<int64_t> codes = types.codes.getShape(), groups = types.scales.getShape();
-    if (target.scheme.weights.bits == 4)
-      codes.back() /= 2;
+    codes.back() = static_cast<int64_t>(*packedCodeBytes(target.scheme.weights.bits, codes.back()));
     tensors.push_back({name + ".codes", ElementFormat::U8, codes});
     tensors.push_back({name + ".scales", target.scheme.weights.scale, groups});
     if (types.zeros)
@@ -279,10 +278,12 @@ void QuantizationRun::rewrite(QuantizationTarget &target) {
 
 /// How an overlay holds a parameter of that type.
 static Encoding encodingOf(RankedTensorType type) {
-  if (type.getElementType().isInteger(4))
-    return Encoding::PackedU4;
-  return isa<IntegerType>(type.getElementType()) ? Encoding::U8
-                                                 : *symbolizeEncoding(info(scaleFormat(type.getElementType())).name);
+  if (!isa<IntegerType>(type.getElementType()))
+    return *symbolizeEncoding(info(scaleFormat(type.getElementType())).name);
+  for (Encoding packed : {Encoding::PackedU2, Encoding::PackedU3, Encoding::PackedU4})
+    if (type.getElementTypeBitWidth() == *getPackedBits(packed))
+      return packed;
+  return Encoding::U8;
 }
 
 /// Erases the parameters that neither a function nor another parameter in use reads.

@@ -90,7 +90,7 @@ Result<std::optional<Scheme>> qopt::makeHead(const std::string &text, const std:
     return std::optional<Scheme>(*head);
   }
   std::optional<Scheme> head = body;
-  if (head && head->weights.bits == 4)
+  if (head && head->weights.bits < 8)
     head->weights = WeightScheme{8, /*symmetric=*/true, /*group=*/32, ElementFormat::F16};
   return head;
 }

@@ -41,8 +41,8 @@
 //
 // `match` is a glob (* ? [a-z] {a,b}; * crosses dots) for the whole name of a parameter, or for its first parts up to a
 // dot: model.layers.3 matches all of that layer. A scheme without activations ("w8:g32") has those of the body.
-// Without `head`, embedding and head are w8:g32:sym:f16 if the body has 4 bits, and are as the body otherwise; with
-// method: gptq they are kept. They are rounded to nearest unless a rule says otherwise.
+// Without `head`, embedding and head are w8:g32:sym:f16 if the body has fewer than 8 bits, and are as the body
+// otherwise; with method: gptq they are kept. They are rounded to nearest unless a rule says otherwise.
 #ifndef QOPT_PASSES_QUANTIZE_RECIPE_H
 #define QOPT_PASSES_QUANTIZE_RECIPE_H
 

@@ -1,6 +1,7 @@
 #include "passes/Quantize/Selection.h"
 
 #include "dialects/LowBit/Dialect.h"
+#include "lib/Numerics/Panel.h"
 #include "lib/Parameters/ModelLedger.h"
 
 #include "llvm/ADT/MapVector.h"
@@ -79,8 +80,12 @@ static Status checkFit(QuantizationTarget &target) {
                         " inputs",
                     where)
         .withNext("use activations per token (a8)");
-  if (weights.bits == 4 && inputs % 2 != 0)
-    return badInput("expected an even number of inputs for 4-bit codes, but got " + std::to_string(inputs), where)
+  // Codes of whole bytes fit any row; of others, rows in an archive are whole bytes and panels whole blocks.
+  int64_t depth = PanelLayout::quantized(weights, /*dot=*/1, inputs).blockDepth();
+  if (weights.bits < 8 && inputs % depth != 0)
+    return badInput("expected a multiple of " + std::to_string(depth) + " inputs for " + std::to_string(weights.bits) +
+                        "-bit codes, but got " + std::to_string(inputs),
+                    where)
         .withNext("use 8 bits for this weight, or keep it by a rule of the recipe");
   if (Status status = weights.validate(inputs); !status)
     return status.takeError().in(where).withNext(next);

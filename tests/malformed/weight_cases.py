@@ -28,6 +28,13 @@ def half_scale(file):
     file.data[start:start + 2] = struct.pack("<e", float("inf"))
 
 
+def as_three_bits(data):
+    """IR over 4-bit codes, saying that they have 3."""
+    for four, three in ((b"xi4>", b"xi3>"), (b"packed_u4", b"packed_u3"), (b"bits = 4", b"bits = 3")):
+        data = data.replace(four, three)
+    return data
+
+
 def swap_names(file):
     """Two tensors of the overlay under each other's names: the header's length stays as it is."""
     header = file.header
@@ -71,6 +78,9 @@ def cases():
              "expected a header with digest", r"q\.safetensors"),
         Case("an overlay of other weights, exported", overlay(safetensors_of("q.safetensors", swap_names)), EXPORT, 2,
              "expected a header with digest", r"q\.safetensors"),
+        Case("an overlay of codes of another width", {"llama-tied": fixture("llama-tied"), "q.safetensors": base(
+            "q.safetensors"), "q.mlir": bytes_of("q.mlir", as_three_bits)}, EXPORT, 2,
+            r"expected elements packed_u3 x \d+ x \d+, but got u8 \[", r"q\.safetensors: tensor"),
         Case("an overlay whose ledger is broken", overlay(safetensors_of("q.safetensors", lambda file: file.header[
             "__metadata__"].update({"qopt.ledger": "{}"}))), "qopt inspect {in}/q.safetensors --ledger", 2, "ledger",
             r"q\.safetensors"),

@@ -27,7 +27,7 @@ inline void addQuantizeOptions(CLI::App &app, QuantizeArguments &arguments) {
   app.add_option("--scheme", arguments.scheme, "scheme of all linears, such as w4a8:g64:asym, or keep");
   app.add_option("--head", arguments.head,
                  "scheme of the embedding and the output head, such as w8:g32, or keep\n"
-                 "(default: w8:g32 if the body has 4 bits, else the body's)");
+                 "(default: w8:g32 if the body has fewer than 8 bits, else the body's)");
   app.add_option("--keep", arguments.keep, "keep the weights that this glob matches (may be given again)")
       ->allow_extra_args(false);
   app.add_option("--method", arguments.method, "rtn (round to nearest, the default) or gptq, which needs --statistics");
@@ -43,7 +43,7 @@ inline void addQuantizeOptions(CLI::App &app, QuantizeArguments &arguments) {
 }
 
 inline const char *schemeHelp() {
-  return "Schemes: w{4,8}a{8,8t,8g32,16,32}[:g{32,64,128,256}|:channel][:sym|:asym][:f16|:bf16|:f32]\n";
+  return "Schemes: w{2,3,4,8}a{8,8t,8g32,16,32}[:g{32,64,128,256}|:channel][:sym|:asym][:f16|:bf16|:f32]\n";
 }
 
 } // namespace qopt

@@ -176,8 +176,10 @@ private:
       for (int64_t blockIndex = 0; blockIndex < chunk / depth; ++blockIndex) {
         Value at = b.add(b.add(byteOffset, b.mul(c, chunkBytes)), blockIndex * layout.getBlockBytes());
         Value firstInput = b.add(b.add(k, b.mul(c, chunk)), blockIndex * depth);
-        for (auto [index, weights] : llvm::enumerate(loadBlock(panel, at, zeros))) {
-          Value input = b.add(firstInput, static_cast<int64_t>(index) * layout.getDot());
+        SmallVector<Value, 3> words = loadBlock(panel, at);
+        for (int64_t index = 0; index < depth / layout.getDot(); ++index) {
+          Value weights = decodeStep(words, index, zeros);
+          Value input = b.add(firstInput, index * layout.getDot());
           for (int64_t m = 0; m < block; ++m) {
             Value &sum = values[m * parts + step % parts];
             sum = multiply(sum, weights,
@@ -225,7 +227,7 @@ private:
   Value correction(Value token, Value sumIndex, Value zeros) {
     Value sum = b.loadScalar(sums, {token, sumIndex});
     if (!zeros)
-      return b.broadcast(kLanes, b.mul(sum, b.i32(layout.getCode() == PanelCode::U4 ? -8 : -128)));
+      return b.broadcast(kLanes, b.mul(sum, b.i32(static_cast<int32_t>(-layout.getImpliedZero()))));
     return b.mul(b.sub(b.splatInt(kLanes, b.getI32Type(), 0), zeros), b.broadcast(kLanes, sum));
   }
 
@@ -235,52 +237,97 @@ private:
     return kernel::DotOp::create(b, sum, weights, activations);
   }
 
-  /// The vectors of one block of codes, in ascending order of inputs, each of `dot` inputs for 16 outputs.
-  SmallVector<Value> loadBlock(Value panel, Value at, Value zeros) {
-    Type i8 = b.getI8Type(), i16 = b.getI16Type(), i32 = b.getI32Type();
-    Value raw = b.load(weight, {panel, at}, layout.getBlockBytes());
-    SmallVector<Value> vectors;
+  /// The words of one block as they are stored: one vector, or the three planes of 3-bit codes.
+  SmallVector<Value, 3> loadBlock(Value panel, Value at) {
+    int64_t planes = layout.getCode() == PanelCode::U3 ? 3 : 1, bytes = layout.getBlockBytes() / planes;
+    Type word = wordType();
+    SmallVector<Value, 3> words;
+    for (int64_t plane = 0; plane < planes; ++plane) {
+      Value raw = b.load(weight, {panel, b.add(at, plane * bytes)}, bytes);
+      words.push_back(vector::BitCastOp::create(b, b.vector(bytes * 8 / word.getIntOrFloatBitWidth(), word), raw));
+    }
+    return words;
+  }
+
+  /// What a block is made of. Codes narrower than a byte lie so that a shift of words leaves those of one step: of
+  /// words as wide as the activations that one code meets, or, for four codes at once, of the narrowest that vectors
+  /// shift.
+  Type wordType() {
     switch (layout.getCode()) {
     case PanelCode::F32:
-      return {vector::BitCastOp::create(b, b.vectorF32(), raw)};
+      return b.getF32Type();
     case PanelCode::F16:
-      return {b.extendToF32(vector::BitCastOp::create(b, b.vector(kLanes, b.getF16Type()), raw))};
+      return b.getF16Type();
     case PanelCode::BF16:
-      return {vector::BitCastOp::create(b, b.vector(2 * kLanes, b.getBF16Type()), raw)};
+      return b.getBF16Type();
+    case PanelCode::U8:
+      return b.getI8Type();
+    default:
+      return layout.getDot() == 1 ? b.getI32Type() : b.getI16Type();
+    }
+  }
+
+  /// Of a block's `words`, those of a step: `dot` inputs for 16 outputs.
+  Value decodeStep(ArrayRef<Value> words, int64_t step, Value zeros) {
+    switch (layout.getCode()) {
+    case PanelCode::F32:
+    case PanelCode::BF16:
+      return words[0];
+    case PanelCode::F16:
+      return b.extendToF32(words[0]);
     case PanelCode::U8:
       if (layout.getDot() == 4)
-        return {raw};
-      return {codesToFloat(arith::ExtUIOp::create(b, b.vector(layout.getBlockBytes(), i32), raw), zeros, 128)};
-    case PanelCode::U4:
+        return words[0];
+      return codesToFloat(arith::ExtUIOp::create(b, b.vector(layout.getBlockBytes(), b.getI32Type()), words[0]), zeros);
+    default:
       break;
     }
-    if (layout.getDot() == 4) {
-      Value mask = b.splatInt(64, i8, 15);
-      Value words = vector::BitCastOp::create(b, b.vector(32, i16), raw);
-      Value high = arith::ShRUIOp::create(b, words, b.splatInt(32, i16, 4));
-      return {arith::AndIOp::create(b, raw, mask),
-              arith::AndIOp::create(b, vector::BitCastOp::create(b, b.vector(64, i8), high), mask)};
+    Value codes = codesOfStep(words, step);
+    if (layout.getDot() == 4)
+      return vector::BitCastOp::create(b, b.vector(4 * kLanes, b.getI8Type()), codes);
+    if (layout.getDot() == 1)
+      return codesToFloat(codes, zeros);
+    return kernel::DecodeCodesOp::create(b, b.vector(2 * kLanes, b.getBF16Type()), codes,
+                                         layout.getZeroPoints() ? 0 : layout.getImpliedZero());
+  }
+
+  /// The codes of a step, in the lowest bits of words, of their halves or of their bytes. Above 4-bit codes of pairs
+  /// the rest of the word is left: what decodes them reads no more than 4 bits.
+  Value codesOfStep(ArrayRef<Value> words, int64_t step) {
+    if (layout.getCode() != PanelCode::U3) {
+      int64_t bits = layout.getCodeBits();
+      Value shifted = shiftRight(words[0], bits * step);
+      return bits == 4 && layout.getDot() == 2 ? shifted : keepBits(shifted, (1 << bits) - 1);
     }
-    bool pairs = layout.getDot() == 2;
-    Type word = pairs ? i16 : i32;
-    int64_t lanes = pairs ? 2 * kLanes : kLanes;
-    Value words = vector::BitCastOp::create(b, b.vector(lanes, word), raw);
-    for (int64_t step = 0; step < 8 / layout.getDot(); ++step) {
-      Value shifted = step == 0 ? words : Value(arith::ShRUIOp::create(b, words, b.splatInt(lanes, word, 4 * step)));
-      if (pairs)
-        vectors.push_back(kernel::DecodeCodesOp::create(b, b.vector(lanes, b.getBF16Type()), shifted,
-                                                        layout.getZeroPoints() ? 0 : 8));
-      else
-        vectors.push_back(codesToFloat(arith::AndIOp::create(b, shifted, b.splatInt(lanes, word, 15)), zeros, 8));
-    }
-    return vectors;
+    int64_t lowSteps = 16 / layout.getDot();
+    Value low = shiftRight(words[step / lowSteps], 2 * (step % lowSteps)), high = shiftRight(words[2], step - 2);
+    return arith::OrIOp::create(b, keepBits(low, 3), keepBits(high, 4));
+  }
+
+  /// By less than nothing: to the left.
+  Value shiftRight(Value words, int64_t places) {
+    auto type = cast<VectorType>(words.getType());
+    Value by = b.splatInt(type.getNumElements(), type.getElementType(), std::abs(places));
+    if (places == 0)
+      return words;
+    if (places < 0)
+      return arith::ShLIOp::create(b, words, by);
+    return arith::ShRUIOp::create(b, words, by);
+  }
+
+  /// Masks words, or with a dot of 4 each byte of them.
+  Value keepBits(Value words, int64_t mask) {
+    auto type = cast<VectorType>(words.getType());
+    if (layout.getDot() == 4)
+      mask |= mask << 8;
+    return arith::AndIOp::create(b, words, b.splatInt(type.getNumElements(), type.getElementType(), mask));
   }
 
   /// (code − zero) as f32 for a dot of 1, as bf16 for a dot of 2. Zero points of pairs are taken away after the sum.
-  Value codesToFloat(Value codes, Value zeros, int64_t implied) {
+  Value codesToFloat(Value codes, Value zeros) {
     int64_t lanes = cast<VectorType>(codes.getType()).getNumElements();
     if (!layout.getZeroPoints())
-      codes = b.sub(codes, b.splatInt(lanes, b.getI32Type(), implied));
+      codes = b.sub(codes, b.splatInt(lanes, b.getI32Type(), layout.getImpliedZero()));
     else if (layout.getDot() == 1)
       codes = b.sub(codes, zeros);
     Value floats = arith::SIToFPOp::create(b, b.vectorF32(lanes), codes);

@@ -42,26 +42,39 @@ public:
       return number(panel, b.add(laneStart, b.mul(inBlock, laneBytes / depth)), element);
     }
     Value code;
-    if (layout.getCode() == PanelCode::U8) {
+    Value word = b.add(blockStart, b.mul(lane, 4)); // the first of the lane's, of codes narrower than a byte
+    switch (layout.getCode()) {
+    case PanelCode::U8:
       code = byte(panel, b.add(laneStart, inBlock));
-    } else {
-      // Nibble element·steps + step of the lane's word; see PanelAttr::getBitOffset.
-      int64_t steps = 8 / layout.getDot();
-      Value step = b.div(inBlock, layout.getDot()), element = b.rem(inBlock, layout.getDot());
-      Value nibble = b.add(b.mul(element, steps), step);
-      Value pair = byte(panel, b.add(laneStart, b.div(nibble, 2)));
-      Value shift = arith::IndexCastOp::create(b, b.getI32Type(), b.mul(b.rem(nibble, 2), 4));
-      code = arith::AndIOp::create(b, arith::ShRUIOp::create(b, pair, shift), b.i32(15));
+      break;
+    case PanelCode::U3: {
+      Value low = unit(panel, b.add(word, b.mul(b.div(inBlock, 16), 4 * kLanes)), 2, b.rem(inBlock, 16));
+      Value high = unit(panel, b.add(word, 2 * 4 * kLanes), 1, inBlock);
+      code = arith::OrIOp::create(b, low, arith::ShLIOp::create(b, high, b.i32(2)));
+      break;
+    }
+    default:
+      code = unit(panel, word, layout.getCodeBits(), inBlock);
     }
     int64_t scaleBytes = layout.getScale().getIntOrFloatBitWidth() / 8;
     Value scalesStart = b.add(groupStart, layout.getGroupCodeBytes(inputs));
     Value scale = number(panel, b.add(scalesStart, b.mul(lane, scaleBytes)), layout.getScale());
     Value zero = layout.getZeroPoints() ? byte(panel, b.add(b.add(scalesStart, scaleBytes * kLanes), lane))
-                                        : b.i32(layout.getCode() == PanelCode::U4 ? 8 : 128);
+                                        : b.i32(static_cast<int32_t>(layout.getImpliedZero()));
     return b.mul(arith::SIToFPOp::create(b, b.getF32Type(), b.sub(code, zero)), scale);
   }
 
 private:
+  /// `bits` bits of a word of 4 bytes, which stand for an input of those that the word covers; see
+  /// PanelAttr::getBitOffset.
+  Value unit(Value panel, Value word, int64_t bits, Value input) {
+    int64_t steps = 32 / bits / layout.getDot(), perByte = 8 / bits;
+    Value step = b.div(input, layout.getDot()), element = b.rem(input, layout.getDot());
+    Value place = b.add(b.mul(element, steps), step);
+    Value shift = arith::IndexCastOp::create(b, b.getI32Type(), b.mul(b.rem(place, perByte), bits));
+    Value bytes = arith::ShRUIOp::create(b, byte(panel, b.add(word, b.div(place, perByte))), shift);
+    return arith::AndIOp::create(b, bytes, b.i32((1 << bits) - 1));
+  }
   Value byte(Value panel, Value offset) {
     return arith::ExtUIOp::create(b, b.getI32Type(), b.loadScalar(table, {panel, offset}));
   }

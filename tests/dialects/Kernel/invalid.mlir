@@ -280,6 +280,18 @@ func.func @f(%a: vector<16xi16>) {
 
 // -----
 
+// panel_c6
+// expected-error@+1 {{expected a group that blocks of 16 inputs divide, but got 24}}
+#p = #kernel.panel<code = u2, dot = 4, group = 24, scale = f16>
+
+// -----
+
+// panel_c6
+// expected-error@+1 {{expected a group that blocks of 32 inputs divide, but got 48}}
+#p = #kernel.panel<code = u3, dot = 2, group = 48, scale = f16>
+
+// -----
+
 // panel_c7
 func.func @f(%t: tensor<?xi32>, %w: tensor<1x64xi8>) {
   // expected-error@+1 {{expected a matrix, but got 0x1}}

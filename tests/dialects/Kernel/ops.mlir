@@ -12,11 +12,15 @@
 // CHECK-SAME: kernel.p2 = #kernel.panel<code = u4, dot = 1, scale = f32>
 // CHECK-SAME: kernel.p3 = #kernel.panel<code = bf16, dot = 2>
 // CHECK-SAME: kernel.p4 = #kernel.panel<code = f16, dot = 1>
+// CHECK-SAME: kernel.p5 = #kernel.panel<code = u2, dot = 2, group = 32, scale = f16>
+// CHECK-SAME: kernel.p6 = #kernel.panel<code = u3, dot = 4, group = 64, scale = f16>
 module attributes {
   kernel.p0 = #kernel.panel<code = u4, dot = 4, group = 64, scale = f16>,
   kernel.p1 = #kernel.panel<code = u8, dot = 2, group = 32, scale = bf16, zeroPoints = true>,
   kernel.p2 = #kernel.panel<code = u4, dot = 1, group = 0, scale = f32>,
-  kernel.p3 = #kernel.panel<code = bf16, dot = 2>, kernel.p4 = #kernel.panel<code = f16, dot = 1>
+  kernel.p3 = #kernel.panel<code = bf16, dot = 2>, kernel.p4 = #kernel.panel<code = f16, dot = 1>,
+  kernel.p5 = #kernel.panel<code = u2, dot = 2, group = 32, scale = f16>,
+  kernel.p6 = #kernel.panel<code = u3, dot = 4, group = 64, scale = f16>
 } {
   transformer.parameter @a : tensor<64xf32>
   transformer.parameter @b : tensor<64xf32>

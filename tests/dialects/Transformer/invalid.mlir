@@ -229,6 +229,20 @@ transformer.parameter @p : tensor<4x3xi4> from <@a, "t", packed_u4>
 
 // parameter_c2
 transformer.archive @a "x.gguf" size 8 header "sha256:00"
+// expected-error@+1 {{expected a type that encoding packed_u3 can be read as, but got 'tensor<4x12xi3>'}}
+transformer.parameter @p : tensor<4x12xi3> from <@a, "t", packed_u3>
+
+// -----
+
+// parameter_c2
+transformer.archive @a "x.gguf" size 8 header "sha256:00"
+// expected-error@+1 {{expected a type that encoding packed_u2 can be read as, but got 'tensor<4x8xi4>'}}
+transformer.parameter @p : tensor<4x8xi4> from <@a, "t", packed_u2>
+
+// -----
+
+// parameter_c2
+transformer.archive @a "x.gguf" size 8 header "sha256:00"
 // expected-error@+1 {{expected a type that encoding u8 can be read as, but got 'tensor<4xi16>'}}
 transformer.parameter @p : tensor<4xi16> from <@a, "t", u8>
 

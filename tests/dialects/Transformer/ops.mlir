@@ -15,6 +15,10 @@ module @tiny attributes {transformer.model = {architecture = "llama", context = 
   transformer.parameter @q4_1 : tensor<64x32xf32> from <@checkpoint, "a", q4_1>
   // CHECK: transformer.parameter @codes : tensor<64x32xi4> from <@checkpoint, "b", packed_u4>
   transformer.parameter @codes : tensor<64x32xi4> from <@checkpoint, "b", packed_u4>
+  // CHECK: transformer.parameter @pairs : tensor<64x12xi2> from <@checkpoint, "b", packed_u2>
+  transformer.parameter @pairs : tensor<64x12xi2> from <@checkpoint, "b", packed_u2>
+  // CHECK: transformer.parameter @threes : tensor<64x24xi3> from <@checkpoint, "b", packed_u3>
+  transformer.parameter @threes : tensor<64x24xi3> from <@checkpoint, "b", packed_u3>
   // CHECK: transformer.parameter @zeros : tensor<64x1xi8> from <@checkpoint, "c", u8>
   transformer.parameter @zeros : tensor<64x1xi8> from <@checkpoint, "c", u8>
   // CHECK: transformer.parameter @half : tensor<64xf16> from <@checkpoint, "d", f16>

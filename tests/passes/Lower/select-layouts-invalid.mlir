@@ -1,14 +1,42 @@
 // RUN: qopt %s --split-input-file --select-layouts --verify-diagnostics
 
+transformer.parameter @codes : tensor<32x64xi5>
+transformer.parameter @scales : tensor<32x1xf16>
+func.func @five_bits(%x: tensor<?x64xf32>) -> tensor<?x32xf32> {
+  %c = transformer.get @codes : tensor<32x64xi5>
+  %s = transformer.get @scales : tensor<32x1xf16>
+  // expected-error@+1 {{expected 2, 3, 4 or 8 bits without a codebook, the schemes that kernels exist for, but got #lowbit.weights<bits = 5}}
+  %0 = lowbit.linear %x, %c, %s
+      <weights = <bits = 5, symmetric = true, group = 64, scale = f16>, activations = <kind = i8>, accumulation = i32>
+      : (tensor<?x64xf32>, tensor<32x64xi5>, tensor<32x1xf16>) -> tensor<?x32xf32>
+  return %0 : tensor<?x32xf32>
+}
+
+// -----
+
 transformer.parameter @codes : tensor<32x64xi3>
 transformer.parameter @scales : tensor<32x1xf16>
-func.func @three_bits(%x: tensor<?x64xf32>) -> tensor<?x32xf32> {
+func.func @activations_in_half_blocks(%x: tensor<?x64xf32>) -> tensor<?x32xf32> {
   %c = transformer.get @codes : tensor<32x64xi3>
   %s = transformer.get @scales : tensor<32x1xf16>
-  // expected-error@+1 {{expected 4 or 8 bits without a codebook, the schemes that kernels exist for, but got #lowbit.weights<bits = 3}}
+  // expected-error@+1 {{expected activation groups that blocks of 32 inputs divide, but got 16}}
   %0 = lowbit.linear %x, %c, %s
-      <weights = <bits = 3, symmetric = true, group = 64, scale = f16>, activations = <kind = i8>, accumulation = i32>
+      <weights = <bits = 3, symmetric = true, group = 64, scale = f16>, activations = <kind = i8, group = 16>, accumulation = i32>
       : (tensor<?x64xf32>, tensor<32x64xi3>, tensor<32x1xf16>) -> tensor<?x32xf32>
+  return %0 : tensor<?x32xf32>
+}
+
+// -----
+
+transformer.parameter @codes : tensor<32x48xi3>
+transformer.parameter @scales : tensor<32x1xf16>
+func.func @inputs_of_half_a_block(%x: tensor<?x48xf32>) -> tensor<?x32xf32> {
+  %c = transformer.get @codes : tensor<32x48xi3>
+  %s = transformer.get @scales : tensor<32x1xf16>
+  // expected-error@+1 {{has no layout: expected inputs that blocks of 32 divide, but got 48}}
+  %0 = lowbit.linear %x, %c, %s
+      <weights = <bits = 3, symmetric = true, group = 0, scale = f16>, activations = <kind = f32>, accumulation = f32>
+      : (tensor<?x48xf32>, tensor<32x48xi3>, tensor<32x1xf16>) -> tensor<?x32xf32>
   return %0 : tensor<?x32xf32>
 }
 

@@ -1,7 +1,7 @@
 // AWQ puts pairs of scales where they lower the error of the output; folded, the model computes what it did.
 // RUN: rm -rf %t && mkdir -p %t
 // RUN: qopt import %qopt_src/tests/fixtures/llama-tied -o %t/mlir
-// RUN: qopt calibrate %t/mlir --text %qopt_src/docs/CommandLine.md --samples 16 --length 64 -o %t/stats
+// RUN: qopt calibrate %t/mlir --text %qopt_src/LICENSE --samples 16 --length 64 -o %t/stats
 // RUN: qopt %t/mlir --awq="scheme=w4a16:g32 statistics=%t/stats directory=%t overlay=%t/awq.safetensors" --pass-counts -o %t/awq.mlir 2>&1 | FileCheck %s --check-prefix=COUNTS
 // RUN: FileCheck %s --input-file=%t/awq.mlir
 // RUN: qopt %t/awq.mlir --fold-scales=directory=%t -o %t/folded.mlir

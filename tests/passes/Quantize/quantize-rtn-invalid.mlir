@@ -2,6 +2,7 @@
 // DEFINE: %{dir} = directory=%qopt_src/tests/fixtures overlay=%t.safetensors
 // RUN: rm -f %t.safetensors
 // RUN: not qopt %s --quantize-rtn="scheme=w4a8:g64 %{dir}" 2>&1 | FileCheck %s --check-prefix=GROUP
+// RUN: sed 's/96/80/g' %s | not qopt --quantize-rtn="scheme=w3a8:channel %{dir}" 2>&1 | FileCheck %s --check-prefix=BLOCK
 // RUN: not qopt %s --quantize-rtn="scheme=w4a8:g32 keep=model.* %{dir}" 2>&1 | FileCheck %s --check-prefix=NOTHING
 // RUN: not qopt %s --quantize-rtn="scheme=w4a8:g32 keep=u*,up %{dir}" 2>&1 | FileCheck %s --check-prefix=SHADOWED
 // RUN: not qopt %s --quantize-rtn="scheme=w4a8:g32 keep=[ %{dir}" 2>&1 | FileCheck %s --check-prefix=GLOB
@@ -20,6 +21,9 @@
 // GROUP: note: in: transformer.linear at {{.*}}quantize-rtn-invalid.mlir":{{[0-9]+}}:{{[0-9]+}}): parameter @down
 // GROUP: note: result: nothing was written
 // GROUP: note: next: use a group that divides it (g32) or :channel, or keep this weight by a rule of the recipe
+// BLOCK: error: expected a multiple of 32 inputs for 3-bit codes, but got 80
+// BLOCK: note: in: transformer.linear at {{.*}}: parameter @down
+// BLOCK: note: next: use 8 bits for this weight, or keep it by a rule of the recipe
 // NOTHING: error: expected a pattern that matches a weight of the model, but "model.*" matches none
 // SHADOWED: error: expected each rule to decide a weight, but all that "up" matches are decided by rules before it
 // GLOB: error: expected a glob, but got "["

@@ -104,6 +104,27 @@ TEST(Assembly, W4A8MultipliesWithVnniAndKeepsItsSumsInRegisters) {
   }
 }
 
+/// Codes leave their planes by shifts and masks of whole registers, whatever multiplies them.
+TEST(Assembly, NarrowCodesAreUnpackedInRegisters) {
+  struct Case {
+    const char *kind, *dot;
+    int64_t perDot; ///< instructions: shifts, masks, the dot, a share of loads
+  };
+  for (Case c : {Case{"w3a8:g64", "vpdpbusd", 6},
+                 {"w2a8:g64", "vpdpbusd", 4},
+                 {"w3a16:g64", "vdpbf16ps", 7},
+                 {"w2a16:g64", "vdpbf16ps", 5}}) {
+    Body body = oneToken(assemblyOf(linear(c.kind), "x86-64-v4+vnni+bf16"), "matmul", c.dot);
+    ASSERT_FALSE(body.empty()) << c.kind;
+    int64_t dots = count(body, c.dot);
+    std::printf("%s: %zu instructions for %lld dots\n", c.kind, body.size(), static_cast<long long>(dots));
+    EXPECT_GE(dots, 16) << c.kind;
+    EXPECT_LE(static_cast<int64_t>(body.size()), c.perDot * dots + 30) << c.kind;
+    for (const char *word : {"(%rsp", "movzb", "\tshr", "pshuf", "call"})
+      EXPECT_EQ(count(body, word), 0) << c.kind << " " << word;
+  }
+}
+
 TEST(Assembly, W4A16MultipliesPairsOfBf16) {
   Body body = oneToken(assemblyOf(linear("w4a16:g64"), "x86-64-v4+vnni+bf16"), "matmul", "vdpbf16ps");
   ASSERT_FALSE(body.empty());
@@ -112,17 +133,19 @@ TEST(Assembly, W4A16MultipliesPairsOfBf16) {
 
 /// SSE2 and NEON: multiply-adds of whole registers, no scalar arithmetic on codes.
 TEST(Assembly, GenericTargetsWorkOnVectors) {
-  Body x86 = oneToken(assemblyOf(linear("w4a8:g64"), "generic-x86-64"), "matmul", "pmaddwd");
-  ASSERT_FALSE(x86.empty());
-  EXPECT_EQ(count(x86, "imul"), 0);
-  EXPECT_EQ(count(x86, "movzbl"), 0);
-  EXPECT_EQ(count(x86, "call"), 0);
+  for (const char *kind : {"w2a8:g64", "w3a8:g64", "w4a8:g64"}) {
+    Body x86 = oneToken(assemblyOf(linear(kind), "generic-x86-64"), "matmul", "pmaddwd");
+    ASSERT_FALSE(x86.empty()) << kind;
+    EXPECT_EQ(count(x86, "imul"), 0) << kind;
+    EXPECT_EQ(count(x86, "movzbl"), 0) << kind;
+    EXPECT_EQ(count(x86, "call"), 0) << kind;
 
-  Body arm = oneToken(assemblyOf(linear("w4a8:g64"), "generic-aarch64"), "matmul", "\tmla\tv");
-  ASSERT_FALSE(arm.empty());
-  EXPECT_EQ(count(arm, "\tldrb\t"), 0);
-  EXPECT_EQ(count(arm, "\tmadd\t"), 0);
-  EXPECT_EQ(count(arm, "\tbl\t"), 0);
+    Body arm = oneToken(assemblyOf(linear(kind), "generic-aarch64"), "matmul", "\tmla\tv");
+    ASSERT_FALSE(arm.empty()) << kind;
+    EXPECT_EQ(count(arm, "\tldrb\t"), 0) << kind;
+    EXPECT_EQ(count(arm, "\tmadd\t"), 0) << kind;
+    EXPECT_EQ(count(arm, "\tbl\t"), 0) << kind;
+  }
 
   Body floats = oneToken(assemblyOf(linear("f32"), "generic-aarch64"), "matmul", "\tfmla\tv");
   EXPECT_FALSE(floats.empty());

@@ -196,7 +196,7 @@ std::string Graph::text() const {
   for (const ParameterSpec &spec : specs) {
     std::string encoding(info(spec.format).name);
     if (spec.kind == ParameterSpec::Kind::Codes)
-      encoding = spec.bits == 4 ? "packed_u4" : "u8";
+      encoding = spec.bits < 8 ? "packed_u" + number(spec.bits) : "u8";
     if (spec.kind == ParameterSpec::Kind::Zeros)
       encoding = "u8";
     text += "  transformer.parameter @\"" + spec.name + "\" : " + typeOf(spec) + " from <@archive, \"" + spec.name +

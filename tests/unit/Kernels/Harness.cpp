@@ -140,9 +140,9 @@ static std::vector<std::byte> bytesOf(const ParameterSpec &spec, const reference
   };
   if (!tensor.isFloat()) {
     std::vector<uint8_t> codes(tensor.integers.begin(), tensor.integers.end());
-    if (spec.kind == ParameterSpec::Kind::Codes && spec.bits == 4) {
-      bytes.resize(codes.size() / 2);
-      EXPECT_TRUE(packCodes(4, codes, bytes));
+    if (spec.kind == ParameterSpec::Kind::Codes) {
+      bytes.resize(*packedCodeBytes(spec.bits, static_cast<int64_t>(codes.size())));
+      EXPECT_TRUE(packCodes(spec.bits, codes, bytes));
     } else {
       for (uint8_t code : codes)
         append(code);
@@ -171,8 +171,8 @@ bool TestModel::writeArchive() {
   std::vector<TensorDeclaration> declarations;
   for (const ParameterSpec &spec : graph.parameters()) {
     TensorDeclaration declaration{spec.name, spec.format, spec.shape};
-    if (spec.kind == ParameterSpec::Kind::Codes && spec.bits == 4)
-      declaration.shape.back() /= 2;
+    if (spec.kind == ParameterSpec::Kind::Codes)
+      declaration.shape.back() = static_cast<int64_t>(*packedCodeBytes(spec.bits, spec.shape.back()));
     declarations.push_back(std::move(declaration));
   }
   Result<SafetensorsPlan> plan = planSafetensors(std::move(declarations));

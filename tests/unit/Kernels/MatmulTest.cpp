@@ -54,7 +54,7 @@ std::vector<Case> allCases() {
     for (int64_t inputs : {2, 6, 30, 48, 100, 576})
       for (int64_t outputs : {1, 15, 16, 17, 50, 96})
         cases.push_back({plain, inputs, outputs});
-  for (const char *bits : {"w4", "w8"})
+  for (const char *bits : {"w2", "w3", "w4", "w8"})
     for (const char *activation : {"a8", "a8g32", "a16", "a32"})
       for (const char *group : {"g32", "g64", "g128", "g256", "channel"})
         for (const char *symmetry : {"sym", "asym"})
@@ -97,7 +97,7 @@ TEST(Matmul, PlainWeights) {
 
 TEST(Matmul, EverySchemeOnce) {
   int64_t index = 0;
-  for (const char *bits : {"w4", "w8"})
+  for (const char *bits : {"w2", "w3", "w4", "w8"})
     for (const char *activation : {"a8", "a8g32", "a16", "a32"})
       for (const char *symmetry : {"sym", "asym"}) {
         const char *groups[] = {"g32", "g64", "g128", "channel"}, *scales[] = {"f16", "bf16", "f32"};
@@ -110,7 +110,7 @@ TEST(Matmul, EverySchemeOnce) {
 
 TEST(Matmul, SampleOfShapesAndSchemes) {
   int64_t index = 0;
-  for (const Case &next : sample(12))
+  for (const Case &next : sample(16))
     checkLinear(next.kind, next.inputs, next.outputs, index % 2 == 0, index % 3 == 0), ++index;
 }
 
@@ -127,7 +127,7 @@ TEST(Matmul, DISABLED_AllShapesAndSchemes) {
 
 TEST(Matmul, TakesTheResidualAlong) {
   for (bool first : {true, false})
-    for (const char *kind : {"f32", "w4a8:g32", "w8a16:g32:asym"}) {
+    for (const char *kind : {"f32", "w4a8:g32", "w8a16:g32:asym", "w3a8:g32"}) {
       Graph graph;
       Graph::Value x = graph.embedding(kVocabulary, 96), h = graph.embedding(kVocabulary, 50, ElementFormat::F32, "h");
       Graph::Value y = graph.linear(x, "w", 50, LinearKind::parse(kind), first);
@@ -163,7 +163,7 @@ TEST(Matmul, TakesTheGatedProductAlong) {
 }
 
 TEST(Matmul, FusedProjectionsAreSlices) {
-  for (const char *kind : {"f32", "w4a8:g32"})
+  for (const char *kind : {"f32", "w4a8:g32", "w3a8:g32"})
     for (bool bias : {true, false}) {
       Graph graph;
       Graph::Value x = graph.embedding(kVocabulary, 64);

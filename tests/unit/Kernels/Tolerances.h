@@ -42,7 +42,7 @@ inline double linearTolerance(const LinearKind &kind) {
   if (kind.scheme->activations >= ActivationKind::I8PerToken)
     return kIntegerTolerance;
   if (kind.scheme->activations == ActivationKind::BF16 && !kind.scheme->weights.symmetric)
-    return kind.scheme->weights.bits == 4 ? kShareTolerance4 : kShareTolerance8;
+    return kind.scheme->weights.bits <= 4 ? kShareTolerance4 : kShareTolerance8;
   return kFloatTolerance;
 }
 

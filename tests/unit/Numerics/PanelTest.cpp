@@ -16,6 +16,10 @@ using namespace qopt;
 
 namespace {
 
+int impliedZero(PanelCode code) {
+  return code == PanelCode::U2 ? 2 : code == PanelCode::U3 ? 4 : code == PanelCode::U4 ? 8 : 128;
+}
+
 /// Reads a stream of panels from its first byte to its last. The tables are the description's, written out.
 class StreamReader {
 public:
@@ -49,11 +53,16 @@ private:
     int64_t end = (group + 1) * layout.group;
     for (int64_t column = group * layout.group; column < end;) {
       int64_t depth = 0;
+      if (layout.code == PanelCode::U3) {
+        readThreePlanes(firstRow, column);
+        column += 32;
+        continue;
+      }
       for (int64_t lane = 0; lane < 16; ++lane)
         depth = readSlice(&codes[static_cast<size_t>((firstRow + lane) * k + column)]);
       column += depth;
     }
-    if (layout.code != PanelCode::U4 && layout.code != PanelCode::U8)
+    if (!layout.isQuantized())
       return;
     for (int64_t lane = 0; lane < 16; ++lane) {
       float &scale = scales[groupIndex(firstRow + lane, group)];
@@ -65,13 +74,16 @@ private:
         scale = halfToFloat(static_cast<uint16_t>(readBytes(2)));
     }
     for (int64_t lane = 0; lane < 16; ++lane)
-      zeros[groupIndex(firstRow + lane, group)] = layout.zeroPoints              ? static_cast<int>(readBytes(1))
-                                                  : layout.code == PanelCode::U4 ? 8
-                                                                                 : 128;
+      zeros[groupIndex(firstRow + lane, group)] =
+          layout.zeroPoints ? static_cast<int>(readBytes(1)) : impliedZero(layout.code);
   }
 
   /// What one lane owns of a block → to[k offset]; returns how many k that is.
   int64_t readSlice(uint32_t *to) {
+    if (layout.code == PanelCode::U2) {
+      readPairs(to);
+      return 16;
+    }
     if (layout.code == PanelCode::U4) {
       static const int offsetOfNibble[3][8] = {
           {0, 1, 2, 3, 4, 5, 6, 7}, // dot 1
@@ -87,6 +99,39 @@ private:
     for (int offset = 0; offset < layout.dot; ++offset)
       to[offset] = readBytes(size);
     return layout.dot;
+  }
+
+  /// Pairs of bits of one word → 16 codes.
+  void readPairs(uint32_t *to) {
+    static const int offsetOfPair[3][16] = {
+        {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, // dot 1
+        {0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15}, // dot 2
+        {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15}, // dot 4
+    };
+    uint32_t word = readBytes(4);
+    for (int pair = 0; pair < 16; ++pair)
+      to[offsetOfPair[layout.dot / 2][pair]] = word >> (2 * pair) & 3;
+  }
+
+  /// A block of 3-bit codes of 16 rows.
+  void readThreePlanes(int64_t firstRow, int64_t column) {
+    static const int offsetOfBit[3][32] = {
+        {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+         16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31}, // dot 1
+        {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30,
+         1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31}, // dot 2
+        {0, 4, 8,  12, 16, 20, 24, 28, 1, 5, 9,  13, 17, 21, 25, 29,
+         2, 6, 10, 14, 18, 22, 26, 30, 3, 7, 11, 15, 19, 23, 27, 31}, // dot 4
+    };
+    auto start = [&](int64_t lane) { return &codes[static_cast<size_t>((firstRow + lane) * k + column)]; };
+    for (int64_t half : {0, 16})
+      for (int64_t lane = 0; lane < 16; ++lane)
+        readPairs(start(lane) + half);
+    for (int64_t lane = 0; lane < 16; ++lane) {
+      uint32_t word = readBytes(4);
+      for (int bit = 0; bit < 32; ++bit)
+        start(lane)[offsetOfBit[layout.dot / 2][bit]] |= (word >> bit & 1) << 2;
+    }
   }
 
   PanelLayout layout;
@@ -109,7 +154,7 @@ struct RandomWeights {
 RandomWeights randomWeights(const PanelLayout &layout, int64_t n, int64_t k, uint32_t seed) {
   std::mt19937 random(seed);
   RandomWeights weights;
-  uint32_t mask = layout.code == PanelCode::U4 ? 15 : 255;
+  uint32_t mask = (1u << layout.codeBits()) - 1;
   weights.codes.resize(static_cast<size_t>(n * k));
   for (uint8_t &code : weights.codes)
     code = static_cast<uint8_t>(random() & mask);
@@ -150,8 +195,7 @@ void checkQuantized(const PanelLayout &layout, int64_t n, int64_t k, uint32_t se
       int64_t group = column / layout.group;
       auto index = static_cast<size_t>(row * groups + group);
       bool exists = row < n;
-      int impliedZero = layout.code == PanelCode::U4 ? 8 : 128;
-      int zero = !layout.zeroPoints ? impliedZero : exists ? weights.zeros[index] : 0;
+      int zero = !layout.zeroPoints ? impliedZero(layout.code) : exists ? weights.zeros[index] : 0;
       float scale = exists ? loadScale(layout.scale, &weights.scales[index * scaleBytes]) : 0.0f;
       auto code = exists ? weights.codes[static_cast<size_t>(row * k + column)] : static_cast<uint8_t>(zero);
       ASSERT_EQ(reader.code(row, column), code) << row << ", " << column;
@@ -166,7 +210,8 @@ void checkQuantized(const PanelLayout &layout, int64_t n, int64_t k, uint32_t se
 }
 
 PanelLayout quantizedLayout(int bits, int dot, int64_t group, bool zeroPoints, ElementFormat scale) {
-  return {16, dot, bits == 4 ? PanelCode::U4 : PanelCode::U8, group, scale, zeroPoints};
+  PanelCode code = bits == 2 ? PanelCode::U2 : bits == 3 ? PanelCode::U3 : bits == 4 ? PanelCode::U4 : PanelCode::U8;
+  return {16, dot, code, group, scale, zeroPoints};
 }
 
 /// Packs random numbers and reads them back both ways.
@@ -205,7 +250,7 @@ void checkFloats(PanelCode code, int64_t n, int64_t k) {
 
 TEST(Panel, quantizedWeightsComeBackFromEveryLayout) {
   uint32_t seed = 1;
-  for (int bits : {4, 8})
+  for (int bits : {2, 3, 4, 8})
     for (int dot : {1, 2, 4})
       for (bool zeroPoints : {false, true})
         for (ElementFormat scale : {ElementFormat::F16, ElementFormat::BF16, ElementFormat::F32})
@@ -213,17 +258,16 @@ TEST(Panel, quantizedWeightsComeBackFromEveryLayout) {
                                      {15, 64, 32},
                                      {16, 64, 64},
                                      {17, 192, 64},
-                                     {40, 40, 8},
+                                     {40, 96, 32},
                                      {33, 576, 576}})
             checkQuantized(quantizedLayout(bits, dot, group, zeroPoints, scale), n, k, seed++);
 }
 
 RC_GTEST_PROP(Panel, quantizedWeightsComeBackFromAnyShape, ()) {
-  int dot = *rc::gen::element(1, 2, 4), bits = *rc::gen::element(4, 8);
-  int64_t depth = bits == 4 ? 8 : dot;
+  int dot = *rc::gen::element(1, 2, 4), bits = *rc::gen::element(2, 3, 4, 8);
+  int64_t depth = bits == 2 ? 16 : bits == 3 ? 32 : bits == 4 ? 8 : dot;
   int64_t group = depth * *rc::gen::inRange<int64_t>(1, 12), k = group * *rc::gen::inRange<int64_t>(1, 5);
   int64_t n = *rc::gen::inRange<int64_t>(1, 50);
-  RC_PRE(bits == 8 || k % 2 == 0);
   checkQuantized(quantizedLayout(bits, dot, group, *rc::gen::arbitrary<bool>(), ElementFormat::F16), n, k,
                  *rc::gen::arbitrary<uint32_t>());
   RC_ASSERT(!testing::Test::HasFailure());
@@ -256,6 +300,46 @@ TEST(Panel, theFirstBlockIsTheOneDescribed) {
   }
 }
 
+TEST(Panel, narrowBlocksAreTheOnesDescribed) {
+  // One row. 2 bits: codes 0, 1, 2, 3 and again. 3 bits: codes 0 to 7 and again, so that inputs 0 to 15 and 16 to 31
+  // have the same low bits.
+  std::vector<std::byte> two(4, std::byte{0xE4}), scales = {std::byte{0x00}, std::byte{0x3C}}, three;
+  for (int i = 0; i < 4; ++i)
+    for (int byte : {0x88, 0xC6, 0xFA})
+      three.push_back(static_cast<std::byte>(byte));
+  struct Words {
+    int dot;
+    uint32_t low, high;
+  };
+  for (Words wanted :
+       {Words{4, 0xFFAA5500u, 0xAAAAAAAAu}, {2, 0xDDDD8888u, 0xCCCCCCCCu}, {1, 0xE4E4E4E4u, 0xF0F0F0F0u}})
+    for (bool zeroPoints : {false, true}) {
+      SCOPED_TRACE(testing::Message() << "dot " << wanted.dot << " zeros " << zeroPoints);
+      std::vector<uint8_t> zeros(zeroPoints ? 1 : 0);
+      auto wordsOf = [&](int bits, int64_t k, std::span<const std::byte> codes) {
+        PanelLayout layout = quantizedLayout(bits, wanted.dot, k, zeroPoints, ElementFormat::F16);
+        std::vector<std::byte> out = poisoned(layout.totalBytes(1, k));
+        EXPECT_TRUE(packPanels(layout, 1, k, {codes, scales, zeros}, out));
+        std::vector<uint32_t> words(static_cast<size_t>(layout.blockBytes()) / 4);
+        std::memcpy(words.data(), out.data(), static_cast<size_t>(layout.blockBytes()));
+        return words;
+      };
+      std::vector<uint32_t> pairs = wordsOf(2, 16, two), planes = wordsOf(3, 32, three);
+      ASSERT_EQ(pairs.size(), 16u);
+      ASSERT_EQ(planes.size(), 48u);
+      EXPECT_EQ(pairs[0], wanted.low);
+      EXPECT_EQ(planes[0], wanted.low);
+      EXPECT_EQ(planes[16], wanted.low);
+      EXPECT_EQ(planes[32], wanted.high);
+      for (size_t lane = 1; lane < 16; ++lane) {
+        EXPECT_EQ(pairs[lane], zeroPoints ? 0 : 0xAAAAAAAAu);
+        EXPECT_EQ(planes[lane], 0u);
+        EXPECT_EQ(planes[16 + lane], 0u);
+        EXPECT_EQ(planes[32 + lane], zeroPoints ? 0 : 0xFFFFFFFFu);
+      }
+    }
+}
+
 TEST(Panel, panelsDoNotDependOnTheSplit) {
   constexpr int64_t n = 50, k = 128;
   PanelLayout layout = quantizedLayout(4, 4, 64, true, ElementFormat::F16);
@@ -281,6 +365,14 @@ TEST(Panel, sizesAreTheStated) {
   EXPECT_EQ(layout.groupBytes(), 8 * 64 + 32 + 16);
   EXPECT_EQ(layout.panelBytes(576), 9 * 560);
   EXPECT_EQ(layout.totalBytes(577, 576), 37 * 9 * 560);
+  for (auto [bits, depth, bytes] : {std::array<int, 3>{2, 16, 64}, {3, 32, 192}}) {
+    PanelLayout narrow = PanelLayout::quantized({bits, true, 64, ElementFormat::F16}, 2, 576);
+    EXPECT_EQ(narrow, quantizedLayout(bits, 2, 64, false, ElementFormat::F16));
+    EXPECT_EQ(narrow.blockDepth(), depth);
+    EXPECT_EQ(narrow.blockBytes(), bytes);
+    EXPECT_EQ(narrow.totalBytes(16, 576), 9 * (16 * 64 * bits / 8 + 32));
+    EXPECT_EQ(narrow.impliedZero(), 1 << (bits - 1));
+  }
   PanelLayout perRow = PanelLayout::quantized({8, true, 0, ElementFormat::F32}, 2, 576);
   EXPECT_EQ(perRow.group, 576);
   EXPECT_EQ(perRow.blockBytes(), 32);
@@ -314,6 +406,10 @@ TEST(Panel, validateNamesWhatIsWrong) {
   layout = good;
   layout.group = 12;
   EXPECT_EQ(rule(layout, 1, 48), "expected a group that is a multiple of 8, the depth of a block of u4, but got 12");
+  EXPECT_EQ(rule(quantizedLayout(2, 4, 24, false, ElementFormat::F16), 1, 48),
+            "expected a group that is a multiple of 16, the depth of a block of u2, but got 24");
+  EXPECT_EQ(rule(quantizedLayout(3, 4, 48, false, ElementFormat::F16), 1, 48),
+            "expected a group that is a multiple of 32, the depth of a block of u3, but got 48");
   layout.group = 0;
   EXPECT_EQ(rule(layout, 1, 48), "expected a group that divides the row, but 0 does not divide 48");
   EXPECT_EQ(rule(PanelLayout::unquantized(PanelCode::BF16, 63), 1, 63),

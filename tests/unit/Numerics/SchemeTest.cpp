@@ -24,11 +24,13 @@ TEST(Scheme, everyPartIsRead) {
   EXPECT_EQ(*parseScheme("w8a8g32:channel:bf16"), scheme(8, ActivationKind::I8PerGroup, 0, true, ElementFormat::BF16));
   EXPECT_EQ(*parseScheme("w8a16:f32:asym:g256"), scheme(8, ActivationKind::BF16, 256, false, ElementFormat::F32));
   EXPECT_EQ(*parseScheme("w4a32:sym:g128"), scheme(4, ActivationKind::F32, 128, true, ElementFormat::F16));
+  EXPECT_EQ(*parseScheme("w3a8:g32:asym"), scheme(3, ActivationKind::I8PerToken, 32, false, ElementFormat::F16));
+  EXPECT_EQ(*parseScheme("w2a16"), scheme(2, ActivationKind::BF16, 64, true, ElementFormat::F16));
   EXPECT_EQ(*parseScheme("w4a8t"), *parseScheme("w4a8"));
 }
 
 RC_GTEST_PROP(Scheme, printedSchemesParseBack, ()) {
-  Scheme original = scheme(*rc::gen::element(4, 8),
+  Scheme original = scheme(*rc::gen::element(2, 3, 4, 8),
                            *rc::gen::element(ActivationKind::F32, ActivationKind::BF16, ActivationKind::I8PerToken,
                                              ActivationKind::I8PerGroup),
                            *rc::gen::element<int64_t>(0, 32, 64, 128, 256), *rc::gen::arbitrary<bool>(),
@@ -45,7 +47,9 @@ TEST(Scheme, otherTextIsRefused) {
                            "w4",
                            "w4a",
                            "w4a4",
-                           "w3a8",
+                           "w1a8",
+                           "w5a8",
+                           "w34a8",
                            "w16a16",
                            "4a8",
                            "W4A8",
@@ -77,8 +81,8 @@ TEST(Scheme, otherTextIsRefused) {
 }
 
 TEST(Scheme, validateRefusesWhatIsNotImplemented) {
-  EXPECT_EQ((WeightScheme{3, true, 64, ElementFormat::F16}).validate().error().rule,
-            "expected weights of 4 or 8 bits, but got 3");
+  EXPECT_EQ((WeightScheme{5, true, 64, ElementFormat::F16}).validate().error().rule,
+            "expected weights of 2, 3, 4 or 8 bits, but got 5");
   EXPECT_EQ((WeightScheme{4, true, 48, ElementFormat::F16}).validate().error().rule,
             "expected a group of 32, 64, 128 or 256 weights, or one per row, but got 48");
   EXPECT_FALSE((WeightScheme{4, true, -64, ElementFormat::F16}).validate());
@@ -97,6 +101,7 @@ TEST(Scheme, groupMustDivideTheRow) {
 TEST(Scheme, countsItsBits) {
   EXPECT_EQ((WeightScheme{4, true, 64, ElementFormat::F16}).bitsPerRow(576), 576u * 4 + 9 * 16);
   EXPECT_EQ((WeightScheme{4, false, 64, ElementFormat::F16}).bitsPerRow(576), 576u * 4 + 9 * 24);
+  EXPECT_EQ((WeightScheme{3, false, 64, ElementFormat::F16}).bitsPerRow(576), 576u * 3 + 9 * 24);
   EXPECT_EQ((WeightScheme{8, false, 0, ElementFormat::F32}).bitsPerRow(576), 576u * 8 + 40);
   EXPECT_EQ((WeightScheme{4, true, 64, ElementFormat::F16}).groupsPerRow(576), 9);
   EXPECT_EQ((WeightScheme{4, true, 0, ElementFormat::F16}).groupSize(576), 576);

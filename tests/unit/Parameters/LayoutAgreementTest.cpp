@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 using namespace qopt;
 
 namespace {
@@ -22,7 +24,8 @@ protected:
   LayoutAgreement() { context.loadDialect<kernel::KernelDialect>(); }
 
   bool quantized() const {
-    return GetParam().code == kernel::PanelCode::U4 || GetParam().code == kernel::PanelCode::U8;
+    kernel::PanelCode code = GetParam().code;
+    return code != kernel::PanelCode::F32 && code != kernel::PanelCode::F16 && code != kernel::PanelCode::BF16;
   }
   kernel::PanelAttr attribute(mlir::Type scale) {
     const Kind &kind = GetParam();
@@ -64,16 +67,17 @@ TEST_P(LayoutAgreement, BitOffsets) {
   std::vector<std::byte> panel(layout.panelBytes(inputs));
   for (int64_t row = 0; row < layout.rows; ++row)
     for (int64_t column = 0; column < inputs; ++column) {
-      int64_t offset = attr.getBitOffset(inputs, row, column);
-      ASSERT_LE(offset + bits, panel.size() * 8);
-      std::byte ones = bits == 4 ? std::byte(15 << (offset % 8)) : std::byte(255);
-      panel[offset / 8] |= ones;
+      for (unsigned bit = 0; bit < bits; ++bit) {
+        int64_t offset = attr.getBitOffset(inputs, row, column, bit);
+        ASSERT_LT(offset, panel.size() * 8);
+        panel[offset / 8] |= std::byte{1} << (offset % 8);
+      }
       uint32_t code = unpackElement(layout, inputs, panel, row, column).code;
-      EXPECT_EQ(code, bits == 4 ? 15u : 255u) << row << ", " << column;
+      EXPECT_EQ(code, UINT32_MAX >> (32 - bits)) << row << ", " << column;
       // One neighbour in each direction: an offset that overlaps another element's would show there.
       EXPECT_EQ(unpackElement(layout, inputs, panel, (row + 1) % layout.rows, column).code, 0u);
       EXPECT_EQ(unpackElement(layout, inputs, panel, row, (column + 1) % inputs).code, 0u);
-      panel[offset / 8] = std::byte(0);
+      std::ranges::fill(panel, std::byte{0});
     }
 }
 
@@ -85,5 +89,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Kind{kernel::PanelCode::U4, 2, 0, true}, Kind{kernel::PanelCode::U8, 4, 64, false},
                     Kind{kernel::PanelCode::U8, 4, 32, true}, Kind{kernel::PanelCode::U8, 2, 64, false},
                     Kind{kernel::PanelCode::U8, 1, 32, true}, Kind{kernel::PanelCode::U8, 4, 0, true},
-                    Kind{kernel::PanelCode::F32, 1, 0, false}, Kind{kernel::PanelCode::F16, 1, 0, false},
-                    Kind{kernel::PanelCode::BF16, 2, 0, false}));
+                    Kind{kernel::PanelCode::U2, 4, 64, false}, Kind{kernel::PanelCode::U2, 2, 32, true},
+                    Kind{kernel::PanelCode::U2, 1, 0, true}, Kind{kernel::PanelCode::U3, 4, 32, true},
+                    Kind{kernel::PanelCode::U3, 2, 64, false}, Kind{kernel::PanelCode::U3, 1, 64, true},
+                    Kind{kernel::PanelCode::U3, 4, 0, false}, Kind{kernel::PanelCode::F32, 1, 0, false},
+                    Kind{kernel::PanelCode::F16, 1, 0, false}, Kind{kernel::PanelCode::BF16, 2, 0, false}));

@@ -31,9 +31,11 @@ protected:
       halves.push_back(floatToHalf(rows.back()));
       codes.push_back(static_cast<uint8_t>(i * 37));
     }
-    write("f32", rows), write("f16", halves), write("u8", codes);
-    auto plan = planSafetensors(
-        {{"f32", ElementFormat::F32, {8, 8}}, {"f16", ElementFormat::F16, {8, 8}}, {"u8", ElementFormat::U8, {8, 8}}});
+    write("f32", rows), write("f16", halves), write("u8", codes), write("threes", codes, 48);
+    auto plan = planSafetensors({{"f32", ElementFormat::F32, {8, 8}},
+                                 {"f16", ElementFormat::F16, {8, 8}},
+                                 {"u8", ElementFormat::U8, {8, 8}},
+                                 {"threes", ElementFormat::U8, {8, 6}}});
     auto writer = SafetensorsWriter::create(folder + "/a.safetensors", *plan, {});
     for (const auto &[name, bytes] : data)
       EXPECT_TRUE(writer->append(name, bytes));
@@ -42,8 +44,9 @@ protected:
   }
   ~Evaluator() override { std::filesystem::remove_all(folder); }
 
-  template <typename T> void write(const char *name, const std::vector<T> &values) {
-    auto bytes = std::as_bytes(std::span(values));
+  template <typename T> void write(const char *name, const std::vector<T> &all, size_t count = 64) {
+    std::span<const T> values = std::span(all).first(count);
+    auto bytes = std::as_bytes(values);
     data.push_back({name, std::vector<std::byte>(bytes.begin(), bytes.end())});
   }
 
@@ -96,6 +99,8 @@ static constexpr const char *entries = R"(
   transformer.parameter @widened : tensor<8x8xf32> from <@a, "f16", f16>
   transformer.parameter @bytes : tensor<8x8xi8> from <@a, "u8", u8>
   transformer.parameter @nibbles : tensor<8x16xi4> from <@a, "u8", packed_u4>
+  transformer.parameter @pairs : tensor<8x32xi2> from <@a, "u8", packed_u2>
+  transformer.parameter @threes : tensor<8x16xi3> from <@a, "threes", packed_u3>
 )";
 
 TEST_F(Evaluator, Entries) {
@@ -117,6 +122,18 @@ TEST_F(Evaluator, Entries) {
     EXPECT_EQ(static_cast<uint8_t>(nibbles->bytes[2 * i]), codes[i] & 15);
     EXPECT_EQ(static_cast<uint8_t>(nibbles->bytes[2 * i + 1]), codes[i] >> 4);
   }
+  Result<HostTensor> pairs = evaluate("pairs"), threes = evaluate("threes");
+  ASSERT_TRUE(pairs && threes);
+  ASSERT_EQ(pairs->bytes.size(), 256u);
+  for (int i = 0; i < 256; ++i)
+    EXPECT_EQ(static_cast<int>(pairs->bytes[i]), codes[i / 4] >> (i % 4 * 2) & 3);
+  ASSERT_EQ(threes->bytes.size(), 128u);
+  for (int i = 0; i < 128; ++i) {
+    int code = 0;
+    for (int bit = 0; bit < 3; ++bit)
+      code |= (codes[(3 * i + bit) / 8] >> ((3 * i + bit) % 8) & 1) << bit;
+    EXPECT_EQ(static_cast<int>(threes->bytes[i]), code) << i;
+  }
 }
 
 TEST_F(Evaluator, RowsMove) {
@@ -137,6 +154,12 @@ TEST_F(Evaluator, RowsMove) {
     %1 = transformer.unpermute_rotary %0 heads 2 : tensor<8x16xi4>
     %2 = transformer.concat %0, %1 : (tensor<8x16xi4>, tensor<8x16xi4>) -> tensor<16x16xi4>
     transformer.yield %2 : tensor<16x16xi4>
+  }
+  transformer.parameter @joinedThrees : tensor<16x16xi3> {
+    %0 = transformer.get @threes : tensor<8x16xi3>
+    %1 = transformer.unpermute_rotary %0 heads 2 : tensor<8x16xi3>
+    %2 = transformer.concat %0, %1 interleave 4 : (tensor<8x16xi3>, tensor<8x16xi3>) -> tensor<16x16xi3>
+    transformer.yield %2 : tensor<16x16xi3>
   })");
   std::vector<float> joined = floats("joined");
   ASSERT_EQ(joined.size(), 128u);
@@ -155,6 +178,14 @@ TEST_F(Evaluator, RowsMove) {
       EXPECT_EQ(rotary[row * 8 + k], rows[source[row] * 8 + k]);
       EXPECT_EQ(static_cast<uint8_t>(moved->bytes[(8 + row) * 16 + 2 * k]), codes[source[row] * 8 + k] & 15);
     }
+  Result<HostTensor> threes = evaluate("threes"), joinedThrees = evaluate("joinedThrees");
+  ASSERT_TRUE(threes && joinedThrees);
+  ASSERT_EQ(joinedThrees->bytes.size(), 256u);
+  for (int row = 0; row < 16; ++row) {
+    int from = row / 8 * 4 + row % 4;
+    auto wanted = threes->bytes.subspan((row % 8 < 4 ? from : source[from]) * 16, 16);
+    EXPECT_TRUE(std::ranges::equal(joinedThrees->bytes.subspan(row * 16, 16), wanted)) << row;
+  }
 }
 
 TEST_F(Evaluator, QuantizePackDequantize) {
@@ -205,6 +236,7 @@ TEST_F(Evaluator, Refuses) {
   transformer.parameter @missing : tensor<8x8xf32> from <@a, "f33", f32>
   transformer.parameter @misshapen : tensor<8x4xf32> from <@a, "f32", f32>
   transformer.parameter @otherFormat : tensor<8x8xf32> from <@a, "f16", f32>
+  transformer.parameter @narrow : tensor<8x16xi3> from <@a, "u8", packed_u3>
   transformer.parameter @shape : tensor<8x8xf32>
   transformer.parameter @loop : tensor<8x8xf32> {
     %0 = transformer.get @loop2 : tensor<8x8xf32>
@@ -217,6 +249,8 @@ TEST_F(Evaluator, Refuses) {
   EXPECT_NE(message("missing").find("f33"), std::string::npos);
   EXPECT_NE(message("misshapen").find("f32 x 8 x 4"), std::string::npos);
   EXPECT_NE(message("otherFormat").find("f16 [8, 8]"), std::string::npos);
+  EXPECT_NE(message("narrow").find("expected elements packed_u3 x 8 x 16, but got u8 [8, 8]"), std::string::npos)
+      << message("narrow");
   EXPECT_NE(message("shape").find("only a shape"), std::string::npos);
   EXPECT_NE(message("loop").find("does not need itself"), std::string::npos);
 }

@@ -37,6 +37,8 @@ rules:
 
 TEST(Recipe, Head) {
   EXPECT_EQ(printScheme(*makeRecipe({"w4a16", "", {}})->head), "w8a16:g32:sym:f16");
+  EXPECT_EQ(printScheme(*makeRecipe({"w3a8:g64:asym", "", {}})->head), "w8a8:g32:sym:f16");
+  EXPECT_EQ(printScheme(*makeRecipe({"w2a16", "w3:g32", {}})->head), "w3a16:g32:sym:f16");
   EXPECT_EQ(printScheme(*makeRecipe({"w8a8:g128", "", {}})->head), "w8a8:g128:sym:f16");
   EXPECT_EQ(printScheme(*makeRecipe({"w4a8", "w4a16:channel", {}})->head), "w4a16:channel:sym:f16");
   EXPECT_FALSE(makeRecipe({"w4a8", "keep", {}})->head);
@@ -74,7 +76,7 @@ TEST(Recipe, RefusesWithPlace) {
   EXPECT_CONTAINS(unknown, "r.yaml:3:1");
   EXPECT_CONTAINS(unknown, "write \"rules\" if that is meant");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nscheme: w8a8\n"), "r.yaml:3:1");
-  EXPECT_CONTAINS(failure("version: 1\nscheme: w3a8\n"), "r.yaml:2:9");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w5a8\n"), "r.yaml:2:9");
   EXPECT_CONTAINS(failure("version: 1\nscheme: [w4a8]\n"), "expected scheme to be text");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules: w8a8\n"), "expected rules to be a list");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - scheme: w8a8\n"), "a key \"match\"");

@@ -38,9 +38,9 @@ class Scheme:
 
 
 def parse_scheme(text):
-    """w{4,8}a{8,8t,8g32,16,32}[:g{32,64,128,256}|:channel][:sym|:asym][:f16|:bf16|:f32]; defaults g64, sym, f16."""
+    """w{2,3,4,8}a{8,8t,8g32,16,32}[:g{32,64,128,256}|:channel][:sym|:asym][:f16|:bf16|:f32]; defaults g64, sym, f16."""
     head, *parts = text.split(":")
-    match = re.fullmatch(r"w([48])a(8|8t|8g32|16|32)", head)
+    match = re.fullmatch(r"w([2348])a(8|8t|8g32|16|32)", head)
     if not match:
         raise ValueError(f"not a scheme: {text}")
     group, symmetric, scale = 64, True, "f16"
@@ -136,14 +136,14 @@ def dequantize(codes, scales, zeros, scheme):
 
 
 def pack_codes(codes, bits):
-    """The archive's form: 4-bit codes two per byte along a row, the even one in the low nibble."""
-    return codes if bits == 8 else codes[:, 0::2] | (codes[:, 1::2] << np.uint8(4))
+    """The archive's form: along a row, codes follow each other from the lowest bit of the first byte up."""
+    each = np.unpackbits(codes[:, :, None], axis=2, count=bits, bitorder="little")
+    return np.packbits(each.reshape(len(codes), -1), axis=1, bitorder="little")
 
 
 def unpack_codes(packed, bits):
-    if bits == 8:
-        return packed
-    return np.stack([packed & np.uint8(15), packed >> np.uint8(4)], axis=2).reshape(packed.shape[0], -1)
+    each = np.unpackbits(packed, axis=1, bitorder="little").reshape(len(packed), -1, bits)
+    return np.packbits(each, axis=2, bitorder="little")[:, :, 0]
 
 
 # ---- safetensors, read and written here so that bf16 needs no other package ----
