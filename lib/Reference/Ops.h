@@ -2,6 +2,7 @@
 #ifndef QOPT_LIB_REFERENCE_OPS_H
 #define QOPT_LIB_REFERENCE_OPS_H
 
+#include "dialects/LowBit/Dialect.h"
 #include "lib/Reference/Value.h"
 
 #include "llvm/ADT/DenseMap.h"
@@ -34,6 +35,12 @@ std::optional<Results> evaluateLowBitOp(mlir::Operation *op, const Frame &frame)
 /// cache_update and attention, called by evaluateTransformerOp.
 Results evaluateCacheUpdate(transformer::CacheUpdateOp op, const Frame &frame);
 Results evaluateAttention(transformer::AttentionOp op, const Frame &frame);
+
+/// Ops that scale and rotate, called by evaluateLowBitOp.
+Results evaluateParameterOp(lowbit::ScaleOp op, const Frame &frame);
+Results evaluateParameterOp(lowbit::RepeatHeadsOp op, const Frame &frame);
+Results evaluateParameterOp(lowbit::OrthogonalOp op, const Frame &frame);
+Results evaluateParameterOp(lowbit::FillOp op, const Frame &frame);
 
 /// `index` as a row of something with `rows` rows; failure, with an error at `op`, if it is none.
 mlir::FailureOr<int64_t> checkedRow(mlir::Operation *op, llvm::StringRef what, int64_t index, int64_t rows);

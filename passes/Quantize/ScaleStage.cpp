@@ -1,6 +1,8 @@
 // See ScaleStage.h.
 #include "passes/Quantize/ScaleStage.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace qopt;
 using namespace qopt::transformer;

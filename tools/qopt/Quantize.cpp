@@ -48,11 +48,12 @@ static Status quantize(const CompilerArguments &compiler, const QuantizeArgument
 
 int qopt::quantizeMain(int argc, char **argv) {
   CompilerArguments compiler;
-  CLI::App app("Rounds the weights of a model's linears and embeddings to few bits (round to nearest).\n"
+  CLI::App app("Rounds the weights of a model's linears and embeddings to few bits, as schemes or a recipe say.\n"
                "Writes the IR that uses them, and beside it the archive that holds them with the ledger.",
                "qopt quantize");
   app.footer(std::string(schemeHelp()) + compiler.help() +
-             "\nExample:\n  qopt quantize model.mlir --scheme w4a8:g64 -o q.mlir");
+             "\nExamples:\n  qopt quantize model.mlir --scheme w4a8:g64 -o q.mlir\n"
+             "  qopt quantize model.mlir --recipe builtin:w4-g64 --text manual.txt -o q.mlir");
   QuantizeArguments arguments;
   std::string input, output, overlay;
   app.add_option("MODEL", input, "an IR file; - is the standard input")->required();
