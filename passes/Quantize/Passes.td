@@ -52,7 +52,7 @@ def QuantizeRtn : Pass<"quantize-rtn", "::mlir::ModuleOp"> {
     Option<"directory", "directory", "std::string", "\".\"",
            "the directory that the IR's archive paths are relative to">,
     ListOption<"absorb", "absorb", "std::string",
-               "archives whose tensors the overlay takes over, so that they need not be kept">,
+               "files of archives whose tensors the overlay takes over, so that they need not be kept">,
   ];
   let dependentDialects = ["::qopt::lowbit::LowBitDialect", "::qopt::transformer::TransformerDialect"];
 }
@@ -85,7 +85,7 @@ def QuantizeGptq : Pass<"quantize-gptq", "::mlir::ModuleOp"> {
     Option<"directory", "directory", "std::string", "\".\"",
            "the directory that the IR's archive paths are relative to">,
     ListOption<"absorb", "absorb", "std::string",
-               "archives whose tensors the overlay takes over, so that they need not be kept">,
+               "files of archives whose tensors the overlay takes over, so that they need not be kept">,
     Option<"statistics", "statistics", "std::string", "\"\"", "the archive that 'qopt calibrate' wrote">,
     Option<"inputs", "inputs", "::qopt::HessianInputs", "::qopt::HessianInputs::Quantized",
            "whose activations the Hessians are made from",

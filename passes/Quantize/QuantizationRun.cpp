@@ -121,6 +121,11 @@ Result<QuantizationRun> QuantizationRun::begin(ModuleOp module, const Recipe &re
   run.overlayPath = pathInIR(options.overlay, options.directory);
   if (Status status = checkNotAnArchive(module, options.overlay, run.overlayPath, options.directory); !status)
     return status.takeError();
+  for (const std::string &file : options.absorb)
+    for (ArchiveOp op : module.getOps<ArchiveOp>())
+      if (pathInIR(resolvePath(op.getPath(), options.directory), options.directory) ==
+          pathInIR(file, options.directory))
+        run.absorbedArchives.push_back(op.getSymName().str());
   return run;
 }
 
@@ -132,7 +137,7 @@ int64_t QuantizationRun::totalElements() {
 }
 
 Status QuantizationRun::startOverlay() {
-  absorbed = findAbsorbed(module, selection.targets, options.absorb);
+  absorbed = findAbsorbed(module, selection.targets, absorbedArchives);
   Result<OverlayWriter> created =
       OverlayWriter::create(options.overlay, declareTensors(selection.targets, absorbed), selection.ledger);
   if (!created)
@@ -325,7 +330,7 @@ Result<QuantizationRun::Finished> QuantizationRun::finish(OutputSet *outputs) {
                                            encodingOf(cast<RankedTensorType>(parameter.getType()))));
   IRRewriter rewriter(context);
   Finished finished{rewrittenOps, eraseUnusedParameters(module, rewriter)};
-  for (const std::string &archive : options.absorb)
+  for (const std::string &archive : absorbedArchives)
     if (Operation *op = module.lookupSymbol(archive); op && SymbolTable::symbolKnownUseEmpty(op, module))
       rewriter.eraseOp(op);
   return finished;

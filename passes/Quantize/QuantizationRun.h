@@ -25,9 +25,10 @@ using RowQuantizer =
 class QuantizationRun {
 public:
   struct Options {
-    std::string overlay;                        ///< the archive to write
-    std::string directory;                      ///< that the IR's paths are relative to
-    llvm::SmallVector<std::string> absorb = {}; ///< archives whose tensors, if they stay in use, go into the overlay
+    std::string overlay;   ///< the archive to write
+    std::string directory; ///< that the IR's paths are relative to
+    llvm::SmallVector<std::string> absorb =
+        {}; ///< files of archives whose tensors, if they stay in use, the overlay takes
   };
 
   /// Opens the model's archives and decides every parameter. Errors: as selectTargets; an overlay that is an archive of
@@ -66,7 +67,8 @@ private:
   std::unique_ptr<ParameterEvaluator> evaluator;
   Selection selection;
   std::optional<OverlayWriter> writer;
-  llvm::SmallVector<transformer::ParameterOp> absorbed; ///< parameters of `absorb` that what is not quantized needs
+  llvm::SmallVector<std::string> absorbedArchives;      ///< the symbols of `absorb`
+  llvm::SmallVector<transformer::ParameterOp> absorbed; ///< parameters of these that what is not quantized needs
   llvm::SmallVector<transformer::ParameterOp> declared; ///< by rewrite()
   llvm::DenseSet<size_t> rewrittenRows;
   int64_t rewrittenOps = 0;

@@ -120,7 +120,7 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
   }
   auto setCommon = [&](auto &options) {
     if (factors)
-      options.absorb = {"scales"};
+      options.absorb = {factors->path()};
     options.scheme = arguments.scheme;
     options.head = arguments.head;
     options.keep = {arguments.keep.begin(), arguments.keep.end()};

@@ -14,6 +14,14 @@
 // RUN: qopt compile %t/driven.mlir -o %t/driven.qopt
 // RUN: qopt inspect %t/driven.qopt --ledger --json | FileCheck %s --check-prefix=LEDGER
 
+// A model that was scaled before, with an archive of factors of its own, keeps those.
+// RUN: qopt quantize %t/folded.mlir --scheme w8a8:channel --head keep --scales awq --statistics %t/stats -o %t/twice.mlir
+// RUN: FileCheck %s --input-file=%t/twice.mlir --check-prefix=TWICE
+// RUN: qopt compile %t/twice.mlir -o %t/twice.qopt
+
+// TWICE: transformer.archive @scales "smooth.safetensors"
+// TWICE-NOT: transformer.archive @scales_2
+// TWICE: transformer.archive @overlay "twice.safetensors"
 // COUNTS: smooth-quant on {{.*}}: 8 sites-scaled
 // SOME: 4 sites-scaled
 // CHECK: transformer.parameter @model.layers.0.self_attn.q_proj.weight.smooth_quant : tensor<64xf32> from <@scales
