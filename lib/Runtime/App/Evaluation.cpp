@@ -98,8 +98,7 @@ static Status checkLengths(const Model &model, const Model *reference, size_t to
 
 Result<std::vector<WindowScores>> evaluateText(const std::shared_ptr<const Model> &model,
                                                const std::shared_ptr<const Model> &reference,
-                                               std::span<const int32_t> tokens,
-                                               const EvaluationOptions &options,
+                                               std::span<const int32_t> tokens, const EvaluationOptions &options,
                                                const std::function<void(int64_t, int64_t)> &progress) {
   if (Status status = checkLengths(*model, reference.get(), tokens.size(), options.window); !status)
     return status.takeError();

@@ -46,8 +46,7 @@ inline constexpr int64_t kLogitsBytes = 16 << 20;
 /// window, a window longer than a model's context (BadInput); logits that are not finite (Gate).
 Result<std::vector<WindowScores>> evaluateText(const std::shared_ptr<const Model> &model,
                                                const std::shared_ptr<const Model> &reference,
-                                               std::span<const int32_t> tokens,
-                                               const EvaluationOptions &options,
+                                               std::span<const int32_t> tokens, const EvaluationOptions &options,
                                                const std::function<void(int64_t, int64_t)> &progress);
 
 /// A figure with its interval.

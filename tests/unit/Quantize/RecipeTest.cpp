@@ -82,7 +82,8 @@ TEST(Recipe, RefusesWithPlace) {
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - scheme: w8a8\n"), "a key \"match\"");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - match: a\n"),
                   "\"scheme\", \"method\" or both, or with \"keep: true\"");
-  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - {match: a, keep: true, scheme: w8a8}\n"), "or both, or with");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - {match: a, keep: true, scheme: w8a8}\n"),
+                  "or both, or with");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - {match: a, keep: no}\n"), "keep to be true");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - {match: \"[\", keep: true}\n"), "expected a glob");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - {match: a, scheme: w8}\n - {mach: b}\n"), "r.yaml:5:5");
