@@ -167,11 +167,11 @@ Result<Recipe> RecipeReader::read() {
              {"gates", [&](yaml::Node *value) { readGates(value); }},
              {"unfoldable", [&](yaml::Node *value) { readUnfoldable(value); }},
              {"rules", [&](yaml::Node *value) { readRules(value); }}});
-  if (!failure && !stream.failed() && ++document != stream.end())
-    fail(document->getRoot(), "expected one document, but got another");
   if (!failure && stages.awq && stages.smoothQuant)
     fail(root, "expected either awq or smooth_quant, because both scale the same values, but got both",
          "leave one of them out");
+  if (!failure && !stream.failed() && ++document != stream.end())
+    fail(document->getRoot(), "expected one document, but got another");
   if (failure)
     return std::move(*failure);
   if (version.empty())
