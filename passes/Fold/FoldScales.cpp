@@ -193,7 +193,7 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
     return {};
   }
 
-  Status refuse(Pair &pair, Error reason, RewriterBase &rewriter) {
+  Status refuse(Pair &pair, const Error &reason, RewriterBase &rewriter) {
     std::string place = reason.where.empty() ? "" : " (" + reason.where + ")";
     if (pair.readers.empty())
       return badInput("expected a scale that can be folded, or one that its readers make up for, but " + reason.rule +
@@ -244,7 +244,7 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
     return {};
   }
 
-  static Error refuseWeight(Error reason) {
+  static Error refuseWeight(const Error &reason) {
     return badInput("expected a scale that can be folded, but " + reason.rule, reason.where);
   }
 

@@ -128,7 +128,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
         return inputs.takeError();
       auto found = llvm::find_if(groups, [&](const auto &group) { return group.first == *inputs; });
       if (found == groups.end())
-        groups.push_back({std::move(*inputs), {&target}});
+        groups.emplace_back(std::move(*inputs), std::vector<QuantizationTarget *>{&target});
       else
         found->second.push_back(&target);
     }
