@@ -136,20 +136,12 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
     return foldWeights(folding);
   }
 
-  /// That a factor's numbers are there: a file that is damaged is no reason to let a pair go.
-  Status checkReadable(Value factor) {
+  /// Why activations cannot be multiplied by and divided by a factor; nothing where they can. An error if its numbers
+  /// cannot be read: a file that is damaged is no reason to let a pair go.
+  Result<std::optional<Error>> objectionTo(Value factor) {
     GetOp source = factorSource(factor);
     if (!source)
-      return {};
-    Result<HostTensor> values = parameters->evaluate(getOperation().lookupSymbol<ParameterOp>(source.getParameter()));
-    return values ? Status() : values.takeError();
-  }
-
-  /// A factor that can be multiplied by and divided by.
-  Status checkFactor(Value factor) {
-    GetOp source = factorSource(factor);
-    if (!source)
-      return declines("the factor is not a parameter");
+      return std::optional(declines("the factor is not a parameter"));
     auto parameter = getOperation().lookupSymbol<ParameterOp>(source.getParameter());
     std::string name = "parameter @" + source.getParameter().str();
     Result<HostTensor> values = parameters->evaluate(parameter);
@@ -158,17 +150,16 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
     FloatView view = viewAsF32(*values);
     for (auto [channel, value] : llvm::enumerate(view.values))
       if (!std::isfinite(value) || !std::isfinite(1 / value))
-        return declines(llvm::formatv("the factor of channel {0} is {1}: it cannot be multiplied by and divided by",
-                                      channel, llvm::format("%g", static_cast<double>(value)))
-                            .str())
-            .in(name);
-    return {};
+        return std::optional(
+            declines(llvm::formatv("the factor of channel {0} is {1}: it cannot be multiplied by and divided by",
+                                   channel, llvm::format("%g", static_cast<double>(value)))
+                         .str())
+                .in(name));
+    return std::optional<Error>();
   }
 
-  Status checkPair(Pair &pair, const ScaleFolding &folding) {
+  Status checkPlaces(Pair &pair, const ScaleFolding &folding) {
     lowbit::ScaleOp op = pair.activations;
-    if (Status status = checkFactor(op.getFactor()); !status)
-      return status;
     Scale scale{op.getFactor(), static_cast<int64_t>(op.getAxis()), op.getInverse()};
     if (Status status = folding.check(op.getInputMutable(), scale); !status)
       return status;
@@ -179,11 +170,12 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
   }
 
   Status decide(lowbit::ScaleOp op, ScaleFolding &folding) {
-    if (Status status = checkReadable(op.getFactor()); !status)
-      return status.takeError();
+    Result<std::optional<Error>> objection = objectionTo(op.getFactor());
+    if (!objection)
+      return objection.takeError();
     Pair pair = pairOf(op);
     IRRewriter rewriter(&getContext());
-    Status status = checkPair(pair, folding);
+    Status status = *objection ? Status(**objection) : checkPlaces(pair, folding);
     if (!status)
       return refuse(pair, status.takeError(), rewriter);
     folding.fold(op, rewriter);
@@ -222,9 +214,13 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
   /// Scales of weights, those of pairs and those of none, go into their parameters.
   Status foldWeights(ScaleFolding &folding) {
     IRRewriter rewriter(&getContext());
-    for (Operation *op : unpaired)
-      if (Status status = checkFactor(cast<lowbit::ScaleOp>(op).getFactor()); !status)
-        return refuseWeight(status.takeError());
+    for (Operation *op : unpaired) {
+      Result<std::optional<Error>> objection = objectionTo(cast<lowbit::ScaleOp>(op).getFactor());
+      if (!objection)
+        return objection.takeError();
+      if (*objection)
+        return refuseWeight(**objection);
+    }
     single += static_cast<int64_t>(unpaired.size());
     SmallVector<lowbit::ScaleOp> left;
     for (auto function : getOperation().getOps<func::FuncOp>())
