@@ -1,6 +1,8 @@
 // GPTQ on chunks of rows: all loops run over the rows of a chunk, which are adjacent in memory.
 #include "lib/Algorithms/Gptq.h"
 
+#include "lib/Algorithms/Shrinkage.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -11,8 +13,8 @@ using namespace qopt;
 static constexpr int64_t kLazyColumns = 128;
 
 Status GptqOptions::validate() const {
-  if (!(shrink >= 0 && shrink < 1))
-    return usageError("expected a shrinkage in [0, 1), but got " + std::to_string(shrink));
+  if (Status status = checkShrinkage(shrink); !status)
+    return status;
   if (scales == Scales::Live && activationOrder)
     return usageError("expected live scales without activation order: a group's columns would not be rounded together")
         .withNext("use static scales, or the stored order");
@@ -78,11 +80,7 @@ MatrixView Gptq::block(int64_t first, int64_t size, AlignedVector<float> &storag
   const float *corner = hessian.data() + first * inputs + first;
   if (options.shrink == 0)
     return {corner, size, size, inputs};
-  auto keep = static_cast<float>(1 - options.shrink);
-  storage.resize(size * size);
-  for (int64_t i = 0; i < size; ++i)
-    for (int64_t j = 0; j < size; ++j)
-      storage[i * size + j] = corner[i * inputs + j] * (i == j ? 1 : keep);
+  storage = shrunkHessian({corner, size, size, inputs}, options.shrink);
   return {storage.data(), size, size, size};
 }
 

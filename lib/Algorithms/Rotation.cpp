@@ -90,9 +90,19 @@ static AlignedVector<float> negativeOrthogonal(int64_t n, std::mt19937_64 &gener
   return negative;
 }
 
-Result<Rotation> Rotation::create(RotationKind kind, int64_t size, uint64_t seed) {
+Status Rotation::check(RotationKind kind, int64_t size) {
   if (size < 1 || size > int64_t{1} << 20)
     return badInput("expected a rotation of 1 to 2^20 channels, but got " + std::to_string(size));
+  if (kind == RotationKind::Hadamard && size != 1 && factorOrders(size).empty())
+    return badInput("expected a number of channels that is a product of 2s, 12s and 20s, but got " +
+                    std::to_string(size))
+        .withNext("use an orthogonal rotation, which has any size");
+  return {};
+}
+
+Result<Rotation> Rotation::create(RotationKind kind, int64_t size, uint64_t seed) {
+  if (Status status = check(kind, size); !status)
+    return status.takeError();
   Rotation rotation(kind, size);
   std::mt19937_64 generator(seed);
   if (kind == RotationKind::Orthogonal) {
@@ -100,10 +110,6 @@ Result<Rotation> Rotation::create(RotationKind kind, int64_t size, uint64_t seed
     return rotation;
   }
   rotation.orders = factorOrders(size);
-  if (rotation.orders.empty() && size != 1)
-    return badInput("expected a number of channels that is a product of 2s, 12s and 20s, but got " +
-                    std::to_string(size))
-        .withNext("use an orthogonal rotation, which has any size");
   for (int64_t i = 0; i < size; ++i)
     rotation.signs.push_back((generator() >> 63) != 0 ? -1.0F : 1.0F);
   return rotation;

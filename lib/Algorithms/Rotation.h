@@ -2,8 +2,7 @@
 // Inference in Rotated LLMs", 2024): outliers of single channels are spread over all of them.
 //
 //   hadamard    Q = diag(±1) · H / √n, with random signs and H the Kronecker product of Hadamard matrices of orders 2,
-//   12
-//               and 20 (Paley's construction for the last two). n = 2^a · 12^b · 20^c; applied in n·log n steps.
+//               12 and 20 (Paley's construction for the last two). n = 2^a · 12^b · 20^c; applied in n·log n steps.
 //   orthogonal  Q uniform over all orthogonal matrices, as a product of Householder reflections of Gaussian vectors
 //               (Stewart, 1980); any n.
 //
@@ -24,6 +23,9 @@ enum class RotationKind : uint8_t { Hadamard, Orthogonal };
 class Rotation {
 public:
   /// Error (bad input): no Hadamard matrix of that size is known here.
+  static Status check(RotationKind kind, int64_t size);
+
+  /// Errors as check. Orthogonal matrices take size³ steps.
   static Result<Rotation> create(RotationKind kind, int64_t size, uint64_t seed);
 
   int64_t size() const { return n; }

@@ -1,9 +1,7 @@
 // What each op of an initializer computes; the formulas are in lib/Numerics.
 #include "lib/Parameters/InitializerOps.h"
 
-#include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
-#include "lib/Algorithms/Rotation.h"
 #include "lib/Numerics/CodePacking.h"
 #include "lib/Numerics/Decode.h"
 #include "lib/Numerics/Panel.h"
@@ -121,13 +119,20 @@ static Result<Results> repeatHeads(lowbit::RepeatHeadsOp op, Operands operands) 
 /// Vectors that are rotated together.
 static constexpr int64_t kRotatedTogether = 64;
 
-static Result<Results> rotate(lowbit::OrthogonalOp op, Operands operands) {
-  RotationKind kind =
-      op.getKind() == lowbit::RotationKind::Hadamard ? RotationKind::Hadamard : RotationKind::Orthogonal;
-  auto size = static_cast<int64_t>(op.getSize());
-  Result<Rotation> rotation = Rotation::create(kind, size, static_cast<uint64_t>(op.getSeed()));
-  if (!rotation)
-    return rotation.takeError();
+Result<const Rotation *> Rotations::of(lowbit::OrthogonalOp op) {
+  std::tuple key(toRotationKind(op.getKind()), static_cast<int64_t>(op.getSize()), static_cast<uint64_t>(op.getSeed()));
+  auto found = made.find(key);
+  if (found == made.end()) {
+    Result<Rotation> rotation = std::apply(Rotation::create, key);
+    if (!rotation)
+      return rotation.takeError();
+    found = made.emplace(key, std::move(*rotation)).first;
+  }
+  return &found->second;
+}
+
+static Result<Results> rotate(lowbit::OrthogonalOp op, Operands operands, const Rotation &rotation) {
+  int64_t size = rotation.size();
   OwnedTensor result = OwnedTensor::allocate(typeOf(op.getResult()));
   std::span<float> out = result.as<float>();
   decodeToF32(*operands[0].floatFormat(), operands[0].bytes, out);
@@ -144,7 +149,7 @@ static Result<Results> rotate(lowbit::OrthogonalOp op, Operands operands) {
       for (int64_t i = 0; i < size; ++i)
         for (int64_t t = 0; t < count; ++t)
           tile[i * count + t] = element(i, t);
-      rotation->apply(tile.data(), count);
+      rotation.apply(tile.data(), count);
       for (int64_t i = 0; i < size; ++i)
         for (int64_t t = 0; t < count; ++t)
           element(i, t) = tile[i * count + t];
@@ -274,13 +279,18 @@ static Result<Results> pack(lowbit::PackOp op, Operands operands) {
   return Results{result.tensor};
 }
 
-Result<Results> qopt::evaluateOp(Operation *op, Operands operands) {
+Result<Results> qopt::evaluateOp(Operation *op, Operands operands, Rotations &rotations) {
   return llvm::TypeSwitch<Operation *, Result<Results>>(op)
       .Case<transformer::ConcatOp>([&](auto op) { return concat(op, operands); })
       .Case<transformer::UnpermuteRotaryOp>([&](auto op) { return unpermuteRotary(op, operands); })
       .Case<lowbit::ScaleOp>([&](auto op) { return scale(op, operands); })
       .Case<lowbit::RepeatHeadsOp>([&](auto op) { return repeatHeads(op, operands); })
-      .Case<lowbit::OrthogonalOp>([&](auto op) { return rotate(op, operands); })
+      .Case<lowbit::OrthogonalOp>([&](auto op) -> Result<Results> {
+        Result<const Rotation *> rotation = rotations.of(op);
+        if (!rotation)
+          return rotation.takeError();
+        return rotate(op, operands, **rotation);
+      })
       .Case<lowbit::FillOp>([&](auto op) { return fill(op, operands); })
       .Case<lowbit::QuantizeOp>([&](auto op) { return quantize(op, operands); })
       .Case<lowbit::DequantizeOp>([&](auto op) { return dequantize(op, operands); })

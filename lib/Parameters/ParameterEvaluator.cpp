@@ -13,6 +13,9 @@ using namespace mlir;
 using namespace qopt;
 using namespace qopt::transformer;
 
+ParameterEvaluator::ParameterEvaluator(ModuleOp module) : module(module), rotations(std::make_unique<Rotations>()) {}
+ParameterEvaluator::~ParameterEvaluator() = default;
+
 Result<std::unique_ptr<ParameterEvaluator>> ParameterEvaluator::open(ModuleOp module, const std::string &directory) {
   std::unique_ptr<ParameterEvaluator> evaluator(new ParameterEvaluator(module));
   for (ArchiveOp op : module.getOps<ArchiveOp>()) {
@@ -184,7 +187,7 @@ Result<HostTensor> ParameterEvaluator::runInitializer(ParameterOp parameter) {
       llvm::SmallVector<HostTensor> operands;
       for (Value operand : op.getOperands())
         operands.push_back(values.at(operand));
-      auto computed = evaluateOp(&op, operands);
+      auto computed = evaluateOp(&op, operands, *rotations);
       if (!computed)
         return computed.takeError();
       results = std::move(*computed);

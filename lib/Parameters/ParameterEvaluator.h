@@ -24,6 +24,8 @@
 
 namespace qopt {
 
+class Rotations;
+
 /// The rows of a float matrix, decoded as they are asked for: a parameter bound to an entry costs no memory at all.
 class FloatRows {
 public:
@@ -46,6 +48,8 @@ private:
 
 class ParameterEvaluator {
 public:
+  ~ParameterEvaluator();
+
   /// Opens the archives that `module` names, relative to `directory` (that of the IR file).
   /// Errors: one that cannot be opened, or whose size or header digest is not the one in the IR.
   static Result<std::unique_ptr<ParameterEvaluator>> open(mlir::ModuleOp module, const std::string &directory);
@@ -76,7 +80,7 @@ public:
   const Archive *archive(llvm::StringRef symbol) const;
 
 private:
-  explicit ParameterEvaluator(mlir::ModuleOp module) : module(module) {}
+  explicit ParameterEvaluator(mlir::ModuleOp module);
 
   transformer::ParameterOp lookup(llvm::StringRef symbol);
   /// The numbers, perhaps packed.
@@ -93,6 +97,7 @@ private:
   mlir::ModuleOp module;
   llvm::StringMap<std::shared_ptr<const Archive>> archives;
   llvm::StringMap<HostTensor> provided;
+  std::unique_ptr<Rotations> rotations;
   llvm::SetVector<mlir::Operation *> active; ///< parameters being evaluated, to find cycles
 };
 

@@ -87,3 +87,13 @@ PanelLayout qopt::toPanelLayout(kernel::PanelAttr attribute, int64_t inputs) {
   layout.zeroPoints = attribute.getZeroPoints();
   return layout;
 }
+
+RotationKind qopt::toRotationKind(lowbit::RotationKind kind) {
+  switch (kind) {
+  case lowbit::RotationKind::Hadamard:
+    return RotationKind::Hadamard;
+  case lowbit::RotationKind::Orthogonal:
+    return RotationKind::Orthogonal;
+  }
+  llvm_unreachable("a rotation of no kind");
+}

@@ -1,9 +1,11 @@
-// Schemes and layouts: the attributes of the IR, and the structs of lib/Numerics that say the same.
+// Schemes, layouts and rotations: the attributes of the IR, and the types of lib/Numerics and lib/Algorithms that say
+// the same.
 #ifndef QOPT_LIB_PARAMETERS_SCHEMEATTRIBUTES_H
 #define QOPT_LIB_PARAMETERS_SCHEMEATTRIBUTES_H
 
 #include "dialects/Kernel/Dialect.h"
 #include "dialects/LowBit/Dialect.h"
+#include "lib/Algorithms/Rotation.h"
 #include "lib/Numerics/Panel.h"
 #include "lib/Numerics/Scheme.h"
 
@@ -20,6 +22,8 @@ lowbit::SchemeAttr toAttribute(mlir::MLIRContext *context, const Scheme &scheme)
 
 /// The layout of a matrix with rows of `inputs`. PanelLayout::validate says whether there is one.
 PanelLayout toPanelLayout(kernel::PanelAttr attribute, int64_t inputs);
+
+RotationKind toRotationKind(lowbit::RotationKind kind);
 
 } // namespace qopt
 

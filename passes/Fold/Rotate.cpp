@@ -6,12 +6,12 @@
 //
 // Everything is decided before anything is rewritten; the stream is ResidualStream.h's business, the matrices are
 // lib/Algorithms/Rotation.h's.
-#include "lib/Algorithms/Rotation.h"
-
 #include "lib/Parameters/Diagnostics.h"
+#include "lib/Parameters/SchemeAttributes.h"
 #include "passes/Fold/Passes.h"
 #include "passes/Fold/ResidualStream.h"
 #include "passes/Fold/ScaleRules.h"
+#include "passes/Support/Forward.h"
 #include "passes/Support/PassCounts.h"
 
 #include "mlir/IR/PatternMatch.h"
@@ -55,11 +55,10 @@ struct Rotate : qopt::impl::RotateBase<Rotate>, qopt::ReportsCounts {
   }
 
   Status rotateModel() {
-    auto forward = getOperation().lookupSymbol<func::FuncOp>("forward");
-    if (!forward || forward.isExternal())
-      return badInput("expected a function @forward with a body")
-          .withNext("start from a module that 'qopt import' wrote");
-    Result<ResidualStream> stream = findResidualStream(forward);
+    Result<func::FuncOp> forward = forwardOf(getOperation());
+    if (!forward)
+      return forward.takeError();
+    Result<ResidualStream> stream = findResidualStream(*forward);
     if (!stream)
       return stream.takeError();
     channels = stream->channels;
@@ -68,7 +67,7 @@ struct Rotate : qopt::impl::RotateBase<Rotate>, qopt::ReportsCounts {
     if (Status status = planStream(*stream); !status)
       return status;
     if (valueHeads)
-      for (AttentionOp attention : llvm::to_vector(forward.getOps<AttentionOp>()))
+      for (AttentionOp attention : llvm::to_vector(forward->getOps<AttentionOp>()))
         if (Status status = planHeads(attention); !status)
           return status;
     if (Status status = checkReaders(); !status)
@@ -77,14 +76,7 @@ struct Rotate : qopt::impl::RotateBase<Rotate>, qopt::ReportsCounts {
     return {};
   }
 
-  Status checkSize(int64_t size) {
-    auto of = kind == lowbit::RotationKind::Hadamard ? RotationKind::Hadamard : RotationKind::Orthogonal;
-    Result<Rotation> rotation =
-        of == RotationKind::Orthogonal ? Rotation::create(of, 1, seed) : Rotation::create(of, size, seed);
-    if (!rotation)
-      return rotation.takeError();
-    return {};
-  }
+  Status checkSize(int64_t size) { return Rotation::check(toRotationKind(kind), size); }
 
   /// The change of what `operand` reads.
   Result<Change *> changeOf(OpOperand &operand) {
@@ -96,6 +88,20 @@ struct Rotate : qopt::impl::RotateBase<Rotate>, qopt::ReportsCounts {
     return &changes[&operand];
   }
 
+  /// The changes of what a linear writes with: its weight, and its bias if it has one.
+  Status changeOutputs(LinearOp writer, llvm::function_ref<void(Change &)> edit) {
+    SmallVector<OpOperand *, 2> operands{&writer.getWeightMutable()};
+    for (OpOperand &bias : writer.getBiasMutable())
+      operands.push_back(&bias);
+    for (OpOperand *operand : operands) {
+      Result<Change *> change = changeOf(*operand);
+      if (!change)
+        return change.takeError();
+      edit(**change);
+    }
+    return {};
+  }
+
   Status planStream(ResidualStream &stream) {
     for (EmbeddingOp embedding : stream.embeddings) {
       Result<Change *> change = changeOf(embedding.getTableMutable());
@@ -103,18 +109,9 @@ struct Rotate : qopt::impl::RotateBase<Rotate>, qopt::ReportsCounts {
         return change.takeError();
       (*change)->inputs = true;
     }
-    for (LinearOp writer : stream.writers) {
-      Result<Change *> change = changeOf(writer.getWeightMutable());
-      if (!change)
-        return change.takeError();
-      (*change)->outputs = true;
-      if (writer.getBias()) {
-        Result<Change *> bias = changeOf(*writer.getBiasMutable().begin());
-        if (!bias)
-          return bias.takeError();
-        (*bias)->outputs = true;
-      }
-    }
+    for (LinearOp writer : stream.writers)
+      if (Status status = changeOutputs(writer, [](Change &change) { change.outputs = true; }); !status)
+        return status;
     for (RmsNormOp norm : stream.norms)
       if (Status status = planNorm(norm); !status)
         return status;
@@ -159,16 +156,8 @@ struct Rotate : qopt::impl::RotateBase<Rotate>, qopt::ReportsCounts {
     auto writer = (*values)->get().getDefiningOp<LinearOp>();
     if (!writer || !writer.getResult().hasOneUse())
       return badInput("expected values that a linear makes for the cache alone", "transformer.attention");
-    Result<Change *> weight = changeOf(writer.getWeightMutable());
-    if (!weight)
-      return weight.takeError();
-    (*weight)->headOutputs = size;
-    if (writer.getBias()) {
-      Result<Change *> bias = changeOf(*writer.getBiasMutable().begin());
-      if (!bias)
-        return bias.takeError();
-      (*bias)->headOutputs = size;
-    }
+    if (Status status = changeOutputs(writer, [&](Change &change) { change.headOutputs = size; }); !status)
+      return status;
     for (OpOperand &use : attention.getResult().getUses()) {
       auto linear = dyn_cast<LinearOp>(use.getOwner());
       if (!linear || linear.getInput() != use.get())

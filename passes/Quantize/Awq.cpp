@@ -7,6 +7,7 @@
 // AWQ's other half, is a rule for ranges (range=clip) of whatever rounds the weights afterwards.
 #include "lib/Algorithms/Awq.h"
 
+#include "lib/Algorithms/Shrinkage.h"
 #include "lib/Parameters/Diagnostics.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Quantize/ScaleStage.h"
@@ -23,16 +24,6 @@ namespace qopt {
 using namespace mlir;
 using namespace qopt;
 
-/// H with all but its diagonal times 1 - shrink.
-static AlignedVector<float> shrunk(std::span<const float> hessian, int64_t inputs, double shrink) {
-  AlignedVector<float> result(hessian.begin(), hessian.end());
-  auto keep = static_cast<float>(1 - shrink);
-  for (int64_t i = 0; i < inputs; ++i)
-    for (int64_t j = 0; j < inputs; ++j)
-      result[i * inputs + j] *= i == j ? 1 : keep;
-  return result;
-}
-
 namespace {
 struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
   Awq() = default;
@@ -48,8 +39,8 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
   }
 
   Status scaleModel() {
-    if (!(shrink >= 0 && shrink < 1))
-      return usageError("expected a shrinkage in [0, 1), but got " + std::to_string(shrink));
+    if (Status status = checkShrinkage(shrink); !status)
+      return status;
     Result<Recipe> wanted = chooseRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())}, recipe);
     if (!wanted)
       return wanted.takeError();
@@ -89,9 +80,11 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
     for (auto [i, reader] : llvm::enumerate(site.readers))
       if (const QuantizationTarget *target = schemes.lookup(reader))
         linears.push_back({calibrated->weights[i].values, calibrated->rows(i), target->scheme.weights});
-    AlignedVector<float> hessian = shrunk(calibrated->hessian.values, site.channels(), shrinkBy);
+    int64_t channels = site.channels();
+    AlignedVector<float> hessian =
+        shrunkHessian({calibrated->hessian.values.data(), channels, channels, channels}, shrinkBy);
     AwqInputs inputs{hessian, calibrated->meanAbs, {}, site.factors()};
-    for (int64_t channel = 0; channel < site.channels(); ++channel)
+    for (int64_t channel = 0; channel < channels; ++channel)
       inputs.factorOf.push_back(site.factorOf(channel));
     AwqScale best = searchAwqScale(linears, inputs, [&](int64_t count, const std::function<void(int64_t)> &body) {
       mlir::parallelFor(&getContext(), 0, count, [&](size_t i) { body(static_cast<int64_t>(i)); });

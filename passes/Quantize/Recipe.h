@@ -22,13 +22,13 @@
 //     alpha: 0.5
 //     sites: {mlp-output: 0.8}   #   or of some, each by its own
 //   unfoldable: refuse           # a pair of scales that no weight can take in; or cancel: it is left out, and named
-//   gates:                       # what must hold, or nothing is written; each on a text, relative to the recipe's
-//   file,
+//   gates:                       # what must hold, or nothing is written
+//                                #   on a text, by its path from the recipe:
 //     - {text: manual.txt, kl: 0.2, perplexity_ratio: 1.1, top1: 0.8, windows: 16, length: 512}
 //     - {held_out: true}         #   or on what calibration has held out of each of its texts
 //     - {worst_error: 8}         #   or on the ledger: max |w − ŵ| over the root mean square of w, of every weight
 //                                #   A calibrated recipe must also be no worse than round to nearest in the same
-//                                scheme, #   unless a gate on text says better_than_nearest: false
+//                                #   scheme, unless a gate on text says better_than_nearest: false
 //   rules:                       # the first that matches a parameter decides it, before scheme and head
 //     - match: model.layers.0.*
 //       scheme: w8a8:g64
@@ -46,8 +46,8 @@
 #ifndef QOPT_PASSES_QUANTIZE_RECIPE_H
 #define QOPT_PASSES_QUANTIZE_RECIPE_H
 
+#include "dialects/LowBit/Dialect.h"
 #include "lib/Algorithms/Gptq.h"
-#include "lib/Algorithms/Rotation.h"
 #include "lib/Numerics/Scheme.h"
 #include "lib/Support/Error.h"
 #include "passes/Fold/ScaleKinds.h"
@@ -96,7 +96,7 @@ struct Gate {
 
 /// Rotation of the residual stream, and of the values of each head.
 struct RotateSettings {
-  RotationKind kind = RotationKind::Hadamard;
+  lowbit::RotationKind kind = lowbit::RotationKind::Hadamard;
   uint64_t seed = 0;
   bool valueHeads = true;
 };

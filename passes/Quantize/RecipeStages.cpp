@@ -1,4 +1,5 @@
 // The sections of a recipe that say how an algorithm works.
+#include "lib/Algorithms/Shrinkage.h"
 #include "passes/Fold/SiteKindOption.h"
 #include "passes/Quantize/RecipeReader.h"
 
@@ -52,6 +53,7 @@ void RecipeReader::readGptq(yaml::Node *node) {
 }
 
 void RecipeReader::readRotate(yaml::Node *node) {
+  using lowbit::RotationKind;
   static constexpr std::pair<llvm::StringRef, RotationKind> kinds[] = {{"hadamard", RotationKind::Hadamard},
                                                                        {"orthogonal", RotationKind::Orthogonal}};
   static constexpr std::pair<llvm::StringRef, bool> booleans[] = {{"true", true}, {"false", false}};
@@ -74,8 +76,8 @@ void RecipeReader::readAwq(yaml::Node *node) {
           {{"shrink",
             [&](yaml::Node *value) {
               awq.shrink = number(value, "shrink");
-              if (!failure && !(awq.shrink >= 0 && awq.shrink < 1))
-                fail(value, "expected a shrinkage in [0, 1)");
+              if (Status status = checkShrinkage(awq.shrink); !failure && !status)
+                fail(value, status.error().rule);
             }},
            {"sites", [&](yaml::Node *value) {
               auto *list = llvm::dyn_cast_or_null<yaml::SequenceNode>(value);

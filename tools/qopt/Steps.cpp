@@ -59,8 +59,7 @@ static Status rotateModule(Session &session, mlir::ModuleOp module, const Rotate
   if (mlir::failed(session.compiler().configure(passes)))
     return usageError("the pass manager's options do not fit together");
   RotateOptions options;
-  options.kind =
-      settings.kind == RotationKind::Hadamard ? lowbit::RotationKind::Hadamard : lowbit::RotationKind::Orthogonal;
+  options.kind = settings.kind;
   options.seed = settings.seed;
   options.valueHeads = settings.valueHeads;
   passes.addPass(createRotate(options));

@@ -182,7 +182,7 @@ TEST(Recipe, Scales) {
       parseRecipe("version: 1\nscheme: w8a8\nrotate: {kind: orthogonal, seed: 9, value_heads: false}", "r.yaml");
   ASSERT_TRUE(rotated) << rotated.error().format();
   ASSERT_TRUE(rotated->rotate);
-  EXPECT_EQ(rotated->rotate->kind, RotationKind::Orthogonal);
+  EXPECT_EQ(rotated->rotate->kind, lowbit::RotationKind::Orthogonal);
   EXPECT_EQ(rotated->rotate->seed, 9u);
   EXPECT_FALSE(rotated->rotate->valueHeads);
   EXPECT_FALSE(rotated->needsStatistics());
