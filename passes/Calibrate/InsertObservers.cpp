@@ -4,7 +4,9 @@
 // statistics, and so do gate and up. Only linears whose weights a recipe may quantize are looked at; which of them, and
 // what of their inputs, is said by options, because each algorithm needs something else. See Passes.td.
 #include "dialects/LowBit/Dialect.h"
+#include "lib/Parameters/Diagnostics.h"
 #include "passes/Calibrate/Passes.h"
+#include "passes/Support/Forward.h"
 #include "passes/Support/PassCounts.h"
 
 #include "mlir/IR/Builders.h"
@@ -27,11 +29,12 @@ struct InsertObservers : qopt::impl::InsertObserversBase<InsertObservers>, qopt:
   void runOnOperation() override {
     sites = observed = 0;
     ModuleOp module = getOperation();
-    auto forward = module.lookupSymbol<func::FuncOp>("forward");
-    if (!forward || forward.isExternal()) {
-      module.emitError("expected a function @forward with a body");
+    Result<func::FuncOp> found = forwardOf(module);
+    if (!found) {
+      (void)emitFailure(module.getLoc(), found.takeError(), "nothing was written");
       return signalPassFailure();
     }
+    func::FuncOp forward = *found;
     auto pattern = llvm::GlobPattern::create(match, /*MaxSubPatterns=*/1024);
     if (!pattern) {
       module.emitError() << "expected a glob, but got \"" << match << "\": " << llvm::toString(pattern.takeError());

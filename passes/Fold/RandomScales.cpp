@@ -4,6 +4,7 @@
 
 #include "lib/Parameters/Diagnostics.h"
 #include "passes/Fold/ScalePairs.h"
+#include "passes/Support/Forward.h"
 #include "passes/Support/PassCounts.h"
 
 #include <cmath>
@@ -25,15 +26,18 @@ struct RandomScales : qopt::impl::RandomScalesBase<RandomScales>, qopt::ReportsC
 
   void runOnOperation() override {
     inserted = 0;
-    auto forward = getOperation().lookupSymbol<func::FuncOp>("forward");
-    if (!forward || forward.isExternal()) {
-      getOperation().emitError("expected a function @forward with a body");
-      return signalPassFailure();
-    }
+    if (failed(emitFailure(getOperation().getLoc(), insertPairs(), "nothing was written")))
+      signalPassFailure();
+  }
+
+  Status insertPairs() {
+    Result<func::FuncOp> forward = forwardOf(getOperation());
+    if (!forward)
+      return forward.takeError();
     // The generator's numbers, not a distribution of the library's: the same scales everywhere.
     std::mt19937_64 generator(seed);
     std::vector<SiteScale> scales;
-    for (ScaleSite &site : findScaleSites(forward)) {
+    for (ScaleSite &site : findScaleSites(*forward)) {
       SiteScale scale{std::move(site), {}};
       for (int64_t i = 0; i < scale.site.factors(); ++i) {
         double uniform = static_cast<double>(generator() >> 11) * 0x1p-53; // [0, 1)
@@ -42,9 +46,7 @@ struct RandomScales : qopt::impl::RandomScalesBase<RandomScales>, qopt::ReportsC
       scales.push_back(std::move(scale));
     }
     inserted = static_cast<int64_t>(scales.size());
-    Status status = insertScalePairs(getOperation(), scales, {overlay, directory, "random", "{}"});
-    if (failed(emitFailure(getOperation().getLoc(), std::move(status), "nothing was written")))
-      signalPassFailure();
+    return insertScalePairs(getOperation(), scales, {overlay, directory, "random", "{}"});
   }
 
   int64_t inserted = 0;

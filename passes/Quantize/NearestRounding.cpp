@@ -46,6 +46,22 @@ Status qopt::roundToNearest(QuantizationRun &run, QuantizationTarget &target, Ra
       1, keep);
 }
 
+Result<QuantizationRun::Finished> qopt::roundAllToNearest(QuantizationRun &run, RangeRule rule,
+                                                          const ModelStatistics *statistics, OutputSet *outputs,
+                                                          const QuantizeProgress &progress) {
+  if (Status status = run.startOverlay(); !status)
+    return status.takeError();
+  int64_t total = run.totalElements(), done = 0;
+  for (QuantizationTarget &target : run.targets()) {
+    if (Status status = roundToNearest(run, target, rule, statistics); !status)
+      return status.takeError();
+    done += target.type().getNumElements();
+    if (progress)
+      progress(done, total);
+  }
+  return run.finish(outputs);
+}
+
 Status qopt::quantizeToNearest(ModuleOp module, Recipe recipe, const QuantizationRun::Options &options) {
   recipe.method = Method::RoundToNearest;
   for (RecipeRule &rule : recipe.rules)
@@ -53,12 +69,7 @@ Status qopt::quantizeToNearest(ModuleOp module, Recipe recipe, const Quantizatio
   Result<QuantizationRun> run = QuantizationRun::begin(module, recipe, options);
   if (!run)
     return run.takeError();
-  if (Status status = run->startOverlay(); !status)
-    return status;
-  for (QuantizationTarget &target : run->targets())
-    if (Status status = roundToNearest(*run, target, RangeRule::MinMax, nullptr); !status)
-      return status;
-  Result<QuantizationRun::Finished> finished = run->finish(nullptr);
+  Result<QuantizationRun::Finished> finished = roundAllToNearest(*run, RangeRule::MinMax, nullptr, nullptr);
   if (!finished)
     return finished.takeError();
   return {};

@@ -5,6 +5,7 @@
 
 #include "lib/Algorithms/RangeSearch.h"
 #include "passes/Quantize/ModelStatistics.h"
+#include "passes/Quantize/Passes.h"
 #include "passes/Quantize/QuantizationRun.h"
 
 namespace qopt {
@@ -15,6 +16,12 @@ namespace qopt {
 /// weight; as QuantizationRun::quantize.
 Status roundToNearest(QuantizationRun &run, QuantizationTarget &target, RangeRule rule,
                       const ModelStatistics *statistics, bool keep = false);
+
+/// Rounds all weights of `run` and writes them: its overlay is begun and finished. Errors: as roundToNearest and
+/// QuantizationRun.
+Result<QuantizationRun::Finished> roundAllToNearest(QuantizationRun &run, RangeRule rule,
+                                                    const ModelStatistics *statistics, OutputSet *outputs,
+                                                    const QuantizeProgress &progress = {});
 
 /// Rounds all that `recipe` selects to nearest, whatever method it names, with all of its ranges: what a calibrated
 /// recipe is compared with. Errors: as QuantizationRun.

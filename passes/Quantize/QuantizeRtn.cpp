@@ -69,18 +69,9 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
     for (QuantizationTarget &target : run->targets())
       if (model && !target.isHead)
         run->row(target).tokens = model->tokens();
-    if (Status status = run->startOverlay(); !status)
-      return status;
-    int64_t total = run->totalElements(), done = 0;
-    for (QuantizationTarget &target : run->targets()) {
-      if (Status status = roundToNearest(*run, target, wanted->nearestRange, model ? &*model : nullptr); !status)
-        return status;
-      done += target.type().getNumElements();
-      if (progress)
-        progress(done, total);
-    }
     quantized = static_cast<int64_t>(run->targets().size());
-    Result<QuantizationRun::Finished> finished = run->finish(outputs);
+    Result<QuantizationRun::Finished> finished =
+        roundAllToNearest(*run, wanted->nearestRange, model ? &*model : nullptr, outputs, progress);
     if (!finished)
       return finished.takeError();
     rewritten = finished->rewritten, erased = finished->erased;

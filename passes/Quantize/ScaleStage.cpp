@@ -1,6 +1,8 @@
 // See ScaleStage.h.
 #include "passes/Quantize/ScaleStage.h"
 
+#include "passes/Support/Forward.h"
+
 #include <cmath>
 
 using namespace mlir;
@@ -8,10 +10,9 @@ using namespace qopt;
 using namespace qopt::transformer;
 
 Result<ScaleStage> ScaleStage::begin(ModuleOp module, const Options &options) {
-  auto forward = module.lookupSymbol<func::FuncOp>("forward");
-  if (!forward || forward.isExternal())
-    return badInput("expected a function @forward with a body")
-        .withNext("start from a module that 'qopt import' wrote");
+  Result<func::FuncOp> forward = forwardOf(module);
+  if (!forward)
+    return forward.takeError();
   Result<ModelStatistics> statistics = ModelStatistics::open(module, options.statistics);
   if (!statistics)
     return statistics.takeError();
@@ -20,7 +21,7 @@ Result<ScaleStage> ScaleStage::begin(ModuleOp module, const Options &options) {
   if (!evaluator)
     return evaluator.takeError();
   stage.parameters = std::move(*evaluator);
-  for (ScaleSite &site : findScaleSites(forward))
+  for (ScaleSite &site : findScaleSites(*forward))
     if (options.kinds.empty() ? site.kind() != SiteKind::Other : llvm::is_contained(options.kinds, site.kind()))
       stage.found.push_back(std::move(site));
   if (stage.found.empty())

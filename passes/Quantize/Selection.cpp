@@ -3,6 +3,7 @@
 #include "dialects/LowBit/Dialect.h"
 #include "lib/Numerics/Panel.h"
 #include "lib/Parameters/ModelLedger.h"
+#include "passes/Support/Forward.h"
 
 #include "llvm/ADT/MapVector.h"
 
@@ -160,10 +161,10 @@ static Result<llvm::MapVector<Operation *, Uses>> collectUses(ModuleOp module, f
 }
 
 Result<Selection> qopt::selectTargets(ModuleOp module, const Recipe &recipe, const Ledger &previous) {
-  auto forward = module.lookupSymbol<func::FuncOp>("forward");
-  if (!forward || forward.isExternal())
-    return badInput("expected a function @forward with a body").withNext("quantize a module that 'qopt import' wrote");
-  auto uses = collectUses(module, forward);
+  Result<func::FuncOp> forward = forwardOf(module);
+  if (!forward)
+    return forward.takeError();
+  auto uses = collectUses(module, *forward);
   if (!uses)
     return uses.takeError();
   Selection selection;

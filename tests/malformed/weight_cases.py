@@ -65,7 +65,7 @@ def cases():
              "llama-tied": fixture("llama-tied")}, "qopt inspect {in}/model.mlir", 2, "the file is not IR that can be read: .",
              r"model\.mlir\":[0-9]+:[0-9]+"),
         Case("an IR file of nothing", {"model.mlir": raw(b"\0" * 1000)}, QUANTIZE, 2,
-             "expected a function @forward with a body", r"model\.mlir", "quantize a module that 'qopt import' wrote"),
+             "expected a function @forward with a body", r"model\.mlir", "start from a module that 'qopt import' wrote"),
         Case("no IR file", {}, QUANTIZE, 2, "cannot read the file: No such file", r"model\.mlir",
              "name an IR file, as 'qopt import' writes it"),
         Case("a checkpoint in place of IR", {"model.mlir": fixture("llama-tiny.gguf")}, QUANTIZE, 2,
