@@ -28,7 +28,7 @@ namespace {
 struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
   Awq() = default;
   explicit Awq(AwqOptions options) : AwqBase(std::move(options)) {}
-  Awq(AwqOptions options, QuantizeProgress progress) : AwqBase(std::move(options)), progress(std::move(progress)) {}
+  Awq(AwqOptions options, QuantizeContext context) : AwqBase(std::move(options)), context(std::move(context)) {}
 
   SmallVector<Count> counts() const override { return {{"sites-scaled", scaled}, {"sites-left", left}}; }
 
@@ -55,17 +55,24 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
     for (const QuantizationTarget &target : selection->targets)
       for (Operation *user : target.users)
         schemes[user] = &target;
-    Result<ScaleStage> stage =
-        ScaleStage::begin(getOperation(), {"awq", statistics, overlay, directory, wanted->awq->sites});
+    Result<ScaleStage> stage = ScaleStage::begin(getOperation(), {.algorithm = "awq",
+                                                                  .statistics = statistics,
+                                                                  .overlay = overlay,
+                                                                  .directory = directory,
+                                                                  .kinds = wanted->awq->sites,
+                                                                  .resume = context.resume});
     if (!stage)
       return stage.takeError();
     int64_t done = 0;
     for (const ScaleSite &site : stage->sites()) {
-      if (Status status = scaleSite(*stage, site, schemes, wanted->awq->shrink); !status)
+      Status status =
+          stage->isFinished(site) ? stage->takeFinished(site) : scaleSite(*stage, site, schemes, wanted->awq->shrink);
+      if (!status)
         return status;
-      if (progress)
-        progress(++done, static_cast<int64_t>(stage->sites().size()));
+      if (context.progress)
+        context.progress(++done, static_cast<int64_t>(stage->sites().size()), site.name());
     }
+    scaled = stage->scaledSites(), left = stage->leftSites();
     return stage->finish();
   }
 
@@ -90,21 +97,17 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
       mlir::parallelFor(&getContext(), 0, count, [&](size_t i) { body(static_cast<int64_t>(i)); });
     });
     double gain = best.unscaledError > 0 ? best.error / best.unscaledError : 1;
-    if (best.isIdentity()) {
-      stage.leave(site, {{"gain", 1}});
-      ++left;
-    } else {
-      stage.add(site, std::move(best.factor), {{"alpha", best.alpha}, {"weights", best.usesWeights}, {"gain", gain}});
-      ++scaled;
-    }
-    return {};
+    if (best.isIdentity())
+      return stage.leave(site, {{"gain", 1}});
+    return stage.add(site, std::move(best.factor),
+                     {{"alpha", best.alpha}, {"weights", best.usesWeights}, {"gain", gain}});
   }
 
-  QuantizeProgress progress;
+  QuantizeContext context;
   int64_t scaled = 0, left = 0;
 };
 } // namespace
 
-std::unique_ptr<Pass> qopt::createAwq(AwqOptions options, QuantizeProgress progress) {
-  return std::make_unique<Awq>(std::move(options), std::move(progress));
+std::unique_ptr<Pass> qopt::createAwq(AwqOptions options, QuantizeContext context) {
+  return std::make_unique<Awq>(std::move(options), std::move(context));
 }

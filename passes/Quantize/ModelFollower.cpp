@@ -89,7 +89,8 @@ Status ModelFollower::quantizeStages(size_t index, const Quantizer &quantize) {
     if (calibrated && !site)
       return badInput("expected linears to be quantized by gptq, but got an embedding", "parameter @" + stage.site)
           .withNext("round embeddings to nearest (method: rtn)");
-    if (calibrated)
+    bool finished = llvm::all_of(stage.targets, [&](QuantizationTarget *t) { return run.isFinished(*t); });
+    if (calibrated && !finished)
       if (Status status = gatherHessian(stage, site, segment.input); !status)
         return status;
     if (Status status = quantize(stage); !status)

@@ -20,7 +20,8 @@ namespace qopt {
 struct FollowedStage {
   std::string site; ///< for messages: the weight of the first linear
   std::vector<QuantizationTarget *> targets;
-  AlignedVector<float> hessian; ///< [inputs, inputs], after the form that activations take; empty if nobody needs it
+  AlignedVector<float> hessian; ///< [inputs, inputs], after the form that activations take; empty if nobody needs
+                                ///< it, or all targets are finished
   int64_t inputs = 0, tokens = 0;
 };
 

@@ -28,6 +28,8 @@ static RangeRule ruleFor(QuantizationTarget &target, RangeRule rule) {
 
 Status qopt::roundToNearest(QuantizationRun &run, QuantizationTarget &target, RangeRule rule,
                             const ModelStatistics *statistics, bool keep) {
+  if (run.isFinished(target))
+    return run.takeFinished(target, keep);
   int64_t inputs = target.type().getDimSize(1);
   RangeOptions ranges = RangeOptions::of(ruleFor(target, rule));
   ModelStatistics::Hessian hessian;
@@ -38,17 +40,16 @@ Status qopt::roundToNearest(QuantizationRun &run, QuantizationTarget &target, Ra
     hessian = statistics->hessianOf(*of);
   }
   MatrixView h{hessian.values.data(), inputs, inputs, inputs};
-  return run.quantize(
-      target,
-      [&](int64_t first, int64_t rows, std::span<const float> weights, QuantizedRows out) {
-        return quantizeWithRanges(target.scheme.weights, ranges, rows, inputs, weights, h, out, first);
-      },
-      1, keep);
+  return run.quantize(target,
+                      [&](int64_t first, int64_t rows, std::span<const float> weights, QuantizedRows out) {
+                        return quantizeWithRanges(target.scheme.weights, ranges, rows, inputs, weights, h, out, first);
+                      },
+                      {.keep = keep});
 }
 
 Result<QuantizationRun::Finished> qopt::roundAllToNearest(QuantizationRun &run, RangeRule rule,
-                                                          const ModelStatistics *statistics, OutputSet *outputs,
-                                                          const QuantizeProgress &progress) {
+                                                          const ModelStatistics *statistics,
+                                                          const QuantizeContext &context) {
   if (Status status = run.startOverlay(); !status)
     return status.takeError();
   int64_t total = run.totalElements(), done = 0;
@@ -56,10 +57,10 @@ Result<QuantizationRun::Finished> qopt::roundAllToNearest(QuantizationRun &run, 
     if (Status status = roundToNearest(run, target, rule, statistics); !status)
       return status.takeError();
     done += target.type().getNumElements();
-    if (progress)
-      progress(done, total);
+    if (context.progress)
+      context.progress(done, total, describeCost(run.row(target)));
   }
-  return run.finish(outputs);
+  return run.finish(context.outputs);
 }
 
 Status qopt::quantizeToNearest(ModuleOp module, Recipe recipe, const QuantizationRun::Options &options) {
@@ -69,7 +70,7 @@ Status qopt::quantizeToNearest(ModuleOp module, Recipe recipe, const Quantizatio
   Result<QuantizationRun> run = QuantizationRun::begin(module, recipe, options);
   if (!run)
     return run.takeError();
-  Result<QuantizationRun::Finished> finished = roundAllToNearest(*run, RangeRule::MinMax, nullptr, nullptr);
+  Result<QuantizationRun::Finished> finished = roundAllToNearest(*run, RangeRule::MinMax, nullptr);
   if (!finished)
     return finished.takeError();
   return {};

@@ -20,8 +20,8 @@ Status roundToNearest(QuantizationRun &run, QuantizationTarget &target, RangeRul
 /// Rounds all weights of `run` and writes them: its overlay is begun and finished. Errors: as roundToNearest and
 /// QuantizationRun.
 Result<QuantizationRun::Finished> roundAllToNearest(QuantizationRun &run, RangeRule rule,
-                                                    const ModelStatistics *statistics, OutputSet *outputs,
-                                                    const QuantizeProgress &progress = {});
+                                                    const ModelStatistics *statistics,
+                                                    const QuantizeContext &context = {});
 
 /// Rounds all that `recipe` selects to nearest, whatever method it names, with all of its ranges: what a calibrated
 /// recipe is compared with. Errors: as QuantizationRun.

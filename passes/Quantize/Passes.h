@@ -23,6 +23,7 @@
 namespace qopt {
 
 class OutputSet;
+class ResumeFolder;
 
 /// The element type of a KV cache.
 enum class CacheFormat { F16, F32 };
@@ -33,17 +34,19 @@ enum class ColumnOrder { Activation, Stored };
 #define GEN_PASS_DECL
 #include "passes/Quantize/Passes.h.inc"
 
-/// Called now and then with the elements that are done and those that there are; from one thread at a time.
-using QuantizeProgress = std::function<void(int64_t done, int64_t total)>;
-/// With `outputs`, the overlay is added there and gets its name with the others.
-std::unique_ptr<mlir::Pass> createQuantizeRtn(QuantizeRtnOptions options, QuantizeProgress progress,
-                                              OutputSet *outputs = nullptr);
+/// Called after each weight (or site, for scales) with the elements (or sites) that are done and those that there are,
+/// and with what was just done: its name, and what it has cost. From one thread at a time.
+using QuantizeProgress = std::function<void(int64_t done, int64_t total, const std::string &what)>;
 
-std::unique_ptr<mlir::Pass> createQuantizeGptq(QuantizeGptqOptions options, QuantizeProgress progress,
-                                               OutputSet *outputs = nullptr);
-
-/// Counts sites.
-std::unique_ptr<mlir::Pass> createAwq(AwqOptions options, QuantizeProgress progress);
+/// What a pass that quantizes is given beside its options, by a program that runs it.
+struct QuantizeContext {
+  QuantizeProgress progress = {};
+  OutputSet *outputs = nullptr;   ///< the overlay is added there, and gets its name with the others
+  ResumeFolder *resume = nullptr; ///< finished weights and scales are kept there, and taken from there
+};
+std::unique_ptr<mlir::Pass> createQuantizeRtn(QuantizeRtnOptions options, QuantizeContext context);
+std::unique_ptr<mlir::Pass> createQuantizeGptq(QuantizeGptqOptions options, QuantizeContext context);
+std::unique_ptr<mlir::Pass> createAwq(AwqOptions options, QuantizeContext context);
 
 #define GEN_PASS_REGISTRATION
 #include "passes/Quantize/Passes.h.inc"

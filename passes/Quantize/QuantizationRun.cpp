@@ -16,6 +16,8 @@
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
 
 #include <cmath>
 #include <cstring>
@@ -103,6 +105,14 @@ static void addErrors(std::span<const float> weights, std::span<const float> rou
   }
 }
 
+std::string qopt::describeCost(const LedgerRow &row) {
+  std::string text = llvm::formatv("{0}: error {1}", row.name, llvm::format("%.1e", row.relativeError));
+  if (row.outputError > 0)
+    text += llvm::formatv(", output {0}, damping {1}", llvm::format("%.1e", row.outputError),
+                          llvm::format("%g", row.damping));
+  return text;
+}
+
 Result<QuantizationRun> QuantizationRun::begin(ModuleOp module, const Recipe &recipe, const Options &options) {
   QuantizationRun run(module, options);
   auto evaluator = ParameterEvaluator::open(module, options.directory);
@@ -166,6 +176,9 @@ struct KeptTensors {
 };
 } // namespace
 
+/// The kind of a finished weight in a folder to resume from.
+static constexpr std::string_view kFinishedWeight = "weight";
+
 /// Quantizes rows [first, first + count) of a weight, writes them, and puts them where `kept` has room.
 static Status quantizeRows(const WeightScheme &scheme, const std::string &name, int64_t first, int64_t count,
                            const FloatRows &source, const RowQuantizer &quantizer, OverlayWriter &overlay,
@@ -201,16 +214,79 @@ static Status quantizeRows(const WeightScheme &scheme, const std::string &name, 
   return scheme.symmetric ? Status() : overlay.write(name + ".zeros", first * groups, std::as_bytes(std::span(zeros)));
 }
 
-Status QuantizationRun::quantize(QuantizationTarget &target, const RowQuantizer &quantizer, int64_t rowMultiple,
-                                 bool keep) {
+namespace {
+/// A tensor of a finished weight, as overlay and resume folder have it.
+struct NamedBytes {
+  std::string name;
+  std::span<std::byte> bytes;
+};
+} // namespace
+
+/// `packed`: room for the codes.
+static SmallVector<NamedBytes, 3> namedBytes(KeptTensors &kept, std::vector<std::byte> &packed) {
+  SmallVector<NamedBytes, 3> tensors{{"codes", packed}, {"scales", kept.scales.bytes}};
+  if (kept.zeros)
+    tensors.push_back({"zeros", kept.zeros->bytes});
+  return tensors;
+}
+
+static void provideKept(ParameterEvaluator &evaluator, const std::string &name, const KeptTensors &kept) {
+  evaluator.provide(name + ".codes", kept.codes.tensor);
+  evaluator.provide(name + ".scales", kept.scales.tensor);
+  if (kept.zeros)
+    evaluator.provide(name + ".zeros", kept.zeros->tensor);
+}
+
+bool QuantizationRun::isFinished(const QuantizationTarget &target) const {
+  ParameterOp parameter = target.parameter;
+  return options.resume && options.resume->contains(kFinishedWeight, parameter.getSymName());
+}
+
+Status QuantizationRun::takeFinished(QuantizationTarget &target, bool keep) {
+  std::string name = target.parameter.getSymName().str();
+  Result<ResumeFolder::Piece> piece = options.resume->read(kFinishedWeight, name);
+  if (!piece)
+    return piece.takeError();
+  const std::string &file = piece->archive->path();
+  Result<Ledger> ledger = Ledger::parse(piece->text);
+  if (!ledger)
+    return ledger.takeError().in(escapeForMessage(file, 1000));
+  KeptTensors kept(typesFor(target));
+  std::vector<std::byte> packed(*packedCodeBytes(target.scheme.weights.bits, kept.codes.tensor.elements()));
+  auto damaged = [&](const std::string &wanted, const std::string &got) {
+    return badInput("expected " + wanted + ", but got " + got, escapeForMessage(file, 1000))
+        .withNext("remove this file, and run the command again");
+  };
+  if (ledger->rows.size() != 1 || ledger->rows[0].name != name)
+    return damaged("a row of the ledger for " + escapeForMessage(name), "another");
+  for (const NamedBytes &tensor : namedBytes(kept, packed)) {
+    Result<const TensorEntry *> entry = piece->archive->get(tensor.name);
+    if (!entry)
+      return entry.takeError();
+    if ((*entry)->bytes != tensor.bytes.size())
+      return damaged(std::to_string(tensor.bytes.size()) + " bytes of " + tensor.name, std::to_string((*entry)->bytes));
+    std::ranges::copy(piece->archive->bytes(**entry), tensor.bytes.begin());
+    if (Status status = writer->write(name + "." + tensor.name, 0, tensor.bytes); !status)
+      return status;
+  }
+  row(target) = ledger->rows[0];
+  if (!keep)
+    return {};
+  if (Status status = unpackCodes(target.scheme.weights.bits, packed, kept.codes.as<uint8_t>()); !status)
+    return status;
+  provideKept(*evaluator, name, kept);
+  return {};
+}
+
+Status QuantizationRun::quantize(QuantizationTarget &target, const RowQuantizer &quantizer, const How &how) {
   std::string name = target.parameter.getSymName().str();
   Result<FloatRows> weight = evaluator->openRows(target.parameter);
   if (!weight)
     return weight.takeError();
   std::optional<KeptTensors> kept;
-  if (keep)
+  if (how.keep || options.resume)
     kept.emplace(typesFor(target));
-  int64_t chunkRows = rowsPerChunk(weight->cols() * 4, rowMultiple);
+  int64_t chunkRows = rowsPerChunk(weight->cols() * 4, how.rowMultiple);
   std::vector<ErrorSums> sums((weight->rows() + chunkRows - 1) / chunkRows);
   Status status =
       parallelRows(module.getContext(), weight->rows(), chunkRows, [&](int64_t chunk, int64_t first, int64_t end) {
@@ -231,13 +307,19 @@ Status QuantizationRun::quantize(QuantizationTarget &target, const RowQuantizer 
     row.relativeError = total.squaredError / total.squaredWeight;
     row.worstError = total.worst / std::sqrt(total.squaredWeight / static_cast<double>(row.elements));
   }
-  if (kept) {
-    evaluator->provide(name + ".codes", kept->codes.tensor);
-    evaluator->provide(name + ".scales", kept->scales.tensor);
-    if (kept->zeros)
-      evaluator->provide(name + ".zeros", kept->zeros->tensor);
-  }
-  return {};
+  if (how.complete)
+    how.complete(row);
+  if (how.keep)
+    provideKept(*evaluator, name, *kept);
+  if (!options.resume)
+    return {};
+  std::vector<std::byte> packed(*packedCodeBytes(target.scheme.weights.bits, kept->codes.tensor.elements()));
+  if (Status packing = packCodes(target.scheme.weights.bits, kept->codes.as<uint8_t>(), packed); !packing)
+    return packing;
+  SmallVector<ResumeFolder::Part, 3> parts;
+  for (const NamedBytes &tensor : namedBytes(*kept, packed))
+    parts.push_back({{tensor.name, ElementFormat::U8, {static_cast<int64_t>(tensor.bytes.size())}}, tensor.bytes});
+  return options.resume->write(kFinishedWeight, name, parts, Ledger{{}, {row}}.toJson());
 }
 
 void QuantizationRun::rewrite(QuantizationTarget &target) {

@@ -41,8 +41,8 @@ namespace {
 struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsCounts {
   QuantizeGptq() = default;
   explicit QuantizeGptq(QuantizeGptqOptions options) : QuantizeGptqBase(std::move(options)) {}
-  QuantizeGptq(QuantizeGptqOptions options, QuantizeProgress progress, OutputSet *outputs)
-      : QuantizeGptqBase(std::move(options)), progress(std::move(progress)), outputs(outputs) {}
+  QuantizeGptq(QuantizeGptqOptions options, QuantizeContext context)
+      : QuantizeGptqBase(std::move(options)), context(std::move(context)) {}
 
   SmallVector<Count> counts() const override {
     return {{"weights-quantized", quantized},
@@ -89,8 +89,8 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
     if (!opened)
       return opened.takeError();
     model.emplace(std::move(*opened));
-    Result<QuantizationRun> run =
-        QuantizationRun::begin(getOperation(), *wanted, {overlay, directory, {absorb.begin(), absorb.end()}});
+    Result<QuantizationRun> run = QuantizationRun::begin(
+        getOperation(), *wanted, {overlay, directory, {absorb.begin(), absorb.end()}, context.resume});
     if (!run)
       return run.takeError();
     total = run->totalElements();
@@ -106,7 +106,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
     if (!status)
       return status;
     quantized = static_cast<int64_t>(run->targets().size());
-    Result<QuantizationRun::Finished> finished = run->finish(outputs);
+    Result<QuantizationRun::Finished> finished = run->finish(context.outputs);
     if (!finished)
       return finished.takeError();
     rewritten = finished->rewritten, erased = finished->erased;
@@ -183,7 +183,19 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
 
   /// `follow`: the results are needed by what comes next.
   Status quantizeLinears(QuantizationRun &run, const Linears &linears, bool follow) {
-    ArrayRef<QuantizationTarget *> targets = linears.targets;
+    SmallVector<QuantizationTarget *> targets;
+    for (QuantizationTarget *target : linears.targets) {
+      if (!run.isFinished(*target)) {
+        targets.push_back(target);
+        continue;
+      }
+      if (Status status = run.takeFinished(*target, follow); !status)
+        return status;
+      fallenBack += run.row(*target).algorithm == kFallback;
+      note(run, *target);
+    }
+    if (targets.empty())
+      return {};
     int64_t inputs = targets.front()->type().getDimSize(1);
     Result<Gptq> gptq = Gptq::create(linears.hessian, inputs, linears.tokens, how);
     if (!gptq) {
@@ -217,17 +229,17 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
             sums[first] = errors;
             return {};
           },
-          Gptq::rowsPerChunk, follow);
+          {.rowMultiple = Gptq::rowsPerChunk, .keep = follow, .complete = [&](LedgerRow &row) {
+             GptqErrors errors;
+             for (const auto &[first, part] : sums)
+               errors.trace += part.trace, errors.power += part.power;
+             row.algorithm = kGptq;
+             row.damping = gptq->damping();
+             row.outputError = errors.power > 0 ? errors.trace / errors.power : 0;
+           }});
       if (!status)
         return status;
-      GptqErrors errors;
-      for (const auto &[first, part] : sums)
-        errors.trace += part.trace, errors.power += part.power;
-      LedgerRow &row = run.row(*target);
-      row.algorithm = kGptq;
-      row.damping = gptq->damping();
-      row.outputError = errors.power > 0 ? errors.trace / errors.power : 0;
-      note(*target);
+      note(run, *target);
     }
     return {};
   }
@@ -236,19 +248,18 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
     for (QuantizationTarget *target : targets) {
       if (Status status = roundToNearest(run, *target, nearestRange, &*model, follow); !status)
         return status;
-      note(*target);
+      note(run, *target);
     }
     return {};
   }
 
-  void note(QuantizationTarget &target) {
+  void note(QuantizationRun &run, QuantizationTarget &target) {
     done += target.type().getNumElements();
-    if (progress)
-      progress(done, total);
+    if (context.progress)
+      context.progress(done, total, describeCost(run.row(target)));
   }
 
-  QuantizeProgress progress;
-  OutputSet *outputs = nullptr;
+  QuantizeContext context;
   int64_t quantized = 0, factored = 0, fallenBack = 0, rewritten = 0, erased = 0, done = 0, total = 0;
   int64_t allowedFallbacks = 0;
   std::optional<ModelStatistics> model;
@@ -257,7 +268,6 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
 };
 } // namespace
 
-std::unique_ptr<Pass> qopt::createQuantizeGptq(QuantizeGptqOptions options, QuantizeProgress progress,
-                                               OutputSet *outputs) {
-  return std::make_unique<QuantizeGptq>(std::move(options), std::move(progress), outputs);
+std::unique_ptr<Pass> qopt::createQuantizeGptq(QuantizeGptqOptions options, QuantizeContext context) {
+  return std::make_unique<QuantizeGptq>(std::move(options), std::move(context));
 }

@@ -25,8 +25,8 @@ namespace {
 struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCounts {
   QuantizeRtn() = default;
   explicit QuantizeRtn(QuantizeRtnOptions options) : QuantizeRtnBase(std::move(options)) {}
-  QuantizeRtn(QuantizeRtnOptions options, QuantizeProgress progress, OutputSet *outputs)
-      : QuantizeRtnBase(std::move(options)), progress(std::move(progress)), outputs(outputs) {}
+  QuantizeRtn(QuantizeRtnOptions options, QuantizeContext context)
+      : QuantizeRtnBase(std::move(options)), context(std::move(context)) {}
 
   SmallVector<Count> counts() const override {
     return {{"weights-quantized", quantized}, {"ops-rewritten", rewritten}, {"parameters-erased", erased}};
@@ -63,7 +63,7 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
       model.emplace(std::move(*opened));
     }
     Result<QuantizationRun> run =
-        QuantizationRun::begin(module, *wanted, {overlay, directory, {absorb.begin(), absorb.end()}});
+        QuantizationRun::begin(module, *wanted, {overlay, directory, {absorb.begin(), absorb.end()}, context.resume});
     if (!run)
       return run.takeError();
     for (QuantizationTarget &target : run->targets())
@@ -71,20 +71,18 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
         run->row(target).tokens = model->tokens();
     quantized = static_cast<int64_t>(run->targets().size());
     Result<QuantizationRun::Finished> finished =
-        roundAllToNearest(*run, wanted->nearestRange, model ? &*model : nullptr, outputs, progress);
+        roundAllToNearest(*run, wanted->nearestRange, model ? &*model : nullptr, context);
     if (!finished)
       return finished.takeError();
     rewritten = finished->rewritten, erased = finished->erased;
     return {};
   }
 
-  QuantizeProgress progress;
-  OutputSet *outputs = nullptr;
+  QuantizeContext context;
   int64_t quantized = 0, rewritten = 0, erased = 0;
 };
 } // namespace
 
-std::unique_ptr<Pass> qopt::createQuantizeRtn(QuantizeRtnOptions options, QuantizeProgress progress,
-                                              OutputSet *outputs) {
-  return std::make_unique<QuantizeRtn>(std::move(options), std::move(progress), outputs);
+std::unique_ptr<Pass> qopt::createQuantizeRtn(QuantizeRtnOptions options, QuantizeContext context) {
+  return std::make_unique<QuantizeRtn>(std::move(options), std::move(context));
 }

@@ -1,9 +1,11 @@
 // See ScaleStage.h.
 #include "passes/Quantize/ScaleStage.h"
 
+#include "lib/Archive/Json.h"
 #include "passes/Support/Forward.h"
 
 #include <cmath>
+#include <cstring>
 
 using namespace mlir;
 using namespace qopt;
@@ -59,14 +61,59 @@ Result<ScaleStage::Calibrated> ScaleStage::calibrated(const ScaleSite &site) {
   return result;
 }
 
-void ScaleStage::add(const ScaleSite &site, std::vector<float> factor, nlohmann::ordered_json found) {
-  leave(site, std::move(found));
-  scales.push_back({site, std::move(factor)});
-}
+/// The kind of what was found for a site in a folder to resume from.
+static constexpr std::string_view kFinishedSite = "scale";
 
-void ScaleStage::leave(const ScaleSite &site, nlohmann::ordered_json found) {
+void ScaleStage::note(const ScaleSite &site, std::vector<float> factor, nlohmann::ordered_json found) {
   found["site"] = site.name();
   record.push_back(std::move(found));
+  if (!factor.empty())
+    scales.push_back({site, std::move(factor)});
+}
+
+Status ScaleStage::keepFound(const ScaleSite &site, std::span<const float> factor,
+                             const nlohmann::ordered_json &found) {
+  if (!options.resume)
+    return {};
+  SmallVector<ResumeFolder::Part> parts;
+  if (!factor.empty())
+    parts.push_back({{"factor", ElementFormat::F32, {static_cast<int64_t>(factor.size())}}, std::as_bytes(factor)});
+  return options.resume->write(kFinishedSite, site.name(), parts, found.dump());
+}
+
+Status ScaleStage::add(const ScaleSite &site, std::vector<float> factor, nlohmann::ordered_json found) {
+  if (Status status = keepFound(site, factor, found); !status)
+    return status;
+  note(site, std::move(factor), std::move(found));
+  return {};
+}
+
+Status ScaleStage::leave(const ScaleSite &site, nlohmann::ordered_json found) {
+  return add(site, {}, std::move(found));
+}
+
+bool ScaleStage::isFinished(const ScaleSite &site) const {
+  return options.resume && options.resume->contains(kFinishedSite, site.name());
+}
+
+Status ScaleStage::takeFinished(const ScaleSite &site) {
+  Result<ResumeFolder::Piece> piece = options.resume->read(kFinishedSite, site.name());
+  if (!piece)
+    return piece.takeError();
+  Result<nlohmann::ordered_json> found = parseJson(piece->text);
+  std::vector<float> factor;
+  if (const TensorEntry *entry = piece->archive->find("factor")) {
+    factor.resize(entry->elements());
+    if (entry->format == ElementFormat::F32)
+      std::memcpy(factor.data(), piece->archive->bytes(*entry).data(), entry->bytes);
+  }
+  if (!found || (!factor.empty() && static_cast<int64_t>(factor.size()) != site.factors()))
+    return badInput("expected what was found for site " + site.name() + ", with " + std::to_string(site.factors()) +
+                        " factors or none",
+                    escapeForMessage(piece->archive->path(), 1000))
+        .withNext("remove this file, and run the command again");
+  note(site, std::move(factor), std::move(*found));
+  return {};
 }
 
 Status ScaleStage::finish() {

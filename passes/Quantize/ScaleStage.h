@@ -3,6 +3,7 @@
 #define QOPT_PASSES_QUANTIZE_SCALESTAGE_H
 
 #include "lib/Parameters/ParameterEvaluator.h"
+#include "lib/Parameters/ResumeFolder.h"
 #include "passes/Fold/ScalePairs.h"
 #include "passes/Quantize/ModelStatistics.h"
 
@@ -20,6 +21,7 @@ public:
     std::string statistics, overlay, directory;
     llvm::ArrayRef<SiteKind> kinds; ///< of the sites to scale; empty: all but Other
     bool needsGram = true;          ///< whether Calibrated::hessian is wanted
+    ResumeFolder *resume = nullptr; ///< where what was found for a site is kept, if it is
   };
 
   /// Errors: no @forward; as ModelStatistics::open and ParameterEvaluator::open; no site of those kinds (bad input).
@@ -41,9 +43,16 @@ public:
   Result<Calibrated> calibrated(const ScaleSite &site);
 
   /// Adds a scale, which pairs will be made of; `found` says how it was found.
-  void add(const ScaleSite &site, std::vector<float> factor, nlohmann::ordered_json found);
+  Status add(const ScaleSite &site, std::vector<float> factor, nlohmann::ordered_json found);
   /// Notes a site that is better left as it is.
-  void leave(const ScaleSite &site, nlohmann::ordered_json found);
+  Status leave(const ScaleSite &site, nlohmann::ordered_json found);
+
+  /// Whether an earlier process has come to a site, and what it has found: add() or leave() again.
+  bool isFinished(const ScaleSite &site) const;
+  Status takeFinished(const ScaleSite &site);
+
+  int64_t scaledSites() const { return static_cast<int64_t>(scales.size()); }
+  int64_t leftSites() const { return static_cast<int64_t>(record.size() - scales.size()); }
 
   /// Writes the factors and inserts the pairs.
   Status finish();
@@ -51,6 +60,10 @@ public:
 private:
   ScaleStage(mlir::ModuleOp module, Options options, ModelStatistics statistics)
       : module(module), options(std::move(options)), statistics(std::move(statistics)) {}
+
+  /// What was found for a site; `factor` is empty for one that is left.
+  void note(const ScaleSite &site, std::vector<float> factor, nlohmann::ordered_json found);
+  Status keepFound(const ScaleSite &site, std::span<const float> factor, const nlohmann::ordered_json &found);
 
   mlir::ModuleOp module;
   Options options;

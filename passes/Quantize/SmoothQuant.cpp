@@ -86,8 +86,12 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
     Result<SmoothQuantSettings> wanted = settings();
     if (!wanted)
       return wanted.takeError();
-    Result<ScaleStage> stage =
-        ScaleStage::begin(getOperation(), {"smooth_quant", statistics, overlay, directory, wanted->sites, false});
+    Result<ScaleStage> stage = ScaleStage::begin(getOperation(), {.algorithm = "smooth_quant",
+                                                                  .statistics = statistics,
+                                                                  .overlay = overlay,
+                                                                  .directory = directory,
+                                                                  .kinds = wanted->sites,
+                                                                  .needsGram = false});
     if (!stage)
       return stage.takeError();
     for (const ScaleSite &site : stage->sites()) {
@@ -95,8 +99,10 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
       if (!calibrated)
         return calibrated.takeError();
       double of = alphaOf(*wanted, site.kind());
-      stage->add(site, smoothQuantScale(greatestInputs(site, *calibrated), greatestWeights(site, *calibrated), of),
-                 {{"alpha", of}});
+      std::vector<float> scale =
+          smoothQuantScale(greatestInputs(site, *calibrated), greatestWeights(site, *calibrated), of);
+      if (Status status = stage->add(site, std::move(scale), {{"alpha", of}}); !status)
+        return status;
       ++scaled;
     }
     return stage->finish();

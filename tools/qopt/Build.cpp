@@ -21,16 +21,23 @@ static Status build(const CompilerArguments &compiler, QuantizeArguments argumen
     return module.takeError();
   if (Status status = compiler.runExtraPasses(**module); !status)
     return status;
+  Result<std::unique_ptr<ResumeFolder>> resume = openResumeFolder(**module, arguments, ".");
+  if (!resume)
+    return resume.takeError();
   std::optional<TemporaryPath> overlay;
   if (!arguments.empty()) {
     Result<TemporaryPath> path = TemporaryPath::create(".safetensors");
     if (!path)
       return path.takeError();
     overlay.emplace(std::move(*path));
-    if (Status status = quantizeModule(session, **module, arguments, ".", overlay->path()); !status)
+    Status status =
+        quantizeModule(session, **module, arguments, ".", overlay->path(), /*outputs=*/nullptr, resume->get());
+    if (!status)
       return status;
   }
-  return compileArtifact(session, **module, ".", targets, output);
+  if (Status status = compileArtifact(session, **module, ".", targets, output); !status)
+    return status;
+  return *resume ? (*resume)->remove() : Status();
 }
 
 int qopt::buildMain(int argc, char **argv) {

@@ -38,6 +38,8 @@ inline void addQuantizeOptions(CLI::App &app, QuantizeArguments &arguments) {
                  "and --keep");
   app.add_option("--statistics", arguments.statistics, "the archive that 'qopt calibrate' wrote for this model");
   addTextOptions(app, arguments.calibration);
+  app.add_option("--resume", arguments.resume,
+                 "a folder that keeps what is finished until all is: the same command goes on from there");
   app.add_option("--max-fallback", arguments.maxFallback,
                  "how many linears may be rounded to nearest where gptq refuses (default: none)");
 }

@@ -30,9 +30,13 @@ static Status quantize(const CompilerArguments &compiler, const QuantizeArgument
   // Names relative to the output's directory from here on.
   std::string directory = directoryOf(output);
   rebasePaths(**module, directoryOf(input), directory);
+  Result<std::unique_ptr<ResumeFolder>> resume = openResumeFolder(**module, arguments, directory);
+  if (!resume)
+    return resume.takeError();
   // IR and overlay are of no use without each other.
   OutputSet outputs;
-  if (Status status = quantizeModule(session, **module, arguments, directory, overlay, &outputs); !status)
+  if (Status status = quantizeModule(session, **module, arguments, directory, overlay, &outputs, resume->get());
+      !status)
     return status;
   bool printed = output == "-";
   if (!printed)
@@ -43,7 +47,9 @@ static Status quantize(const CompilerArguments &compiler, const QuantizeArgument
   if (printed) // after the overlay is there: who reads the IR may open it at once
     if (Status status = writeModule(**module, output); !status)
       return status;
-  return outputs.keep();
+  if (Status status = outputs.keep(); !status)
+    return status;
+  return *resume ? (*resume)->remove() : Status();
 }
 
 int qopt::quantizeMain(int argc, char **argv) {

@@ -11,6 +11,8 @@
 
 #include "mlir/Pass/PassManager.h"
 
+#include <filesystem>
+
 using namespace qopt;
 
 Status qopt::checkArguments(const QuantizeArguments &arguments) {
@@ -29,7 +31,7 @@ static Result<Recipe> recipeOf(const QuantizeArguments &arguments) {
 /// Adds the passes that scale values before weights are rounded; the factors go to `overlay`.
 static void addScaling(mlir::PassManager &passes, const Recipe &recipe, const QuantizeArguments &arguments,
                        const std::string &statistics, const std::string &directory, const std::string &overlay,
-                       QuantizeProgress progress) {
+                       QuantizeContext context) {
   auto setCommon = [&](auto &options) {
     options.recipe = arguments.recipe;
     options.statistics = statistics;
@@ -42,7 +44,7 @@ static void addScaling(mlir::PassManager &passes, const Recipe &recipe, const Qu
     options.scheme = arguments.scheme;
     options.head = arguments.head;
     options.keep = {arguments.keep.begin(), arguments.keep.end()};
-    passes.addPass(createAwq(options, std::move(progress)));
+    passes.addPass(createAwq(options, std::move(context)));
   } else {
     SmoothQuantOptions options;
     setCommon(options);
@@ -69,7 +71,8 @@ static Status rotateModule(Session &session, mlir::ModuleOp module, const Rotate
 }
 
 Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const QuantizeArguments &arguments,
-                            const std::string &directory, const std::string &overlay, OutputSet *outputs) {
+                            const std::string &directory, const std::string &overlay, OutputSet *outputs,
+                            ResumeFolder *resume) {
   Result<Recipe> recipe = recipeOf(arguments);
   if (!recipe)
     return recipe.takeError();
@@ -94,13 +97,19 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
   std::string statistics = arguments.statistics;
   std::optional<TemporaryPath> calibrated;
   if (calibrates) {
-    Result<TemporaryPath> path = TemporaryPath::create(".stats");
-    if (!path)
-      return path.takeError();
-    calibrated.emplace(std::move(*path));
-    statistics = calibrated->path();
-    if (Status status = calibrateModule(session, module, arguments.calibration, directory, statistics); !status)
-      return status;
+    if (resume) {
+      statistics = resume->pathOf("statistics.safetensors");
+    } else {
+      Result<TemporaryPath> path = TemporaryPath::create(".stats");
+      if (!path)
+        return path.takeError();
+      calibrated.emplace(std::move(*path));
+      statistics = calibrated->path();
+    }
+    // The file is there complete, or not at all.
+    if (!resume || !std::filesystem::exists(statistics))
+      if (Status status = calibrateModule(session, module, arguments.calibration, directory, statistics); !status)
+        return status;
   }
   mlir::PassManager passes(&session.context());
   if (mlir::failed(session.compiler().configure(passes)))
@@ -114,8 +123,10 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
     if (!path)
       return path.takeError();
     factors.emplace(std::move(*path));
-    addScaling(passes, *recipe, arguments, statistics, directory, factors->path(),
-               [&](int64_t done, int64_t total) { scaling.update(done, total); });
+    addScaling(
+        passes, *recipe, arguments, statistics, directory, factors->path(),
+        {.progress = [&](int64_t done, int64_t total, const std::string &last) { scaling.update(done, total, last); },
+         .resume = resume});
   }
   auto setCommon = [&](auto &options) {
     if (factors)
@@ -128,21 +139,23 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
     options.directory = directory;
     options.statistics = statistics;
   };
-  auto update = [&](int64_t done, int64_t total) {
+  QuantizeContext context;
+  context.progress = [&](int64_t done, int64_t total, const std::string &last) {
     scaling.finish();
     if (!progress)
       progress.emplace("quantize", "M weights", 1e-6);
-    progress->update(done, total);
+    progress->update(done, total, last);
   };
+  context.outputs = outputs, context.resume = resume;
   if (recipe->uses(Method::Gptq)) {
     QuantizeGptqOptions options;
     setCommon(options);
     options.maxFallback = arguments.maxFallback;
-    passes.addPass(createQuantizeGptq(options, update, outputs));
+    passes.addPass(createQuantizeGptq(options, context));
   } else {
     QuantizeRtnOptions options;
     setCommon(options);
-    passes.addPass(createQuantizeRtn(options, update, outputs));
+    passes.addPass(createQuantizeRtn(options, context));
   }
   if (mlir::failed(passes.run(module)))
     return Error{session.failureClass(), {}, {}, {}, {}};

@@ -6,6 +6,7 @@
 #include "lib/Archive/OutputFile.h"
 #include "lib/Calibration/Samples.h"
 #include "lib/Compile/Compile.h"
+#include "lib/Parameters/ResumeFolder.h"
 #include "passes/Quantize/Recipe.h"
 #include "tools/qopt/CompilerArguments.h"
 #include "tools/qopt/Session.h"
@@ -30,7 +31,7 @@ Status calibrateModule(Session &session, mlir::ModuleOp module, const CalibrateA
                        const std::string &directory, const std::string &output);
 
 struct QuantizeArguments {
-  std::string scheme, head, method, scales, recipe, statistics;
+  std::string scheme, head, method, scales, recipe, statistics, resume;
   std::vector<std::string> keep;
   int64_t maxFallback = 0;
   CalibrateArguments calibration; ///< of what needs statistics, if texts are given in place of them
@@ -44,10 +45,16 @@ struct QuantizeArguments {
 /// Refuses a recipe beside what it says itself.
 Status checkArguments(const QuantizeArguments &arguments);
 
+/// The folder of --resume, which stays until it is removed; null without one. `module` is what will be quantized, whose
+/// archives are named relative to `directory`. Errors: as ResumeFolder::open; a file that is named and cannot be read.
+Result<std::unique_ptr<ResumeFolder>> openResumeFolder(mlir::ModuleOp module, const QuantizeArguments &arguments,
+                                                       const std::string &directory);
+
 /// Quantizes `module`, whose archives are named relative to `directory`, and writes the overlay; with `outputs`, as one
-/// of that set.
+/// of that set. `resume`: what openResumeFolder has given, or null.
 Status quantizeModule(Session &session, mlir::ModuleOp module, const QuantizeArguments &arguments,
-                      const std::string &directory, const std::string &overlay, OutputSet *outputs = nullptr);
+                      const std::string &directory, const std::string &overlay, OutputSet *outputs,
+                      ResumeFolder *resume);
 
 /// Whether the texts of a recipe's gates can be read: before hours of work, not after.
 Status checkGateTexts(const Recipe &recipe, const std::string &recipePath);

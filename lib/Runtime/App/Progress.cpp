@@ -19,7 +19,7 @@ void Progress::finish() {
   printed = false;
 }
 
-void Progress::update(int64_t done, int64_t total) {
+void Progress::update(int64_t done, int64_t total, std::string_view doneLast) {
   Clock::time_point now = Clock::now();
   double elapsed = seconds(now - start), sinceLast = seconds(now - last);
   if (elapsed < 2 || done <= 0 || sinceLast < (terminal ? 0.1 : 10.0))
@@ -27,7 +27,7 @@ void Progress::update(int64_t done, int64_t total) {
   last = now;
   printed = true;
   double rate = static_cast<double>(done) / elapsed, left = static_cast<double>(total - done) / rate;
-  std::fprintf(stderr, "%s%s: %.0f of %.0f %s, %.3g/s, %.0f s left%s", terminal ? "\r\033[K" : "", what.c_str(),
+  std::fprintf(stderr, "%s%s: %.0f of %.0f %s, %.3g/s, %.0f s left%s%.*s%s", terminal ? "\r\033[K" : "", what.c_str(),
                static_cast<double>(done) * scale, static_cast<double>(total) * scale, unit.c_str(), rate * scale, left,
-               terminal ? "" : "\n");
+               doneLast.empty() ? "" : "; ", static_cast<int>(doneLast.size()), doneLast.data(), terminal ? "" : "\n");
 }

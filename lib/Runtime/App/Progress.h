@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace qopt {
 
@@ -17,8 +18,8 @@ public:
   /// Ends the line on a terminal, before anything else is printed.
   void finish();
 
-  /// `done` of `total` are done. Cheap: prints at most ten times a second.
-  void update(int64_t done, int64_t total);
+  /// `done` of `total` are done; `doneLast` says what was done last. Cheap: prints at most ten times a second.
+  void update(int64_t done, int64_t total, std::string_view doneLast = {});
 
 private:
   using Clock = std::chrono::steady_clock;

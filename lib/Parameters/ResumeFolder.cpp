@@ -1,0 +1,172 @@
+// See ResumeFolder.h.
+#include "lib/Parameters/ResumeFolder.h"
+
+#include "lib/Archive/Json.h"
+#include "lib/Archive/Sha256.h"
+
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <sys/file.h>
+#include <unistd.h>
+
+using namespace qopt;
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+static constexpr std::string_view kIdentityFile = "identity.json", kLockFile = "lock";
+static constexpr std::string_view kPieceKey = "qopt.piece", kTextKey = "qopt.text";
+
+static Error folderError(const std::string &path, std::error_code code) {
+  return resourceError("cannot use the folder: " + code.message(), escapeForMessage(path, 1000));
+}
+
+/// What identity.json says, or nothing where there is none.
+static Result<std::optional<Json>> readIdentity(const std::string &path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file)
+    return std::optional<Json>();
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  Result<Json> parsed = parseJson(text);
+  if (!parsed || !parsed->is_object())
+    return badInput("expected a JSON object", escapeForMessage(path, 1000))
+        .withNext("remove the folder, and begin anew");
+  return std::optional(std::move(*parsed));
+}
+
+static Status compareIdentity(const std::string &path, const Json &there, const Json &wanted) {
+  std::string differing;
+  for (const auto &[key, value] : wanted.items())
+    if (!there.contains(key) || there[key] != value)
+      differing += (differing.empty() ? "" : ", ") + key;
+  for (const auto &[key, value] : there.items())
+    if (!wanted.contains(key))
+      differing += (differing.empty() ? "" : ", ") + escapeForMessage(key);
+  if (differing.empty())
+    return {};
+  Error error =
+      badInput("expected what this command has finished earlier, but got that of one that differs in " + differing,
+               escapeForMessage(path, 1000));
+  error.outcome = "the folder is as it was";
+  return std::move(error).withNext("go on with the command that the folder was begun with, or name another folder");
+}
+
+/// Whether a file is left from a process that was killed while it wrote.
+static bool isPartial(const fs::path &file) { return file.extension() == ".partial"; }
+
+Result<std::unique_ptr<ResumeFolder>> ResumeFolder::open(const std::string &path, const Json &identity) {
+  std::error_code code;
+  fs::create_directories(path, code);
+  if (code)
+    return folderError(path, code);
+  std::string identityPath = (fs::path(path) / kIdentityFile).string(),
+              lockPath = (fs::path(path) / kLockFile).string();
+  Result<std::optional<Json>> there = readIdentity(identityPath);
+  if (!there)
+    return there.takeError();
+  if (!*there)
+    for (const fs::directory_entry &entry : fs::directory_iterator(path, code))
+      if (entry.path().filename() != kLockFile && !isPartial(entry.path()))
+        return badInput("expected a new or empty folder, or one that --resume has made, but got one with other files",
+                        escapeForMessage(path, 1000))
+            .withNext("name another folder");
+  if (code)
+    return folderError(path, code);
+  int lock = ::open(lockPath.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (lock < 0)
+    return folderError(lockPath, {errno, std::generic_category()});
+  std::unique_ptr<ResumeFolder> folder(new ResumeFolder(path, lock));
+  if (::flock(lock, LOCK_EX | LOCK_NB) != 0)
+    return resourceError("another process works on the folder", escapeForMessage(path, 1000))
+        .withNext("wait until it has ended, or name another folder");
+  if (*there) {
+    if (Status status = compareIdentity(path, **there, identity); !status)
+      return status.takeError();
+  } else {
+    Result<OutputFile> file = OutputFile::create(identityPath);
+    if (!file)
+      return file.takeError();
+    if (Status status = file->append(identity.dump(2) + "\n"); !status)
+      return status.takeError();
+    if (Status status = file->commit(); !status)
+      return status.takeError();
+  }
+  // Nobody else writes here: we hold the lock.
+  for (const fs::directory_entry &entry : fs::directory_iterator(path, code)) {
+    std::error_code ignored;
+    if (isPartial(entry.path()))
+      fs::remove(entry.path(), ignored);
+    else if (entry.path().extension() == ".safetensors")
+      ++folder->foundPieces;
+  }
+  return folder;
+}
+
+ResumeFolder::~ResumeFolder() { ::close(lock); }
+
+std::string ResumeFolder::pathOf(std::string_view file) const { return (fs::path(path) / file).string(); }
+
+std::string ResumeFolder::fileOf(std::string_view kind, std::string_view name) const {
+  // Names of parameters may hold anything.
+  std::string digest = toString(sha256(std::as_bytes(std::span(name)))).substr(strlen("sha256:"), 32);
+  return pathOf(std::string(kind) + "-" + digest + ".safetensors");
+}
+
+bool ResumeFolder::contains(std::string_view kind, std::string_view name) const {
+  std::error_code code;
+  return fs::exists(fileOf(kind, name), code);
+}
+
+Result<ResumeFolder::Piece> ResumeFolder::read(std::string_view kind, std::string_view name) const {
+  std::string file = fileOf(kind, name);
+  auto damaged = [&](std::string rule) {
+    return badInput(std::move(rule), escapeForMessage(file, 1000))
+        .withNext("remove this file, and run the command again");
+  };
+  Result<std::shared_ptr<const Archive>> archive = Archive::open(file);
+  if (!archive) {
+    Error error = archive.takeError();
+    error.next = "remove this file, and run the command again";
+    return error;
+  }
+  std::optional<std::string_view> piece = (*archive)->metadata(kPieceKey), text = (*archive)->metadata(kTextKey);
+  if (!piece || *piece != name || !text)
+    return damaged("expected the finished " + std::string(kind) + " \"" + escapeForMessage(name) + "\"");
+  return Piece{*archive, std::string(*text)};
+}
+
+Status ResumeFolder::write(std::string_view kind, std::string_view name, std::span<const Part> parts,
+                           std::string text) {
+  std::vector<TensorDeclaration> declarations;
+  for (const Part &part : parts)
+    declarations.push_back(part.declaration);
+  Result<SafetensorsPlan> plan = planSafetensors(std::move(declarations), SafetensorsAlignment{64, 64});
+  if (!plan)
+    return plan.takeError();
+  Result<SafetensorsWriter> writer =
+      SafetensorsWriter::create(fileOf(kind, name), std::move(*plan),
+                                {{std::string(kPieceKey), std::string(name)}, {std::string(kTextKey), text}});
+  if (!writer)
+    return writer.takeError();
+  for (const Part &part : parts)
+    if (Status status = writer->append(part.declaration.name, part.bytes); !status)
+      return status;
+  return writer->commit();
+}
+
+Status ResumeFolder::remove() {
+  std::error_code code;
+  // The identity goes last but one: a folder that still has pieces can still be gone on with.
+  std::vector<fs::path> files;
+  for (const fs::directory_entry &entry : fs::directory_iterator(path, code))
+    if (entry.path().extension() == ".safetensors" || isPartial(entry.path()))
+      files.push_back(entry.path());
+  files.push_back(pathOf(kIdentityFile));
+  files.push_back(pathOf(kLockFile));
+  for (const fs::path &file : files)
+    if (!fs::remove(file, code) && code)
+      return folderError(file.string(), code);
+  fs::remove(path, code); // which stays if somebody has put something there
+  return {};
+}

@@ -1,0 +1,99 @@
+// What tells one quantization from another, so that nothing goes on from the work of a different one.
+#include "lib/Algorithms/Dense.h"
+#include "lib/Archive/MappedFile.h"
+#include "lib/Archive/Sha256.h"
+#include "lib/Calibration/StatisticsArchive.h"
+#include "lib/Compile/Sources.h"
+#include "passes/Quantize/BuiltinRecipes.h"
+#include "tools/qopt/Steps.h"
+
+#include "mlir/IR/OwningOpRef.h"
+
+using namespace qopt;
+using Json = nlohmann::ordered_json;
+
+/// The module's text without the places of its files, which do not matter: their digests are in it.
+static std::string moduleDigest(mlir::ModuleOp module) {
+  mlir::OwningOpRef<mlir::ModuleOp> copy = module.clone();
+  for (auto archive : copy->getOps<transformer::ArchiveOp>())
+    archive.setPath("");
+  for (auto tokenizer : copy->getOps<transformer::TokenizerOp>())
+    tokenizer.setPath("");
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  copy->print(stream);
+  return toString(sha256(std::as_bytes(std::span(text))));
+}
+
+static Result<std::string> fileDigest(const std::string &path) {
+  Result<MappedFile> file = MappedFile::open(path);
+  if (!file)
+    return file.takeError();
+  return toString(sha256(file->bytes()));
+}
+
+static Result<std::string> recipeDigest(const std::string &path) {
+  if (!std::string_view(path).starts_with(builtinPrefix))
+    return fileDigest(path);
+  Result<const BuiltinRecipe *> recipe = findBuiltinRecipe(std::string_view(path).substr(builtinPrefix.size()));
+  if (!recipe)
+    return recipe.takeError();
+  return toString(sha256(std::as_bytes(std::span((*recipe)->yaml))));
+}
+
+Result<std::unique_ptr<ResumeFolder>> qopt::openResumeFolder(mlir::ModuleOp module, const QuantizeArguments &arguments,
+                                                             const std::string &directory) {
+  if (arguments.resume.empty())
+    return std::unique_ptr<ResumeFolder>();
+  CompileOptions sources;
+  if (Status status = describeSources(module, directory, sources); !status)
+    return status.takeError();
+  const CalibrateArguments &calibration = arguments.calibration;
+  Json identity = {{"qopt", sources.provenance["qopt"]},
+                   {"llvm", sources.provenance["llvm"]},
+                   {"arithmetic", dense().name},
+                   {"model", moduleDigest(module)},
+                   {"tokenizer", sources.provenance.value("tokenizer", "")},
+                   {"scheme", arguments.scheme},
+                   {"head", arguments.head},
+                   {"method", arguments.method},
+                   {"scales", arguments.scales},
+                   {"keep", arguments.keep},
+                   {"max_fallback", arguments.maxFallback}};
+  if (!arguments.recipe.empty()) {
+    Result<std::string> digest = recipeDigest(arguments.recipe);
+    if (!digest)
+      return digest.takeError();
+    identity["recipe"] = *digest;
+  }
+  if (!arguments.statistics.empty()) {
+    Result<StatisticsArchive> statistics = StatisticsArchive::open(arguments.statistics);
+    if (!statistics)
+      return statistics.takeError();
+    identity["statistics"] = statistics->digest();
+  }
+  Json texts = Json::array();
+  for (const auto *list : {&calibration.texts, &calibration.lines})
+    for (const std::string &argument : *list) {
+      std::string field = list == &calibration.lines ? calibration.field : "";
+      Result<TextSource> source = TextSource::parse(argument, field);
+      if (!source)
+        return source.takeError();
+      Result<std::string> digest = fileDigest(source->path);
+      if (!digest)
+        return digest.takeError();
+      texts.push_back({{"digest", *digest}, {"field", field}, {"weight", source->weight}});
+    }
+  if (!texts.empty()) {
+    identity["texts"] = std::move(texts);
+    identity["samples"] = calibration.samples.samples;
+    identity["length"] = calibration.samples.length;
+    identity["seed"] = calibration.samples.seed;
+    identity["held_out"] = calibration.samples.heldOut;
+  }
+  auto folder = ResumeFolder::open(arguments.resume, identity);
+  if (folder && (*folder)->found() > 0)
+    std::fprintf(stderr, "resume: %lld finished pieces in %s\n", static_cast<long long>((*folder)->found()),
+                 escapeForMessage(arguments.resume, 1000).c_str());
+  return folder;
+}
