@@ -2,8 +2,10 @@
 
 #include "dialects/Transformer/Dialect.h"
 #include "lib/Archive/Archive.h"
+#include "lib/Archive/Json.h"
 #include "lib/Parameters/ArchivePaths.h"
 #include "lib/Parameters/Ledger.h"
+#include "lib/Parameters/OverlayWriter.h"
 #include "lib/Runtime/App/TokenizerFile.h"
 
 #include "llvm/Config/llvm-config.h"
@@ -65,6 +67,12 @@ Status qopt::describeSources(ModuleOp module, const std::string &directory, Comp
       return parsed.takeError().in(escapeForMessage(path, 1000));
     options.ledger = std::string(*ledger);
     options.provenance["schemes"] = schemesOf(*parsed);
+    if (std::optional<std::string_view> made = (*archive)->metadata(provenanceKey)) {
+      Result<Json> how = parseJson(*made);
+      if (!how)
+        return how.takeError().in(escapeForMessage(path, 1000) + ": " + std::string(provenanceKey));
+      options.provenance["quantization"].push_back(std::move(*how));
+    }
   }
   options.provenance["archives"] = std::move(archives);
   return describeTokenizer(module, directory, options);

@@ -6,17 +6,19 @@
 
 using namespace qopt;
 
-static StringMetadata metadataFor(const Ledger &ledger) {
-  return {{"qopt.kind", "overlay"}, {std::string(ledgerKey), ledger.toJson()}};
+static StringMetadata metadataFor(const Ledger &ledger, const std::string &provenance) {
+  return {
+      {"qopt.kind", "overlay"}, {std::string(ledgerKey), ledger.toJson()}, {std::string(provenanceKey), provenance}};
 }
 
 Result<OverlayWriter> OverlayWriter::create(const std::string &path, std::vector<TensorDeclaration> tensors,
-                                            const Ledger &ledger) {
+                                            const Ledger &ledger, nlohmann::ordered_json provenance) {
+  std::string text = provenance.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   // 64: what reads the mapping may use it as it lies.
   Result<SafetensorsPlan> plan = planSafetensors(std::move(tensors), SafetensorsAlignment{64, 64});
   if (!plan)
     return plan.takeError().in(path);
-  Result<std::string> header = safetensorsHeader(*plan, metadataFor(ledger));
+  Result<std::string> header = safetensorsHeader(*plan, metadataFor(ledger, text));
   if (!header)
     return header.takeError().in(path);
   Result<OutputFile> file = OutputFile::create(path, header->size() + plan->dataBytes);
@@ -25,7 +27,7 @@ Result<OverlayWriter> OverlayWriter::create(const std::string &path, std::vector
   if (!file->isRegular())
     return badInput("expected a regular file for the overlay archive", escapeForMessage(path, 1000))
         .withNext("name a file beside the IR file");
-  return OverlayWriter(std::move(*file), std::move(*plan), std::move(*header));
+  return OverlayWriter(std::move(*file), std::move(*plan), std::move(*header), std::move(text));
 }
 
 Status OverlayWriter::write(std::string_view tensor, uint64_t offset, std::span<const std::byte> bytes) {
@@ -37,7 +39,7 @@ Status OverlayWriter::write(std::string_view tensor, uint64_t offset, std::span<
 }
 
 Result<OverlayWriter::Written> OverlayWriter::commit(const Ledger &ledger, OutputSet *outputs) {
-  Result<std::string> last = safetensorsHeader(plan, metadataFor(ledger));
+  Result<std::string> last = safetensorsHeader(plan, metadataFor(ledger, provenance));
   if (!last)
     return last.takeError();
   // What became shorter than it was planned leaves spaces, which the format allows at the header's end.

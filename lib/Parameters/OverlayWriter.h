@@ -10,7 +10,12 @@
 #include "lib/Archive/SafetensorsWriter.h"
 #include "lib/Parameters/Ledger.h"
 
+#include <nlohmann/json.hpp>
+
 namespace qopt {
+
+/// The metadata key of an overlay archive that says, in JSON, how it was made.
+inline constexpr std::string_view provenanceKey = "qopt.provenance";
 
 class OverlayWriter {
 public:
@@ -20,10 +25,11 @@ public:
     std::string headerDigest;
   };
 
-  /// Starts the file. `ledger` has its final rows; its errors may still be zero. Errors: the place cannot be written,
-  /// or is not a regular file; a tensor that cannot be declared.
+  /// Starts the file. `ledger` has its final rows; its errors may still be zero. `provenance`: what the
+  /// tensors were made from and how, without paths, times and hosts: the same work gives the same bytes. Errors: the
+  /// place cannot be written, or is not a regular file; a tensor that cannot be declared.
   static Result<OverlayWriter> create(const std::string &path, std::vector<TensorDeclaration> tensors,
-                                      const Ledger &ledger);
+                                      const Ledger &ledger, nlohmann::ordered_json provenance);
 
   /// Writes a part of a tensor at `offset` bytes from its start. Several threads may write at once.
   /// Errors: the disk; a part that does not lie within the tensor (Bug).
@@ -34,12 +40,12 @@ public:
   Result<Written> commit(const Ledger &ledger, OutputSet *outputs = nullptr);
 
 private:
-  OverlayWriter(OutputFile file, SafetensorsPlan plan, std::string header)
-      : file(std::move(file)), plan(std::move(plan)), header(std::move(header)) {}
+  OverlayWriter(OutputFile file, SafetensorsPlan plan, std::string header, std::string provenance)
+      : file(std::move(file)), plan(std::move(plan)), header(std::move(header)), provenance(std::move(provenance)) {}
 
   OutputFile file;
   SafetensorsPlan plan;
-  std::string header;
+  std::string header, provenance;
 };
 
 } // namespace qopt

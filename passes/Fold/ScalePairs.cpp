@@ -106,7 +106,7 @@ static Result<WrittenArchive> writeFactors(ArrayRef<SiteScale> scales, ArrayRef<
     return plan.takeError().in(options.overlay);
   uint64_t dataBytes = plan->dataBytes;
   Result<SafetensorsWriter> writer = SafetensorsWriter::create(
-      options.overlay, std::move(*plan), {{"qopt.kind", "scales"}, {"qopt.scales", options.metadata}});
+      options.overlay, std::move(*plan), {{"qopt.kind", "scales"}, {std::string(scalesKey), options.metadata}});
   if (!writer)
     return writer.takeError();
   for (auto [scale, tensor] : llvm::zip_equal(scales, tensors))

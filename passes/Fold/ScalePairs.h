@@ -23,6 +23,9 @@
 
 namespace qopt {
 
+/// The metadata key of an archive of factors that says, in JSON, how they were found.
+inline constexpr std::string_view scalesKey = "qopt.scales";
+
 class OutputSet;
 
 /// A value that linears, and nothing else, read.

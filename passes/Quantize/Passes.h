@@ -43,6 +43,7 @@ struct QuantizeContext {
   QuantizeProgress progress = {};
   OutputSet *outputs = nullptr;   ///< the overlay is added there, and gets its name with the others
   ResumeFolder *resume = nullptr; ///< finished weights and scales are kept there, and taken from there
+  std::string recipe = {};        ///< all that is done, for the provenance, where the pass is one stage of it
 };
 std::unique_ptr<mlir::Pass> createQuantizeRtn(QuantizeRtnOptions options, QuantizeContext context);
 std::unique_ptr<mlir::Pass> createQuantizeGptq(QuantizeGptqOptions options, QuantizeContext context);

@@ -5,12 +5,15 @@
 #include "passes/Quantize/QuantizationRun.h"
 
 #include "dialects/LowBit/Dialect.h"
+#include "lib/Archive/Json.h"
 #include "lib/Numerics/CodePacking.h"
 #include "lib/Parameters/ArchivePaths.h"
 #include "lib/Parameters/DeclareArchive.h"
 #include "lib/Parameters/ModelLedger.h"
 #include "lib/Parameters/ParallelRows.h"
 #include "lib/Parameters/SchemeAttributes.h"
+#include "passes/Calibrate/ModelDigest.h"
+#include "passes/Fold/ScalePairs.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/SymbolTable.h"
@@ -136,6 +139,17 @@ Result<QuantizationRun> QuantizationRun::begin(ModuleOp module, const Recipe &re
       if (pathInIR(resolvePath(op.getPath(), options.directory), options.directory) ==
           pathInIR(file, options.directory))
         run.absorbedArchives.push_back(op.getSymName().str());
+  run.provenance = {{"version", 1},
+                    {"qopt", QOPT_VERSION},
+                    {"model", modelDigest(module)},
+                    {"recipe", options.recipe.empty() ? printRecipe(recipe) : options.recipe}};
+  if (options.statistics)
+    run.provenance["statistics"] = {{"digest", options.statistics->digest()},
+                                    {"key", options.statistics->header().key}};
+  for (const std::string &archive : run.absorbedArchives)
+    if (auto scales = run.evaluator->archive(archive)->metadata(scalesKey))
+      if (Result<nlohmann::ordered_json> found = parseJson(*scales))
+        run.provenance["scales"].push_back(std::move(*found));
   return run;
 }
 
@@ -148,8 +162,8 @@ int64_t QuantizationRun::totalElements() {
 
 Status QuantizationRun::startOverlay() {
   absorbed = findAbsorbed(module, selection.targets, absorbedArchives);
-  Result<OverlayWriter> created =
-      OverlayWriter::create(options.overlay, declareTensors(selection.targets, absorbed), selection.ledger);
+  Result<OverlayWriter> created = OverlayWriter::create(options.overlay, declareTensors(selection.targets, absorbed),
+                                                        selection.ledger, std::move(provenance));
   if (!created)
     return created.takeError();
   writer.emplace(std::move(*created));
@@ -364,13 +378,14 @@ void QuantizationRun::rewrite(QuantizationTarget &target) {
 }
 
 /// How an overlay holds a parameter of that type.
-static Encoding encodingOf(RankedTensorType type) {
+static transformer::Encoding encodingOf(RankedTensorType type) {
   if (!isa<IntegerType>(type.getElementType()))
     return *symbolizeEncoding(info(scaleFormat(type.getElementType())).name);
-  for (Encoding packed : {Encoding::PackedU2, Encoding::PackedU3, Encoding::PackedU4})
+  using enum transformer::Encoding;
+  for (transformer::Encoding packed : {PackedU2, PackedU3, PackedU4})
     if (type.getElementTypeBitWidth() == *getPackedBits(packed))
       return packed;
-  return Encoding::U8;
+  return U8;
 }
 
 /// Erases the parameters that neither a function nor another parameter in use reads.

@@ -7,6 +7,7 @@
 #ifndef QOPT_PASSES_QUANTIZE_QUANTIZATIONRUN_H
 #define QOPT_PASSES_QUANTIZE_QUANTIZATIONRUN_H
 
+#include "lib/Calibration/StatisticsArchive.h"
 #include "lib/Numerics/RoundToNearest.h"
 #include "lib/Parameters/OverlayWriter.h"
 #include "lib/Parameters/ParameterEvaluator.h"
@@ -34,6 +35,9 @@ public:
     llvm::SmallVector<std::string> absorb =
         {};                         ///< files of archives whose tensors, if they stay in use, the overlay takes
     ResumeFolder *resume = nullptr; ///< where finished weights are kept, if they are
+    // For the overlay's provenance:
+    const StatisticsArchive *statistics = nullptr;
+    std::string recipe = {}; ///< as YAML; empty: begin()'s
   };
 
   /// Opens the model's archives and decides every parameter. Errors: as selectTargets; an overlay that is an archive of
@@ -78,6 +82,7 @@ private:
   std::string overlayPath; ///< as the IR will name it
   std::unique_ptr<ParameterEvaluator> evaluator;
   Selection selection;
+  nlohmann::ordered_json provenance;
   std::optional<OverlayWriter> writer;
   llvm::SmallVector<std::string> absorbedArchives;      ///< the symbols of `absorb`
   llvm::SmallVector<transformer::ParameterOp> absorbed; ///< parameters of these that what is not quantized needs

@@ -90,7 +90,8 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
       return opened.takeError();
     model.emplace(std::move(*opened));
     Result<QuantizationRun> run = QuantizationRun::begin(
-        getOperation(), *wanted, {overlay, directory, {absorb.begin(), absorb.end()}, context.resume});
+        getOperation(), *wanted,
+        {overlay, directory, {absorb.begin(), absorb.end()}, context.resume, &model->archive(), context.recipe});
     if (!run)
       return run.takeError();
     total = run->totalElements();

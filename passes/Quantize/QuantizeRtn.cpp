@@ -62,8 +62,13 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
         return opened.takeError();
       model.emplace(std::move(*opened));
     }
-    Result<QuantizationRun> run =
-        QuantizationRun::begin(module, *wanted, {overlay, directory, {absorb.begin(), absorb.end()}, context.resume});
+    Result<QuantizationRun> run = QuantizationRun::begin(module, *wanted,
+                                                         {overlay,
+                                                          directory,
+                                                          {absorb.begin(), absorb.end()},
+                                                          context.resume,
+                                                          model ? &model->archive() : nullptr,
+                                                          context.recipe});
     if (!run)
       return run.takeError();
     for (QuantizationTarget &target : run->targets())

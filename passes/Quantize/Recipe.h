@@ -154,6 +154,9 @@ Result<Recipe> makeRecipe(const RecipeOptions &options);
 /// alias, a key that is unknown (and the nearest one) or given twice, a value of the wrong kind, a missing key.
 Result<Recipe> parseRecipe(std::string_view yaml, const std::string &name);
 
+/// The YAML form with every setting said; parseRecipe reads it back to an equal recipe.
+std::string printRecipe(const Recipe &recipe);
+
 /// Reads the file and parses it; "builtin:NAME" is one that comes with the compiler (BuiltinRecipes.h).
 Result<Recipe> readRecipe(const std::string &path);
 

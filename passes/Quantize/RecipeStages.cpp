@@ -1,34 +1,27 @@
 // The sections of a recipe that say how an algorithm works.
 #include "lib/Algorithms/Shrinkage.h"
-#include "passes/Fold/SiteKindOption.h"
 #include "passes/Quantize/RecipeReader.h"
+#include "passes/Quantize/RecipeWords.h"
 
 #include <cmath>
 
 using namespace qopt;
 namespace yaml = llvm::yaml;
 
-static constexpr std::pair<llvm::StringRef, RangeRule> rangeRules[] = {
-    {"minmax", RangeRule::MinMax}, {"squared", RangeRule::Squared}, {"diagonal", RangeRule::Diagonal},
-    {"power", RangeRule::Power},   {"hessian", RangeRule::Hessian}, {"clip", RangeRule::Clip}};
 void RecipeReader::readRtn(yaml::Node *node) {
   mapping(node, "rtn",
-          {{"range", [&](yaml::Node *value) { stages.nearestRange = word<RangeRule>(value, "range", rangeRules); }}});
+          {{"range", [&](yaml::Node *value) { stages.nearestRange = word<RangeRule>(value, "range", rangeWords); }}});
 }
 
 void RecipeReader::readGptq(yaml::Node *node) {
-  using Scales = GptqOptions::Scales;
-  static constexpr std::pair<llvm::StringRef, bool> orders[] = {{"activation", true}, {"stored", false}};
-  static constexpr std::pair<llvm::StringRef, HessianInputs> hessianInputs[] = {
-      {"quantized", HessianInputs::Quantized}, {"statistics", HessianInputs::Statistics}};
-  static constexpr std::pair<llvm::StringRef, Scales> scales[] = {{"static", Scales::Static}, {"live", Scales::Live}};
   mapping(
       node, "gptq",
-      {{"inputs", [&](yaml::Node *value) { stages.inputs = word<HessianInputs>(value, "inputs", hessianInputs); }},
-       {"order", [&](yaml::Node *value) { stages.gptq.activationOrder = word<bool>(value, "order", orders); }},
-       {"scales", [&](yaml::Node *value) { stages.gptq.scales = word<Scales>(value, "scales", scales); }},
+      {{"inputs", [&](yaml::Node *value) { stages.inputs = word<HessianInputs>(value, "inputs", inputWords); }},
+       {"order", [&](yaml::Node *value) { stages.gptq.activationOrder = word<bool>(value, "order", orderWords); }},
+       {"scales",
+        [&](yaml::Node *value) { stages.gptq.scales = word<GptqOptions::Scales>(value, "scales", scaleWords); }},
        {"range",
-        [&](yaml::Node *value) { stages.gptq.range = RangeOptions::of(word<RangeRule>(value, "range", rangeRules)); }},
+        [&](yaml::Node *value) { stages.gptq.range = RangeOptions::of(word<RangeRule>(value, "range", rangeWords)); }},
        {"shrink", [&](yaml::Node *value) { stages.gptq.shrink = number(value, "shrink"); }},
        {"max_fallback",
         [&](yaml::Node *value) {
@@ -53,20 +46,16 @@ void RecipeReader::readGptq(yaml::Node *node) {
 }
 
 void RecipeReader::readRotate(yaml::Node *node) {
-  using lowbit::RotationKind;
-  static constexpr std::pair<llvm::StringRef, RotationKind> kinds[] = {{"hadamard", RotationKind::Hadamard},
-                                                                       {"orthogonal", RotationKind::Orthogonal}};
-  static constexpr std::pair<llvm::StringRef, bool> booleans[] = {{"true", true}, {"false", false}};
   RotateSettings rotate;
-  mapping(node, "rotate",
-          {{"kind", [&](yaml::Node *value) { rotate.kind = word<RotationKind>(value, "kind", kinds); }},
-           {"value_heads", [&](yaml::Node *value) { rotate.valueHeads = word<bool>(value, "value_heads", booleans); }},
-           {"seed", [&](yaml::Node *value) {
-              std::string text = scalar(value, "seed");
-              if (!failure && llvm::StringRef(text).getAsInteger(10, rotate.seed))
-                fail(value,
-                     "expected seed to be a number from 0 to 2^64 - 1, but got \"" + escapeForMessage(text) + "\"");
-            }}});
+  mapping(
+      node, "rotate",
+      {{"kind", [&](yaml::Node *value) { rotate.kind = word<lowbit::RotationKind>(value, "kind", rotationWords); }},
+       {"value_heads", [&](yaml::Node *value) { rotate.valueHeads = word<bool>(value, "value_heads", booleanWords); }},
+       {"seed", [&](yaml::Node *value) {
+          std::string text = scalar(value, "seed");
+          if (!failure && llvm::StringRef(text).getAsInteger(10, rotate.seed))
+            fail(value, "expected seed to be a number from 0 to 2^64 - 1, but got \"" + escapeForMessage(text) + "\"");
+        }}});
   stages.rotate = rotate;
 }
 
@@ -116,7 +105,6 @@ void RecipeReader::readSmoothQuant(yaml::Node *node) {
 }
 
 void RecipeReader::readGate(yaml::Node *node) {
-  static constexpr std::pair<llvm::StringRef, bool> booleans[] = {{"true", true}, {"false", false}};
   Gate gate;
   gate.where = place(node);
   auto least = [&](std::string_view what, double from) {
@@ -134,15 +122,16 @@ void RecipeReader::readGate(yaml::Node *node) {
   };
   mapping(node, "a gate",
           {{"text", [&](yaml::Node *value) { gate.text = scalar(value, "text"); }},
-           {"held_out", [&](yaml::Node *value) { gate.heldOut = word<bool>(value, "held_out", booleans); }},
+           {"held_out", [&](yaml::Node *value) { gate.heldOut = word<bool>(value, "held_out", booleanWords); }},
            {"kl", [&](yaml::Node *value) { least("kl", 0)(value, gate.divergence); }},
            {"perplexity_ratio", [&](yaml::Node *value) { least("perplexity_ratio", 0)(value, gate.perplexityRatio); }},
            {"top1", [&](yaml::Node *value) { least("top1", 0)(value, gate.agreement); }},
            {"worst_error", [&](yaml::Node *value) { least("worst_error", 0)(value, gate.worstError); }},
            {"windows", [&](yaml::Node *value) { gate.windows = count(value, "windows", 1); }},
            {"length", [&](yaml::Node *value) { gate.length = count(value, "length", 2); }},
-           {"better_than_nearest",
-            [&](yaml::Node *value) { gate.betterThanNearest = word<bool>(value, "better_than_nearest", booleans); }}});
+           {"better_than_nearest", [&](yaml::Node *value) {
+              gate.betterThanNearest = word<bool>(value, "better_than_nearest", booleanWords);
+            }}});
   if (failure)
     return;
   bool asksOfText = gate.divergence || gate.perplexityRatio || gate.agreement;
@@ -164,7 +153,5 @@ void RecipeReader::readGates(yaml::Node *node) {
 }
 
 void RecipeReader::readUnfoldable(yaml::Node *node) {
-  static constexpr std::pair<llvm::StringRef, Unfoldable> words[] = {{"refuse", Unfoldable::Refuse},
-                                                                     {"cancel", Unfoldable::Cancel}};
-  stages.unfoldable = word<Unfoldable>(node, "unfoldable", words);
+  stages.unfoldable = word<Unfoldable>(node, "unfoldable", unfoldableWords);
 }

@@ -1,6 +1,7 @@
 // Reads the YAML form of a recipe. LLVM's parser recurses without limit, so size and nesting are limited before it.
 #include "passes/Quantize/RecipeReader.h"
 #include "passes/Quantize/RecipeText.h"
+#include "passes/Quantize/RecipeWords.h"
 
 #include "lib/Archive/NearestName.h"
 
@@ -38,9 +39,6 @@ static Status checkDepth(std::string_view text, const std::string &name) {
   }
   return {};
 }
-
-static constexpr std::pair<llvm::StringRef, Method> methods[] = {{"rtn", Method::RoundToNearest},
-                                                                 {"gptq", Method::Gptq}};
 
 void RecipeReader::mapping(yaml::Node *node, std::string_view what,
                            llvm::ArrayRef<std::pair<llvm::StringRef, Field>> fields) {
@@ -117,7 +115,7 @@ void RecipeReader::readRule(yaml::Node *node) {
                      "leave the key out, or remove the rule");
               rule.keep = hasKeep = true;
             }},
-           {"method", [&](yaml::Node *value) { rule.method = word<Method>(value, "method", methods); }},
+           {"method", [&](yaml::Node *value) { rule.method = word<Method>(value, "method", methodWords); }},
            {"reason", [&](yaml::Node *value) { rule.reason = scalar(value, "reason"); }}});
   if (failure)
     return;
@@ -158,7 +156,7 @@ Result<Recipe> RecipeReader::read() {
               }},
              {"scheme", [&](yaml::Node *value) { scheme = scalar(value, "scheme"), schemePlace = place(value); }},
              {"head", [&](yaml::Node *value) { head = scalar(value, "head"), headPlace = place(value); }},
-             {"method", [&](yaml::Node *value) { method = word<Method>(value, "method", methods); }},
+             {"method", [&](yaml::Node *value) { method = word<Method>(value, "method", methodWords); }},
              {"rtn", [&](yaml::Node *value) { readRtn(value); }},
              {"gptq", [&](yaml::Node *value) { readGptq(value); }},
              {"rotate", [&](yaml::Node *value) { readRotate(value); }},

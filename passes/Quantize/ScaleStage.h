@@ -11,9 +11,6 @@
 
 namespace qopt {
 
-/// The key of an archive of factors that says how they were found.
-inline constexpr std::string_view scalesKey = "qopt.scales";
-
 class ScaleStage {
 public:
   struct Options {

@@ -9,9 +9,11 @@ qopt_add_passes(Quantize
   QuantizeRtn.cpp
   Recipe.cpp
   RecipeStages.cpp
+  RecipeWriter.cpp
   RecipeYaml.cpp
   ScaleStage.cpp
   Selection.cpp
   SetCacheFormat.cpp
   SmoothQuant.cpp
   LINK qopt_calibration qopt_algorithms qopt_archive qopt_numerics qopt_support)
+set_source_files_properties(Quantize/QuantizationRun.cpp PROPERTIES COMPILE_DEFINITIONS QOPT_VERSION="${PROJECT_VERSION}")

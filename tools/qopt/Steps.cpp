@@ -147,6 +147,8 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
     progress->update(done, total, last);
   };
   context.outputs = outputs, context.resume = resume;
+  recipe->maxFallback = std::max(recipe->maxFallback, arguments.maxFallback);
+  context.recipe = printRecipe(*recipe);
   if (recipe->uses(Method::Gptq)) {
     QuantizeGptqOptions options;
     setCommon(options);

@@ -1,5 +1,6 @@
 // Recipes: what they say, and where each mistake is reported.
 #include "passes/Quantize/Recipe.h"
+#include "passes/Quantize/BuiltinRecipes.h"
 
 #include <gtest/gtest.h>
 
@@ -228,4 +229,40 @@ TEST(Recipe, Gates) {
   EXPECT_CONTAINS(failure(start + "[{text: a, windows: 0}]"), "expected windows to be a number of at least 1");
   EXPECT_CONTAINS(failure(start + "[{text: a, length: 1.5}]"), "expected length to be a number of at least 2");
   EXPECT_CONTAINS(failure(start + "{text: a}"), "expected gates to be a list");
+}
+
+TEST(Recipe, PrintsWhatItReads) {
+  // Nothing here is a default.
+  const char *text = R"(version: 1
+scheme: w3a8g32:channel:asym:bf16
+head: w4a8g32:g64:asym:f32
+method: gptq
+rotate: {kind: orthogonal, seed: 18446744073709551615, value_heads: false}
+awq: {shrink: 0.25, sites: [mlp-output, attention-input]}
+unfoldable: cancel
+gptq: {inputs: statistics, order: stored, scales: live, range: power, shrink: 0.05, damping: [0.001, 0.1], max_fallback: 7}
+rtn: {range: clip}
+gates:
+  - {text: "a \"b\".txt", kl: 0.3, perplexity_ratio: 1.01, top1: 0.9, windows: 3, length: 9, better_than_nearest: false}
+  - {held_out: true, windows: 16, length: 512, better_than_nearest: true}
+  - {worst_error: 2, windows: 16, length: 512, better_than_nearest: true}
+rules:
+  - {match: "*.down_proj.weight", keep: true, reason: "too sensitive"}
+  - {match: "model.layers.0", scheme: w8a8g32:g32:sym:f16, method: rtn}
+)";
+  Result<Recipe> recipe = parseRecipe(text, "r.yaml");
+  ASSERT_TRUE(recipe) << recipe.error().format();
+  std::string printed = printRecipe(*recipe);
+  EXPECT_EQ(printed, text);
+
+  std::string smooth = "version: 1\nscheme: w8a8\nsmooth_quant: {alpha: 0.75, sites: {mlp-input: 0.4}}";
+  EXPECT_CONTAINS(printRecipe(*parseRecipe(smooth, "r.yaml")),
+                  "smooth_quant: {alpha: 0.75, sites: {mlp-input: 0.4}}\n");
+  for (const BuiltinRecipe &builtin : builtinRecipes()) {
+    Result<Recipe> first = parseRecipe(builtin.yaml, "builtin");
+    ASSERT_TRUE(first) << first.error().format();
+    Result<Recipe> again = parseRecipe(printRecipe(*first), "printed");
+    ASSERT_TRUE(again) << again.error().format();
+    EXPECT_EQ(printRecipe(*again), printRecipe(*first));
+  }
 }

@@ -1,0 +1,39 @@
+// The words of a recipe, for reading and for writing it. Internal to passes/Quantize.
+#ifndef QOPT_PASSES_QUANTIZE_RECIPEWORDS_H
+#define QOPT_PASSES_QUANTIZE_RECIPEWORDS_H
+
+#include "passes/Fold/SiteKindOption.h"
+#include "passes/Quantize/Recipe.h"
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+
+namespace qopt {
+
+template <typename Value> using Word = std::pair<llvm::StringRef, Value>;
+
+inline constexpr Word<bool> booleanWords[] = {{"true", true}, {"false", false}};
+inline constexpr Word<Method> methodWords[] = {{"rtn", Method::RoundToNearest}, {"gptq", Method::Gptq}};
+inline constexpr Word<RangeRule> rangeWords[] = {{"minmax", RangeRule::MinMax},     {"squared", RangeRule::Squared},
+                                                 {"diagonal", RangeRule::Diagonal}, {"power", RangeRule::Power},
+                                                 {"hessian", RangeRule::Hessian},   {"clip", RangeRule::Clip}};
+inline constexpr Word<bool> orderWords[] = {{"activation", true}, {"stored", false}}; ///< whether by activation
+inline constexpr Word<HessianInputs> inputWords[] = {{"quantized", HessianInputs::Quantized},
+                                                     {"statistics", HessianInputs::Statistics}};
+inline constexpr Word<GptqOptions::Scales> scaleWords[] = {{"static", GptqOptions::Scales::Static},
+                                                           {"live", GptqOptions::Scales::Live}};
+inline constexpr Word<lowbit::RotationKind> rotationWords[] = {{"hadamard", lowbit::RotationKind::Hadamard},
+                                                               {"orthogonal", lowbit::RotationKind::Orthogonal}};
+inline constexpr Word<Unfoldable> unfoldableWords[] = {{"refuse", Unfoldable::Refuse}, {"cancel", Unfoldable::Cancel}};
+
+/// The word of a value, which has one.
+template <typename Value, size_t count> std::string wordFor(const Word<Value> (&words)[count], Value value) {
+  for (const auto &[word, of] : words)
+    if (of == value)
+      return word.str();
+  llvm_unreachable("a value without a word");
+}
+
+} // namespace qopt
+
+#endif // QOPT_PASSES_QUANTIZE_RECIPEWORDS_H
