@@ -65,6 +65,13 @@ static double chunkError(const Chunk &chunk, MatrixView h, std::span<const float
   return std::accumulate(forms.begin(), forms.end(), 0.0);
 }
 
+static double sumErrors(std::span<const Chunk> chunks, MatrixView h, std::span<const float> scale,
+                        const ParallelFor &parallel) {
+  std::vector<double> errors(chunks.size());
+  parallel(static_cast<int64_t>(chunks.size()), [&](int64_t i) { errors[i] = chunkError(chunks[i], h, scale); });
+  return std::accumulate(errors.begin(), errors.end(), 0.0);
+}
+
 /// w̄ : [inputs]
 static std::vector<double> meanWeights(std::span<const AwqLinear> linears, int64_t inputs) {
   std::vector<double> mean(inputs);
@@ -98,6 +105,21 @@ static std::vector<double> perFactor(std::span<const double> channels, const Awq
   return sum;
 }
 
+double qopt::nearestError(std::span<const AwqLinear> linears, MatrixView h, const ParallelFor &parallel) {
+  return sumErrors(makeChunks(linears, h.cols), h, std::vector<float>(h.cols, 1.0F), parallel);
+}
+
+double qopt::outputPower(std::span<const AwqLinear> linears, MatrixView h, const ParallelFor &parallel) {
+  std::vector<Chunk> chunks = makeChunks(linears, h.cols);
+  std::vector<double> powers(chunks.size());
+  parallel(static_cast<int64_t>(chunks.size()), [&](int64_t i) {
+    AlignedVector<float> forms(chunks[i].rows);
+    dense().quadraticForms(h, chunks[i].weights.data(), chunks[i].rows, forms.data());
+    powers[i] = std::accumulate(forms.begin(), forms.end(), 0.0);
+  });
+  return std::accumulate(powers.begin(), powers.end(), 0.0);
+}
+
 AwqScale qopt::searchAwqScale(std::span<const AwqLinear> linears, const AwqInputs &inputs,
                               const ParallelFor &parallel) {
   auto n = static_cast<int64_t>(inputs.meanAbs.size());
@@ -107,9 +129,7 @@ AwqScale qopt::searchAwqScale(std::span<const AwqLinear> linears, const AwqInput
     std::vector<float> scale(n);
     for (int64_t k = 0; k < n; ++k)
       scale[k] = factor[inputs.factorOf[k]];
-    std::vector<double> errors(chunks.size());
-    parallel(static_cast<int64_t>(chunks.size()), [&](int64_t i) { errors[i] = chunkError(chunks[i], h, scale); });
-    return std::accumulate(errors.begin(), errors.end(), 0.0);
+    return sumErrors(chunks, h, scale, parallel);
   };
 
   AwqScale best;

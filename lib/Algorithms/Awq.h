@@ -48,6 +48,12 @@ struct AwqScale {
   bool isIdentity() const { return error == unscaledError; }
 };
 
+/// What rounding the linears to nearest costs: Σ tr(ΔW·H·ΔWᵀ). Infinite where a scale's format cannot hold one. The
+/// same bits for any number of threads.
+double nearestError(std::span<const AwqLinear> linears, MatrixView h, const ParallelFor &parallel);
+/// Σ tr(W·H·Wᵀ): what that is relative to.
+double outputPower(std::span<const AwqLinear> linears, MatrixView h, const ParallelFor &parallel);
+
 /// The best scale. Weights are finite. The same bits for any number of threads.
 AwqScale searchAwqScale(std::span<const AwqLinear> linears, const AwqInputs &inputs, const ParallelFor &parallel);
 

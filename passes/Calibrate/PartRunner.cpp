@@ -66,19 +66,28 @@ Result<std::optional<SampleStream>> PartRunner::streamBeside(const std::optional
   return std::optional<SampleStream>(std::move(*created));
 }
 
+Result<std::shared_ptr<const Model>> PartRunner::compile(ModuleOp part, const ParameterEvaluator &parameters) {
+  return compileInMemory(part, parameters, options, code);
+}
+
 Status PartRunner::run(ModuleOp part, const ParameterEvaluator &parameters, std::span<SampleStream *const> inputs,
                        const Consumer &consume) {
-  Result<std::shared_ptr<const Model>> model = compileInMemory(part, parameters, options, code);
+  Result<std::shared_ptr<const Model>> model = compile(part, parameters);
   if (!model)
     return model.takeError();
+  return run(*model, inputs, consume);
+}
+
+Status PartRunner::run(const std::shared_ptr<const Model> &model, std::span<SampleStream *const> inputs,
+                       const Consumer &consume) {
   ContextOptions shape;
   shape.pool = workers;
   shape.contextTokens = shape.cacheTokens = shape.chunkTokens = length;
   shape.chunkRows = 1;
-  Result<std::unique_ptr<Context>> context = Context::create(*model, shape);
+  Result<std::unique_ptr<Context>> context = Context::create(model, shape);
   if (!context)
     return context.takeError();
-  const Manifest &manifest = (*model)->manifest();
+  const Manifest &manifest = model->manifest();
   std::vector<AlignedVector<float>> buffers;
   std::vector<float *> outputs;
   std::vector<MatrixView> views;

@@ -54,8 +54,14 @@ public:
   /// What a sample gave: one matrix [tokens, channels] for each output, valid during the call.
   using Consumer = std::function<Status(int64_t sample, std::span<const MatrixView> outputs)>;
 
-  /// Compiles `part` (Segments.h), which is consumed, and runs it over every sample. `inputs` has a stream for each
-  /// input. A consumer may write to them: the sample's inputs are not read again.
+  /// Compiles `part` (Segments.h), which is consumed.
+  Result<std::shared_ptr<const Model>> compile(mlir::ModuleOp part, const ParameterEvaluator &parameters);
+
+  /// Runs a part over every sample. `inputs` has a stream for each input. A consumer may write to them: the sample's
+  /// inputs are not read again.
+  Status run(const std::shared_ptr<const Model> &part, std::span<SampleStream *const> inputs, const Consumer &consume);
+
+  /// Both, one after the other.
   Status run(mlir::ModuleOp part, const ParameterEvaluator &parameters, std::span<SampleStream *const> inputs,
              const Consumer &consume);
 

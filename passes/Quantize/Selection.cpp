@@ -62,8 +62,7 @@ static std::string groupsThatDivide(int64_t inputs) {
   return text;
 }
 
-/// Whether a weight can have the scheme.
-static Status checkFit(QuantizationTarget &target) {
+Status qopt::checkFit(QuantizationTarget &target) {
   int64_t inputs = target.type().getDimSize(1);
   const WeightScheme &weights = target.scheme.weights;
   std::string where = describeOp(target.users.front()) + ": parameter @" + target.parameter.getSymName().str();

@@ -29,6 +29,10 @@ struct QuantizationTarget {
   mlir::RankedTensorType type() { return mlir::cast<mlir::RankedTensorType>(parameter.getType()); }
 };
 
+/// Whether a weight can have its scheme. Error (bad input): groups, activation groups or packed codes that do not fit
+/// its inputs (with the op, K, the group and what would do).
+Status checkFit(QuantizationTarget &target);
+
 struct Selection {
   std::vector<QuantizationTarget> targets; ///< in the order in which forward first reads them
   Ledger ledger;                           ///< a row for each parameter; errors are zero as yet

@@ -1,5 +1,6 @@
 qopt_add_passes(Quantize
   Awq.cpp
+  BitSearch.cpp
   BuiltinRecipes.cpp
   ModelFollower.cpp
   ModelStatistics.cpp
@@ -13,7 +14,8 @@ qopt_add_passes(Quantize
   RecipeYaml.cpp
   ScaleStage.cpp
   Selection.cpp
+  Sensitivity.cpp
   SetCacheFormat.cpp
   SmoothQuant.cpp
-  LINK qopt_calibration qopt_algorithms qopt_archive qopt_numerics qopt_support)
+  LINK qopt_evaluation qopt_calibration qopt_algorithms qopt_archive qopt_numerics qopt_support)
 set_source_files_properties(Quantize/QuantizationRun.cpp PROPERTIES COMPILE_DEFINITIONS QOPT_VERSION="${PROJECT_VERSION}")

@@ -40,7 +40,7 @@ static Result<Shard> parseShard(const std::string &text, int64_t samples) {
   return shard;
 }
 
-static Result<std::vector<TextSource>> readSources(const CalibrateArguments &arguments) {
+Result<std::vector<TextSource>> qopt::readSources(const CalibrateArguments &arguments) {
   std::vector<TextSource> sources;
   for (const std::string &text : arguments.texts) {
     Result<TextSource> source = TextSource::parse(text, "");
@@ -55,6 +55,13 @@ static Result<std::vector<TextSource>> readSources(const CalibrateArguments &arg
     sources.push_back(std::move(*source));
   }
   return sources;
+}
+
+Result<Tokenizer> qopt::openTokenizer(const CompileOptions &options) {
+  Result<TokenizerSpec> spec = TokenizerSpec::fromJson(options.tokenizer);
+  if (options.tokenizer == "{}" || !spec)
+    return badInput("expected a model with a tokenizer").withNext("import it from a checkpoint that has one");
+  return Tokenizer::create(std::move(*spec));
 }
 
 static StatisticsHeader makeHeader(mlir::ModuleOp module, const CalibrateArguments &arguments,
@@ -127,10 +134,7 @@ Status qopt::calibrateModule(Session &session, mlir::ModuleOp original, const Ca
   options.targets = std::move(*targets);
   if (Status status = describeSources(module, directory, options); !status)
     return status;
-  Result<TokenizerSpec> spec = TokenizerSpec::fromJson(options.tokenizer);
-  if (options.tokenizer == "{}" || !spec)
-    return badInput("expected a model with a tokenizer").withNext("import it from a checkpoint that has one");
-  Result<Tokenizer> tokenizer = Tokenizer::create(std::move(*spec));
+  Result<Tokenizer> tokenizer = openTokenizer(options);
   if (!tokenizer)
     return tokenizer.takeError();
   Result<SampleSet> samples = chooseSamples(*tokenizer, *sources, arguments.samples);

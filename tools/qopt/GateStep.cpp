@@ -177,13 +177,9 @@ Status qopt::checkGates(const GateInputs &inputs) {
   options.targets.push_back(std::move(*native));
   if (Status status = describeSources(inputs.original, inputs.directory, options); !status)
     return status;
-  Result<TokenizerSpec> spec = TokenizerSpec::fromJson(options.tokenizer);
-  if (options.tokenizer == "{}" || !spec)
-    return badInput("expected a model with a tokenizer, because the recipe has gates")
-        .withNext("import it from a checkpoint that has one");
-  Result<Tokenizer> tokenizer = Tokenizer::create(std::move(*spec));
+  Result<Tokenizer> tokenizer = openTokenizer(options);
   if (!tokenizer)
-    return tokenizer.takeError();
+    return tokenizer.takeError().in("gates");
   Result<std::vector<GateText>> texts = gatherTexts(inputs, *tokenizer);
   if (!texts || texts->empty())
     return texts ? Status() : Status(texts.takeError());

@@ -22,7 +22,7 @@ Status qopt::checkArguments(const QuantizeArguments &arguments) {
   return {};
 }
 
-static Result<Recipe> recipeOf(const QuantizeArguments &arguments) {
+Result<Recipe> qopt::recipeOf(const QuantizeArguments &arguments) {
   if (!arguments.recipe.empty())
     return readRecipe(arguments.recipe);
   return makeRecipe({arguments.scheme, arguments.head, arguments.keep, arguments.method, arguments.scales});
@@ -56,7 +56,7 @@ static void addScaling(mlir::PassManager &passes, const Recipe &recipe, const Qu
   passes.addPass(createFoldScales(fold));
 }
 
-static Status rotateModule(Session &session, mlir::ModuleOp module, const RotateSettings &settings) {
+Status qopt::rotateModule(Session &session, mlir::ModuleOp module, const RotateSettings &settings) {
   mlir::PassManager passes(&session.context());
   if (mlir::failed(session.compiler().configure(passes)))
     return usageError("the pass manager's options do not fit together");

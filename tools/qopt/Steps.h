@@ -56,6 +56,18 @@ Status quantizeModule(Session &session, mlir::ModuleOp module, const QuantizeArg
                       const std::string &directory, const std::string &overlay, OutputSet *outputs,
                       ResumeFolder *resume);
 
+/// Rotates `module` as a recipe says.
+Status rotateModule(Session &session, mlir::ModuleOp module, const RotateSettings &settings);
+
+/// What the arguments say, as a recipe.
+Result<Recipe> recipeOf(const QuantizeArguments &arguments);
+
+/// The texts that a model is to be calibrated on.
+Result<std::vector<TextSource>> readSources(const CalibrateArguments &arguments);
+
+/// The tokenizer that was imported with `module`. Error (bad input): there is none.
+Result<Tokenizer> openTokenizer(const CompileOptions &options);
+
 /// Whether the texts of a recipe's gates can be read: before hours of work, not after.
 Status checkGateTexts(const Recipe &recipe, const std::string &recipePath);
 

@@ -16,6 +16,7 @@ int inspectMain(int argc, char **argv);
 int quantizeMain(int argc, char **argv);
 int recipesMain(int argc, char **argv);
 int runSubcommand(int argc, char **argv);
+int searchMain(int argc, char **argv);
 int statsMain(int argc, char **argv);
 int tokenizeMain(int argc, char **argv);
 

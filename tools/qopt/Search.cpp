@@ -1,0 +1,201 @@
+// qopt search: the best mix of bits within a budget, as a recipe.
+#include "lib/Archive/OutputFile.h"
+#include "lib/Compile/Sources.h"
+#include "lib/Parameters/ArchivePaths.h"
+#include "lib/Runtime/App/Progress.h"
+#include "lib/Runtime/UsableCpus.h"
+#include "passes/Quantize/BitSearch.h"
+#include "passes/Quantize/Sensitivity.h"
+#include "tools/qopt/Options.h"
+#include "tools/qopt/Subcommands.h"
+
+using namespace qopt;
+
+namespace {
+struct SearchArguments {
+  std::string model, output, sensitivity = "kl";
+  std::vector<std::string> forms;
+  double bits = 0;
+};
+} // namespace
+
+/// "w3:g64:asym", as recipes have it; by default the recipe's scheme with 2, 3, 4 and 8 bits.
+static Result<std::vector<WeightScheme>> parseForms(const std::vector<std::string> &texts, const Scheme &body) {
+  std::vector<WeightScheme> forms;
+  if (texts.empty())
+    for (int bits : {2, 3, 4, 8}) {
+      forms.push_back(body.weights);
+      forms.back().bits = bits;
+    }
+  for (const std::string &text : texts) {
+    std::string_view rest = text;
+    // Activations are the recipe's.
+    size_t end = rest.find_first_not_of("0123456789", 1);
+    std::string whole = std::string(rest.substr(0, end)) + std::string(activationName(body.activations)) +
+                        (end == std::string_view::npos ? "" : std::string(rest.substr(end)));
+    Result<Scheme> form = parseScheme(whole);
+    if (!form)
+      return form.takeError().in("--forms").withNext("say for example --forms w3:g64:asym,w4:g64:asym");
+    if (std::ranges::find(forms, form->weights) == forms.end())
+      forms.push_back(form->weights);
+  }
+  return forms;
+}
+
+static std::string formText(Scheme scheme, const WeightScheme &form) {
+  scheme.weights = form;
+  return printScheme(scheme);
+}
+
+/// KL of each weight in its probe, over windows of the texts.
+static Result<std::vector<double>> measure(mlir::ModuleOp module, const std::string &directory, BitSearch &search,
+                                           ParameterEvaluator &parameters, const CalibrateArguments &texts) {
+  CompileOptions options;
+  Result<Target> native = findTarget("native");
+  if (!native)
+    return native.takeError();
+  options.targets.push_back(std::move(*native));
+  if (Status status = describeSources(module, directory, options); !status)
+    return status.takeError();
+  Result<Tokenizer> tokenizer = openTokenizer(options);
+  if (!tokenizer)
+    return tokenizer.takeError();
+  Result<std::vector<TextSource>> sources = readSources(texts);
+  if (!sources)
+    return sources.takeError();
+  Result<SampleSet> samples = chooseSamples(*tokenizer, *sources, texts.samples);
+  if (!samples)
+    return samples.takeError();
+  Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(usableCpus());
+  if (!pool)
+    return pool.takeError();
+  std::vector<SensitivityProbe> probes;
+  for (SearchedWeight &weight : search.weights())
+    probes.push_back({weight.name(), search.forms()[search.probeOf(weight)]});
+  PartRunner runner(options, std::move(*pool), samples->tokens, samples->length);
+  Progress progress("search", "weights", 1);
+  return measureSensitivities(
+      module, parameters, runner, probes,
+      {.progress = [&](int64_t done, int64_t total, const std::string &name) { progress.update(done, total, name); }});
+}
+
+static void printResult(BitSearch &search, const Scheme &body, const Recipe &mixed) {
+  std::fprintf(stderr, "%zu weights, %.3f bits per weight with scales and zero points\n", search.weights().size(),
+               search.bitsPerWeight());
+  for (size_t form = 0; form < search.forms().size(); ++form) {
+    int64_t weights = 0;
+    for (SearchedWeight &weight : search.weights())
+      weights += weight.form == form;
+    std::optional<double> same = search.costOf(form);
+    double bits = 0, elements = 0;
+    for (SearchedWeight &weight : search.weights())
+      bits += static_cast<double>(weight.bitsOf(search.forms()[form])),
+          elements += static_cast<double>(weight.elements());
+    std::fprintf(stderr, "  %-24s %4lld weights; all of them would take %.3f bits",
+                 formText(body, search.forms()[form]).c_str(), static_cast<long long>(weights), bits / elements);
+    if (same)
+      std::fprintf(stderr, " and cost %.4g", *same);
+    std::fprintf(stderr, "\n");
+  }
+  std::fprintf(stderr, "  the mix costs %.4g; %zu rules\n", search.cost(), mixed.rules.size());
+}
+
+static Status search(const CompilerArguments &compiler, const SearchArguments &arguments,
+                     const QuantizeArguments &quantize) {
+  if (Status status = checkArguments(quantize); !status)
+    return status;
+  if (!(arguments.bits > 0 && arguments.bits <= 32))
+    return usageError("expected --bits from 0 to 32, the budget per weight");
+  if (quantize.statistics.empty())
+    return usageError("expected --statistics")
+        .withNext("make them: qopt calibrate MODEL --text FILE -o stats.safetensors");
+  bool byDivergence = arguments.sensitivity == "kl",
+       hasTexts = !quantize.calibration.texts.empty() || !quantize.calibration.lines.empty();
+  if (byDivergence != hasTexts)
+    return usageError(byDivergence ? "expected --text or --jsonl to measure the divergence on"
+                                   : "expected no --text or --jsonl with --sensitivity hessian, which reads none");
+  Result<Recipe> recipe = recipeOf(quantize);
+  if (!recipe)
+    return recipe.takeError();
+  if (!recipe->body)
+    return usageError("expected a scheme for the linears, which the forms take the place of, but it is keep");
+  Scheme body = *recipe->body;
+  Result<std::vector<WeightScheme>> forms = parseForms(arguments.forms, body);
+  if (!forms)
+    return forms.takeError();
+  Session session(compiler);
+  auto module = readModule(session, arguments.model);
+  if (!module)
+    return module.takeError();
+  std::string directory = directoryOf(arguments.model);
+  if (recipe->rotate)
+    if (Status status = rotateModule(session, **module, *recipe->rotate); !status)
+      return status;
+  Result<ModelStatistics> statistics = ModelStatistics::open(**module, quantize.statistics);
+  if (!statistics)
+    return statistics.takeError();
+  auto parameters = ParameterEvaluator::open(**module, directory);
+  if (!parameters)
+    return parameters.takeError();
+  Result<BitSearch> found = BitSearch::begin(**module, *recipe, std::move(*forms), *statistics, **parameters);
+  if (!found)
+    return found.takeError();
+  std::vector<double> sensitivities;
+  if (byDivergence) {
+    auto measured = measure(**module, directory, *found, **parameters, quantize.calibration);
+    if (!measured)
+      return measured.takeError();
+    sensitivities = std::move(*measured);
+  }
+  if (Status status = found->choose(arguments.bits, sensitivities); !status)
+    return status;
+  Recipe mixed = found->result();
+  Result<OutputFile> file = OutputFile::create(arguments.output == "-" ? "/dev/stdout" : arguments.output);
+  if (!file)
+    return file.takeError();
+  if (Status status = file->append(printRecipe(mixed)); !status)
+    return status;
+  if (Status status = file->commit(); !status)
+    return status;
+  printResult(*found, body, mixed);
+  return {};
+}
+
+int qopt::searchMain(int argc, char **argv) {
+  CompilerArguments compiler;
+  CLI::App app(
+      "Looks for the best mix of bits: measures how much each linear's rounding changes what the model predicts,\n"
+      "and writes a recipe that gives each linear the form that is worth its bits.",
+      "qopt search");
+  app.footer(
+      std::string(schemeHelp()) + compiler.help() +
+      "\nExample:\n  qopt search model.mlir --statistics stats.safetensors --text manual.txt --scheme w4a16:g64:asym "
+      "--bits 4.5 -o mixed.yaml");
+  SearchArguments arguments;
+  QuantizeArguments quantize;
+  SampleOptions &samples = quantize.calibration.samples;
+  samples.samples = 8, samples.length = 128, samples.heldOut = 0;
+  app.add_option("MODEL", arguments.model, "an IR file, not quantized")->required();
+  app.add_option("-o,--output", arguments.output, "the recipe to write; - is the standard output")->required();
+  app.add_option("--bits", arguments.bits, "most bits per weight of the linears, scales and zero points counted")
+      ->required();
+  app.add_option("--forms", arguments.forms,
+                 "what a weight may become, such as w3:g64:asym,w8:g32 (default: the scheme with 2, 3, 4 and 8 bits)")
+      ->delimiter(',');
+  app.add_option("--sensitivity", arguments.sensitivity,
+                 "kl: the divergence with one linear alone rounded, on --text; hessian: its relative output error")
+      ->check(CLI::IsMember({"kl", "hessian"}))
+      ->capture_default_str();
+  app.add_option("--scheme", quantize.scheme, "scheme of all linears, whose weights' form is looked for");
+  app.add_option("--head", quantize.head, "scheme of the embedding and the output head, or keep");
+  app.add_option("--keep", quantize.keep, "keep the weights that this glob matches (may be given again)")
+      ->allow_extra_args(false);
+  app.add_option("--method", quantize.method, "rtn or gptq");
+  app.add_option("--scales", quantize.scales, "awq or smooth-quant");
+  app.add_option("--recipe", quantize.recipe,
+                 "a recipe, in place of these; weights that its rules match are left to them");
+  app.add_option("--statistics,--stats", quantize.statistics, "the archive that 'qopt calibrate' wrote for this model");
+  addTextOptions(app, quantize.calibration);
+  return runCommand(app, compiler, argc, argv, "qopt search", "nothing was written",
+                    [&] { return search(compiler, arguments, quantize); });
+}
