@@ -49,17 +49,8 @@ Status qopt::roundToNearest(QuantizationRun &run, QuantizationTarget &target, Ra
 Result<QuantizationRun::Finished> qopt::roundAllToNearest(QuantizationRun &run, RangeRule rule,
                                                           const ModelStatistics *statistics, OutputSet *outputs,
                                                           const QuantizeProgress &progress) {
-  if (Status status = run.startOverlay(); !status)
-    return status.takeError();
-  int64_t total = run.totalElements(), done = 0;
-  for (QuantizationTarget &target : run.targets()) {
-    if (Status status = roundToNearest(run, target, rule, statistics); !status)
-      return status.takeError();
-    done += target.type().getNumElements();
-    if (progress)
-      progress(done, total);
-  }
-  return run.finish(outputs);
+  return run.quantizeAll([&](QuantizationTarget &target) { return roundToNearest(run, target, rule, statistics); },
+                         outputs, progress);
 }
 
 Status qopt::quantizeToNearest(ModuleOp module, Recipe recipe, const QuantizationRun::Options &options) {

@@ -117,7 +117,9 @@ Result<QuantizationRun> QuantizationRun::begin(ModuleOp module, const Recipe &re
     return selection.takeError();
   run.selection = std::move(*selection);
   for (QuantizationTarget &target : run.selection.targets)
-    run.row(target).algorithm = target.method == Method::Gptq ? kGptq : kRoundToNearest;
+    run.row(target).algorithm = target.method == Method::Plugin ? recipe.plugin->name
+                                : target.method == Method::Gptq ? kGptq
+                                                                : kRoundToNearest;
   run.overlayPath = pathInIR(options.overlay, options.directory);
   if (Status status = checkNotAnArchive(module, options.overlay, run.overlayPath, options.directory); !status)
     return status.takeError();
@@ -238,6 +240,22 @@ Status QuantizationRun::quantize(QuantizationTarget &target, const RowQuantizer 
       evaluator->provide(name + ".zeros", kept->zeros->tensor);
   }
   return {};
+}
+
+Result<QuantizationRun::Finished>
+QuantizationRun::quantizeAll(llvm::function_ref<Status(QuantizationTarget &)> quantizer, OutputSet *outputs,
+                             const std::function<void(int64_t done, int64_t total)> &progress) {
+  if (Status status = startOverlay(); !status)
+    return status.takeError();
+  int64_t total = totalElements(), done = 0;
+  for (QuantizationTarget &target : targets()) {
+    if (Status status = quantizer(target); !status)
+      return status.takeError();
+    done += target.type().getNumElements();
+    if (progress)
+      progress(done, total);
+  }
+  return finish(outputs);
 }
 
 void QuantizationRun::rewrite(QuantizationTarget &target) {

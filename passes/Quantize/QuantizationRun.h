@@ -49,12 +49,17 @@ public:
   Status quantize(QuantizationTarget &target, const RowQuantizer &quantizer, int64_t rowMultiple = 1,
                   bool keep = false);
 
-  /// Declares what a weight became and rewrites the ops that use it. The new parameters have no source before finish().
-  void rewrite(QuantizationTarget &target);
-
   struct Finished {
     int64_t rewritten = 0, erased = 0; ///< ops; parameters that nothing uses any more
   };
+  /// Starts the overlay, has `quantizer` quantize() each target in turn, and finishes it. `progress` hears of elements
+  /// that are done and those that there are.
+  Result<Finished> quantizeAll(llvm::function_ref<Status(QuantizationTarget &)> quantizer, OutputSet *outputs,
+                               const std::function<void(int64_t done, int64_t total)> &progress = {});
+
+  /// Declares what a weight became and rewrites the ops that use it. The new parameters have no source before finish().
+  void rewrite(QuantizationTarget &target);
+
   /// Completes the overlay (or leaves its name to `outputs`), rewrites what is left, and drops what nothing uses.
   Result<Finished> finish(OutputSet *outputs);
 

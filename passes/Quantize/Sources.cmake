@@ -1,6 +1,7 @@
 qopt_add_passes(Quantize
   Awq.cpp
   BuiltinRecipes.cpp
+  MethodPass.cpp
   ModelFollower.cpp
   ModelStatistics.cpp
   NearestRounding.cpp

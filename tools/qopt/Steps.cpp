@@ -6,6 +6,7 @@
 #include "lib/Runtime/App/FileKind.h"
 #include "lib/Runtime/App/Progress.h"
 #include "passes/Fold/Passes.h"
+#include "passes/Quantize/MethodPass.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Quantize/Recipe.h"
 
@@ -77,7 +78,8 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
     return status;
   bool calibrates = !arguments.calibration.texts.empty() || !arguments.calibration.lines.empty();
   if (!recipe->needsStatistics() && (calibrates || !arguments.statistics.empty()))
-    return usageError("expected no --statistics, --text or --jsonl for round to nearest")
+    return usageError("expected no --statistics, --text or --jsonl for " +
+                      (recipe->plugin ? recipe->plugin->name : std::string("round to nearest")))
         .withNext("say --method gptq or --scales awq, or leave it out");
   if (calibrates && !arguments.statistics.empty())
     return usageError("expected either --statistics or texts to calibrate on, but got both");
@@ -134,7 +136,14 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
       progress.emplace("quantize", "M weights", 1e-6);
     progress->update(done, total);
   };
-  if (recipe->uses(Method::Gptq)) {
+  if (recipe->plugin) {
+    std::unique_ptr<MethodPass> pass = createMethodPass(recipe->plugin->name);
+    MethodPass::Inputs options;
+    setCommon(options);
+    options.progress = update, options.outputs = outputs;
+    pass->take(std::move(options));
+    passes.addPass(std::move(pass));
+  } else if (recipe->uses(Method::Gptq)) {
     QuantizeGptqOptions options;
     setCommon(options);
     options.maxFallback = arguments.maxFallback;
