@@ -46,30 +46,30 @@ void MethodPass::take(Inputs inputs) {
   progress = std::move(inputs.progress), outputs = inputs.outputs;
 }
 
-/// The options of the method itself. MLIR lists names only as part of a pipeline: "name{option=value option=value}".
-std::vector<std::string> MethodPass::settingNames() {
+/// The options of the method itself, with their values. MLIR lists them only as part of a pipeline:
+/// "name{option=value option=value}".
+std::vector<std::pair<std::string, std::string>> MethodPass::settings() {
   std::string pipeline;
   llvm::raw_string_ostream stream(pipeline);
   printAsTextualPipeline(stream);
-  StringRef options = StringRef(pipeline).split('{').second;
   SmallVector<StringRef> words;
-  options.split(words, ' ', -1, /*KeepEmpty=*/false);
-  std::vector<std::string> names;
+  StringRef(pipeline).split('{').second.rtrim('}').split(words, ' ', -1, /*KeepEmpty=*/false);
+  std::vector<std::pair<std::string, std::string>> own;
   for (StringRef word : words)
     if (auto [name, value] = word.split('=');
         name.size() < word.size() &&
         !llvm::is_contained({"scheme", "head", "keep", "recipe", "statistics", "overlay", "directory", "absorb"}, name))
-      names.push_back(name.str());
-  return names;
+      own.emplace_back(name.str(), value.str());
+  return own;
 }
 
 Status MethodPass::set(const std::string &option, const std::string &value) {
   std::string method = getArgument().str();
-  std::vector<std::string> names = settingNames();
-  if (!llvm::is_contained(names, option)) {
+  std::vector<std::pair<std::string, std::string>> known = settings();
+  if (llvm::none_of(known, [&](const auto &setting) { return setting.first == option; })) {
     NearestName nearest(option);
     std::string list;
-    for (const std::string &name : names) {
+    for (const auto &[name, standing] : known) {
       nearest.consider(name);
       list += (list.empty() ? "" : ", ") + name;
     }
@@ -119,6 +119,10 @@ Result<Recipe> MethodPass::getRecipe() {
   if (!wanted->plugin || wanted->plugin->name != method)
     return usageError("expected a recipe with method: " + method + ", but it has none", recipe)
         .withNext("add the method, or use the pass of the recipe's own");
+  if (!recipe.empty() && !tookSettings && settings() != createMethodPass(method)->settings())
+    return usageError("expected either a recipe or settings of " + method + ", but got both", recipe)
+        .withNext("say it all in the recipe");
+  tookSettings = true;
   for (const auto &[option, value] : wanted->plugin->settings)
     if (Status status = set(option, value); !status)
       return status.takeError().in(recipe);

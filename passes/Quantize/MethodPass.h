@@ -51,7 +51,8 @@ public:
 protected:
   explicit MethodPass(mlir::TypeID id) : OperationPass(id) {}
   /// For clonePass(), which copies the options' values itself.
-  MethodPass(const MethodPass &other) : OperationPass(other), progress(other.progress), outputs(other.outputs) {}
+  MethodPass(const MethodPass &other)
+      : OperationPass(other), progress(other.progress), outputs(other.outputs), tookSettings(other.tookSettings) {}
 
   /// Chooses the codes of a weight by run.quantize(target, …). What it adds to run.row(target) but errors and damping
   /// has to be there before: in prepare().
@@ -65,7 +66,7 @@ protected:
 private:
   Result<Recipe> getRecipe();
   Status quantizeModel();
-  std::vector<std::string> settingNames();
+  std::vector<std::pair<std::string, std::string>> settings();
 
   Option<std::string> scheme{*this, "scheme", llvm::cl::desc("scheme of all linears, such as w4a16:g64:asym, or keep"),
                              llvm::cl::init("")};
@@ -89,6 +90,7 @@ private:
 
   QuantizeProgress progress;
   OutputSet *outputs = nullptr;
+  bool tookSettings = false; ///< of the recipe
   std::optional<ModelStatistics> model;
   int64_t quantized = 0, nearest = 0, rewritten = 0, erased = 0;
 };
