@@ -26,6 +26,7 @@ foreach(folder dialects passes)
 endforeach()
 
 install(EXPORT qoptTargets NAMESPACE qopt:: DESTINATION ${package})
-configure_package_config_file(cmake/qoptConfig.cmake.in qoptConfig.cmake INSTALL_DESTINATION ${package})
+configure_package_config_file(cmake/qoptConfig.cmake.in qoptConfig.cmake INSTALL_DESTINATION ${package}
+  PATH_VARS CMAKE_INSTALL_BINDIR)
 write_basic_package_version_file(qoptConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/qoptConfig.cmake ${PROJECT_BINARY_DIR}/qoptConfigVersion.cmake DESTINATION ${package})

@@ -50,17 +50,8 @@ Status qopt::roundToNearest(QuantizationRun &run, QuantizationTarget &target, Ra
 Result<QuantizationRun::Finished> qopt::roundAllToNearest(QuantizationRun &run, RangeRule rule,
                                                           const ModelStatistics *statistics,
                                                           const QuantizeContext &context) {
-  if (Status status = run.startOverlay(); !status)
-    return status.takeError();
-  int64_t total = run.totalElements(), done = 0;
-  for (QuantizationTarget &target : run.targets()) {
-    if (Status status = roundToNearest(run, target, rule, statistics); !status)
-      return status.takeError();
-    done += target.type().getNumElements();
-    if (context.progress)
-      context.progress(done, total, describeCost(run.row(target)));
-  }
-  return run.finish(context.outputs);
+  return run.quantizeAll([&](QuantizationTarget &target) { return roundToNearest(run, target, rule, statistics); },
+                         context);
 }
 
 Status qopt::quantizeToNearest(ModuleOp module, Recipe recipe, const QuantizationRun::Options &options) {

@@ -5,6 +5,7 @@
 #include "dialects/Kernel/Dialect.h"
 #include "dialects/LowBit/Dialect.h"
 #include "passes/Fold/SiteKindOption.h"
+#include "passes/Quantize/QuantizeContext.h"
 #include "passes/Quantize/Recipe.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -22,9 +23,6 @@
 
 namespace qopt {
 
-class OutputSet;
-class ResumeFolder;
-
 /// The element type of a KV cache.
 enum class CacheFormat { F16, F32 };
 
@@ -34,17 +32,6 @@ enum class ColumnOrder { Activation, Stored };
 #define GEN_PASS_DECL
 #include "passes/Quantize/Passes.h.inc"
 
-/// Called after each weight (or site, for scales) with the elements (or sites) that are done and those that there are,
-/// and with what was just done: its name, and what it has cost. From one thread at a time.
-using QuantizeProgress = std::function<void(int64_t done, int64_t total, const std::string &what)>;
-
-/// What a pass that quantizes is given beside its options, by a program that runs it.
-struct QuantizeContext {
-  QuantizeProgress progress = {};
-  OutputSet *outputs = nullptr;   ///< the overlay is added there, and gets its name with the others
-  ResumeFolder *resume = nullptr; ///< finished weights and scales are kept there, and taken from there
-  std::string recipe = {};        ///< all that is done, for the provenance, where the pass is one stage of it
-};
 std::unique_ptr<mlir::Pass> createQuantizeRtn(QuantizeRtnOptions options, QuantizeContext context);
 std::unique_ptr<mlir::Pass> createQuantizeGptq(QuantizeGptqOptions options, QuantizeContext context);
 std::unique_ptr<mlir::Pass> createAwq(AwqOptions options, QuantizeContext context);

@@ -130,7 +130,9 @@ Result<QuantizationRun> QuantizationRun::begin(ModuleOp module, const Recipe &re
     return selection.takeError();
   run.selection = std::move(*selection);
   for (QuantizationTarget &target : run.selection.targets)
-    run.row(target).algorithm = target.method == Method::Gptq ? kGptq : kRoundToNearest;
+    run.row(target).algorithm = target.method == Method::Plugin ? recipe.plugin->name
+                                : target.method == Method::Gptq ? kGptq
+                                                                : kRoundToNearest;
   run.overlayPath = pathInIR(options.overlay, options.directory);
   if (Status status = checkNotAnArchive(module, options.overlay, run.overlayPath, options.directory); !status)
     return status.takeError();
@@ -334,6 +336,27 @@ Status QuantizationRun::quantize(QuantizationTarget &target, const RowQuantizer 
   for (const NamedBytes &tensor : namedBytes(*kept, packed))
     parts.push_back({{tensor.name, ElementFormat::U8, {static_cast<int64_t>(tensor.bytes.size())}}, tensor.bytes});
   return options.resume->write(kFinishedWeight, name, parts, Ledger{{}, {row}}.toJson());
+}
+
+Status QuantizationRun::quantize(QuantizationTarget &target, const RowQuantizer &quantizer) {
+  return quantize(target, quantizer, How());
+}
+
+Result<QuantizationRun::Finished>
+QuantizationRun::quantizeAll(llvm::function_ref<Status(QuantizationTarget &)> quantizer,
+                             const QuantizeContext &context) {
+  if (Status status = startOverlay(); !status)
+    return status.takeError();
+  int64_t total = totalElements(), done = 0;
+  for (QuantizationTarget &target : targets()) {
+    Status status = isFinished(target) ? takeFinished(target, /*keep=*/false) : quantizer(target);
+    if (!status)
+      return status.takeError();
+    done += target.type().getNumElements();
+    if (context.progress)
+      context.progress(done, total, describeCost(row(target)));
+  }
+  return finish(context.outputs);
 }
 
 void QuantizationRun::rewrite(QuantizationTarget &target) {

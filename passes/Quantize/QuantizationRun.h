@@ -12,6 +12,7 @@
 #include "lib/Parameters/OverlayWriter.h"
 #include "lib/Parameters/ParameterEvaluator.h"
 #include "lib/Parameters/ResumeFolder.h"
+#include "passes/Quantize/QuantizeContext.h"
 #include "passes/Quantize/Selection.h"
 
 #include "mlir/IR/PatternMatch.h"
@@ -59,18 +60,23 @@ public:
   };
   /// Quantizes one weight by chunks of rows on the context's threads, writes it and completes its row of the ledger.
   Status quantize(QuantizationTarget &target, const RowQuantizer &quantizer, const How &how);
+  Status quantize(QuantizationTarget &target, const RowQuantizer &quantizer);
 
   /// Whether an earlier process has finished this weight.
   bool isFinished(const QuantizationTarget &target) const;
   /// What quantize() does, for a weight that is finished: codes and row are those of that process.
   Status takeFinished(QuantizationTarget &target, bool keep);
 
-  /// Declares what a weight became and rewrites the ops that use it. The new parameters have no source before finish().
-  void rewrite(QuantizationTarget &target);
-
   struct Finished {
     int64_t rewritten = 0, erased = 0; ///< ops; parameters that nothing uses any more
   };
+  /// Starts the overlay, has `quantizer` quantize() each target in turn that is not finished, and finishes it.
+  Result<Finished> quantizeAll(llvm::function_ref<Status(QuantizationTarget &)> quantizer,
+                               const QuantizeContext &context);
+
+  /// Declares what a weight became and rewrites the ops that use it. The new parameters have no source before finish().
+  void rewrite(QuantizationTarget &target);
+
   /// Completes the overlay (or leaves its name to `outputs`), rewrites what is left, and drops what nothing uses.
   Result<Finished> finish(OutputSet *outputs);
 

@@ -61,6 +61,10 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
   Result<Recipe> getRecipe() {
     RecipeOptions given{scheme, head, std::vector<std::string>(keep.begin(), keep.end()), "gptq"};
     Result<Recipe> wanted = chooseRecipe(given, recipe);
+    if (wanted && wanted->plugin)
+      return usageError("expected a recipe for gptq and round to nearest, but it asks for " + wanted->plugin->name,
+                        recipe)
+          .withNext("use --" + wanted->plugin->name);
     if (wanted && recipe.empty())
       wanted->gptq = gptqOptions(), wanted->inputs = inputs;
     return wanted;

@@ -45,6 +45,9 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
     if (wanted->uses(Method::Gptq))
       return usageError("expected a recipe for round to nearest alone, but it asks for gptq", recipe)
           .withNext("use --quantize-gptq with statistics");
+    if (wanted->plugin)
+      return usageError("expected a recipe for round to nearest alone, but it asks for " + wanted->plugin->name, recipe)
+          .withNext("use --" + wanted->plugin->name);
     if (recipe.empty())
       wanted->nearestRange = range;
     return wanted;

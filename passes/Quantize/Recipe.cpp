@@ -1,8 +1,10 @@
 // Recipes without YAML: schemes and globs as text. The YAML form is read in RecipeYaml.cpp.
 #include "passes/Quantize/BuiltinRecipes.h"
+#include "passes/Quantize/MethodPass.h"
 #include "passes/Quantize/RecipeText.h"
 
 #include "lib/Archive/MappedFile.h"
+#include "lib/Archive/NearestName.h"
 
 #include "llvm/Support/GlobPattern.h"
 
@@ -60,11 +62,30 @@ Result<std::optional<Scheme>> qopt::makeBody(const std::string &text) {
 }
 
 Result<Method> qopt::parseMethod(const std::string &text) {
-  if (text.empty() || text == "rtn")
+  if (text == "rtn")
     return Method::RoundToNearest;
   if (text == "gptq")
     return Method::Gptq;
-  return usageError("expected the method rtn or gptq, but got \"" + escapeForMessage(text) + "\"");
+  std::vector<std::string> names = registeredMethods();
+  if (llvm::is_contained(names, text))
+    return Method::Plugin;
+  std::string list = "rtn, gptq";
+  NearestName nearest(text);
+  nearest.consider("rtn");
+  nearest.consider("gptq");
+  for (const std::string &name : names) {
+    nearest.consider(name);
+    list += ", " + name;
+  }
+  auto near = nearest.found();
+  return usageError("expected method to be one of " + list + ", but got \"" + escapeForMessage(text) + "\"")
+      .withNext((near ? "write \"" + std::string(*near) + "\" if that is meant; " : "") +
+                "the methods of a plugin are known once --load-pass-plugin=FILE has loaded it");
+}
+
+PluginMethod qopt::makePluginMethod(const std::string &name) {
+  std::unique_ptr<MethodPass> pass = createMethodPass(name);
+  return {name, pass->settings(), pass->needsStatistics()};
 }
 
 GptqOptions qopt::defaultGptqOptions() {
@@ -81,7 +102,7 @@ bool Recipe::uses(Method which) const {
 
 Result<std::optional<Scheme>> qopt::makeHead(const std::string &text, const std::optional<Scheme> &body,
                                              Method method) {
-  if (text == "keep" || (text.empty() && method == Method::Gptq))
+  if (text == "keep" || (text.empty() && method != Method::RoundToNearest))
     return std::optional<Scheme>();
   if (!text.empty()) {
     Result<Scheme> head = parseSchemeLike(text, body);
@@ -102,7 +123,7 @@ Result<Recipe> qopt::makeRecipe(const RecipeOptions &options) {
   Result<std::optional<Scheme>> body = makeBody(options.scheme);
   if (!body)
     return body.takeError().in("scheme");
-  Result<Method> method = parseMethod(options.method);
+  Result<Method> method = parseMethod(options.method.empty() ? "rtn" : options.method);
   if (!method)
     return method.takeError();
   Result<std::optional<Scheme>> head = makeHead(options.head, *body, *method);
@@ -110,6 +131,8 @@ Result<Recipe> qopt::makeRecipe(const RecipeOptions &options) {
     return head.takeError().in("head");
   Recipe recipe;
   recipe.body = *body, recipe.head = *head, recipe.method = *method;
+  if (*method == Method::Plugin)
+    recipe.plugin = makePluginMethod(options.method);
   if (options.scales == "awq")
     recipe.awq.emplace();
   else if (options.scales == "smooth-quant")

@@ -3,7 +3,9 @@
 //   version: 1
 //   scheme: w4a8:g64:asym        # of every linear (lib/Numerics/Scheme.h); or keep
 //   head: w8:g32                 # of the embedding and the output head; or keep
-//   method: gptq                 # how codes are chosen: rtn (round to nearest, the default) or gptq
+//   method: gptq                 # how codes are chosen: rtn (round to nearest, the default), gptq, or the pass of a
+//                                #   plugin, such as quantize-hqq, beside which rules may say rtn
+//   quantize-hqq: {p: 0.7}       # its settings: options of that pass
 //   rtn: {range: minmax}         # or squared, power, and with statistics diagonal, hessian, clip
 //                                #   (lib/Algorithms/RangeSearch.h)
 //   gptq:                        # its settings, each with the default that is shown (lib/Algorithms/Gptq.h)
@@ -42,7 +44,7 @@
 // `match` is a glob (* ? [a-z] {a,b}; * crosses dots) for the whole name of a parameter, or for its first parts up to a
 // dot: model.layers.3 matches all of that layer. A scheme without activations ("w8:g32") has those of the body.
 // Without `head`, embedding and head are w8:g32:sym:f16 if the body has fewer than 8 bits, and are as the body
-// otherwise; with method: gptq they are kept. They are rounded to nearest unless a rule says otherwise.
+// otherwise; with another method than rtn they are kept. They are rounded to nearest unless a rule says otherwise.
 #ifndef QOPT_PASSES_QUANTIZE_RECIPE_H
 #define QOPT_PASSES_QUANTIZE_RECIPE_H
 
@@ -63,7 +65,14 @@ namespace qopt {
 enum class HessianInputs : uint8_t { Quantized, Statistics };
 
 /// How the codes of a weight are chosen.
-enum class Method : uint8_t { RoundToNearest, Gptq };
+enum class Method : uint8_t { RoundToNearest, Gptq, Plugin };
+
+/// A method that a plugin has brought (passes/Quantize/MethodPass.h).
+struct PluginMethod {
+  std::string name;                                          ///< its pass's argument
+  std::vector<std::pair<std::string, std::string>> settings; ///< all options of that pass
+  bool needsStatistics = false;
+};
 
 struct RecipeRule {
   std::string match;                           ///< the glob, which has been checked to be one
@@ -119,6 +128,7 @@ struct Recipe {
   std::optional<Scheme> head; ///< nothing: keep the embedding and the head
   std::vector<RecipeRule> rules;
   Method method = Method::RoundToNearest; ///< of the linears
+  std::optional<PluginMethod> plugin;     ///< of Method::Plugin, wherever that is said; not beside Method::Gptq
   GptqOptions gptq = defaultGptqOptions();
   HessianInputs inputs = HessianInputs::Quantized;
   int64_t maxFallback = 0;                    ///< linears that may be rounded to nearest where GPTQ refuses
@@ -132,7 +142,9 @@ struct Recipe {
   /// Whether any weight may be rounded by that method.
   bool uses(Method which) const;
   /// Whether statistics of the model are needed, or the samples that they were taken from.
-  bool needsStatistics() const { return uses(Method::Gptq) || needsHessian(nearestRange) || scales(); }
+  bool needsStatistics() const {
+    return uses(Method::Gptq) || needsHessian(nearestRange) || scales() || (plugin && plugin->needsStatistics);
+  }
   /// Whether values are scaled before weights are rounded.
   bool scales() const { return awq || smoothQuant; }
 };
@@ -142,7 +154,7 @@ struct RecipeOptions {
   std::string scheme;            ///< of the body, or "keep"; required
   std::string head;              ///< a scheme, or "keep"
   std::vector<std::string> keep; ///< globs
-  std::string method = {};       ///< "rtn" or "gptq"
+  std::string method = {};       ///< "rtn", "gptq" or a plugin's
   std::string scales = {};       ///< "awq" or "smooth-quant"
 };
 

@@ -54,6 +54,11 @@ private:
   template <typename Value>
   Value word(llvm::yaml::Node *node, std::string_view what, llvm::ArrayRef<std::pair<llvm::StringRef, Value>> words);
   double number(llvm::yaml::Node *node, std::string_view what);
+  Method readMethod(llvm::yaml::Node *node);
+  /// The settings of a registered method, each of which its pass takes.
+  void readPlugin(const std::string &method, llvm::yaml::Node *node);
+  /// What the sections and the uses of methods of plugins come to.
+  void checkPlugins(bool usesGptq);
   // The sections of the algorithms: RecipeStages.cpp.
   void readRtn(llvm::yaml::Node *node);
   void readGptq(llvm::yaml::Node *node);
@@ -76,7 +81,9 @@ private:
   llvm::SourceMgr sources;
   std::optional<Error> failure;
   std::vector<RawRule> rules;
-  Recipe stages; ///< what the sections of the algorithms say
+  std::vector<std::pair<PluginMethod, std::string>> plugins; ///< sections, and where they are
+  std::string pluginPlace;                                   ///< where stages.plugin is first named
+  Recipe stages;                                             ///< what the sections of the algorithms say
 };
 
 template <typename Value>

@@ -1,6 +1,8 @@
 // The sections of a recipe that say how an algorithm works.
 #include "lib/Algorithms/Shrinkage.h"
+#include "passes/Quantize/MethodPass.h"
 #include "passes/Quantize/RecipeReader.h"
+#include "passes/Quantize/RecipeText.h"
 #include "passes/Quantize/RecipeWords.h"
 
 #include <cmath>
@@ -43,6 +45,68 @@ void RecipeReader::readGptq(yaml::Node *node) {
     return;
   if (Status status = stages.gptq.validate(); !status)
     failure = status.takeError().in(place(node));
+}
+
+Method RecipeReader::readMethod(yaml::Node *node) {
+  std::string text = scalar(node, "method");
+  if (failure)
+    return Method::RoundToNearest;
+  Result<Method> method = parseMethod(text);
+  if (!method) {
+    failure = method.takeError().in(place(node));
+    return Method::RoundToNearest;
+  }
+  if (*method == Method::Plugin && !stages.plugin)
+    stages.plugin = makePluginMethod(text), pluginPlace = place(node);
+  else if (*method == Method::Plugin && stages.plugin->name != text)
+    fail(node,
+         "expected one method besides rtn, because one pass rounds all weights, but got " + text + " and " +
+             stages.plugin->name,
+         "quantize in two runs: keep in the first what the second shall round");
+  return *method;
+}
+
+void RecipeReader::readPlugin(const std::string &method, yaml::Node *node) {
+  auto *map = llvm::dyn_cast_or_null<yaml::MappingNode>(node);
+  if (!map)
+    return fail(node, "expected " + method + " to be a mapping of settings to values");
+  std::unique_ptr<MethodPass> pass = createMethodPass(method);
+  PluginMethod plugin{method, {}, false};
+  for (yaml::KeyValueNode &pair : *map) {
+    if (failure)
+      return;
+    std::string where = place(pair.getKey());
+    std::string key = scalar(pair.getKey(), "a setting"), value = scalar(pair.getValue(), key);
+    if (failure)
+      return;
+    if (llvm::any_of(plugin.settings, [&](const auto &setting) { return setting.first == key; }))
+      failure = usageError("expected each key once, but got \"" + escapeForMessage(key) + "\" again", where);
+    else if (Status status = pass->set(key, value); !status)
+      failure = status.takeError().in(where);
+    plugin.settings.emplace_back(std::move(key), std::move(value));
+  }
+  if (failure)
+    return;
+  if (Status status = pass->checkSettings(); !status)
+    failure = status.takeError().in(place(node));
+  plugin.settings = pass->settings();
+  plugin.needsStatistics = pass->needsStatistics();
+  plugins.emplace_back(std::move(plugin), place(node));
+}
+
+void RecipeReader::checkPlugins(bool usesGptq) {
+  if (stages.plugin && usesGptq)
+    failure = usageError("expected one method besides rtn, because one pass rounds all weights, but got " +
+                             stages.plugin->name + " and gptq",
+                         pluginPlace)
+                  .withNext("quantize in two runs: keep in the first what the second shall round");
+  for (auto &[plugin, where] : plugins) {
+    if (stages.plugin && stages.plugin->name == plugin.name)
+      stages.plugin = std::move(plugin);
+    else if (!failure)
+      failure = usageError("expected a recipe that uses " + plugin.name + ", because it has settings for it", where)
+                    .withNext("add method: " + plugin.name + ", or remove the section");
+  }
 }
 
 void RecipeReader::readRotate(yaml::Node *node) {

@@ -15,8 +15,11 @@ Result<std::optional<Scheme>> makeBody(const std::string &text);
 /// The scheme of embedding and head: "keep" (nothing), a scheme, or the default if `text` is empty.
 Result<std::optional<Scheme>> makeHead(const std::string &text, const std::optional<Scheme> &body, Method method);
 
-/// "rtn" or "gptq"; round to nearest if `text` is empty.
+/// "rtn", "gptq", or a method that is registered. Error (usage): another, with the nearest.
 Result<Method> parseMethod(const std::string &text);
+
+/// A registered method without settings.
+PluginMethod makePluginMethod(const std::string &name);
 
 Result<RecipeRule> makeRule(std::string match, std::optional<Scheme> scheme, std::string reason, std::string where);
 

@@ -13,7 +13,6 @@ namespace qopt {
 template <typename Value> using Word = std::pair<llvm::StringRef, Value>;
 
 inline constexpr Word<bool> booleanWords[] = {{"true", true}, {"false", false}};
-inline constexpr Word<Method> methodWords[] = {{"rtn", Method::RoundToNearest}, {"gptq", Method::Gptq}};
 inline constexpr Word<RangeRule> rangeWords[] = {{"minmax", RangeRule::MinMax},     {"squared", RangeRule::Squared},
                                                  {"diagonal", RangeRule::Diagonal}, {"power", RangeRule::Power},
                                                  {"hessian", RangeRule::Hessian},   {"clip", RangeRule::Clip}};

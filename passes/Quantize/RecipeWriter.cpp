@@ -20,6 +20,19 @@ static std::string digits(double value) {
 
 static std::string schemeText(const std::optional<Scheme> &scheme) { return scheme ? printScheme(*scheme) : "keep"; }
 
+static std::string methodText(const Recipe &recipe, Method method) {
+  if (method == Method::Plugin)
+    return recipe.plugin->name;
+  return method == Method::Gptq ? "gptq" : "rtn";
+}
+
+static std::string pluginText(const PluginMethod &plugin) {
+  std::string settings;
+  for (const auto &[name, value] : plugin.settings)
+    settings += (settings.empty() ? "" : ", ") + name + ": " + quoted(value);
+  return plugin.name + ": {" + settings + "}\n";
+}
+
 static std::string gptqText(const Recipe &recipe) {
   std::string damping;
   for (double lambda : recipe.gptq.damping)
@@ -73,11 +86,11 @@ static std::string gateText(const Gate &gate) {
   return text + "}\n";
 }
 
-static std::string ruleText(const RecipeRule &rule) {
+static std::string ruleText(const Recipe &recipe, const RecipeRule &rule) {
   std::string text = "  - {match: " + quoted(rule.match);
   text += rule.scheme ? ", scheme: " + printScheme(*rule.scheme) : ", keep: true";
   if (rule.method)
-    text += ", method: " + wordFor(methodWords, *rule.method);
+    text += ", method: " + methodText(recipe, *rule.method);
   if (!rule.reason.empty())
     text += ", reason: " + quoted(rule.reason);
   return text + "}\n";
@@ -85,7 +98,7 @@ static std::string ruleText(const RecipeRule &rule) {
 
 std::string qopt::printRecipe(const Recipe &recipe) {
   std::string text = "version: 1\nscheme: " + schemeText(recipe.body) + "\nhead: " + schemeText(recipe.head) +
-                     "\nmethod: " + wordFor(methodWords, recipe.method) + "\n";
+                     "\nmethod: " + methodText(recipe, recipe.method) + "\n";
   if (recipe.rotate)
     text += rotateText(*recipe.rotate);
   if (recipe.awq)
@@ -96,6 +109,8 @@ std::string qopt::printRecipe(const Recipe &recipe) {
     text += "unfoldable: " + wordFor(unfoldableWords, recipe.unfoldable) + "\n";
   if (recipe.uses(Method::Gptq))
     text += gptqText(recipe);
+  if (recipe.plugin)
+    text += pluginText(*recipe.plugin);
   text += "rtn: {range: " + wordFor(rangeWords, recipe.nearestRange) + "}\n";
   if (!recipe.gates.empty())
     text += "gates:\n";
@@ -104,6 +119,6 @@ std::string qopt::printRecipe(const Recipe &recipe) {
   if (!recipe.rules.empty())
     text += "rules:\n";
   for (const RecipeRule &rule : recipe.rules)
-    text += ruleText(rule);
+    text += ruleText(recipe, rule);
   return text;
 }

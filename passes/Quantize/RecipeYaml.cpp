@@ -1,4 +1,5 @@
 // Reads the YAML form of a recipe. LLVM's parser recurses without limit, so size and nesting are limited before it.
+#include "passes/Quantize/MethodPass.h"
 #include "passes/Quantize/RecipeReader.h"
 #include "passes/Quantize/RecipeText.h"
 #include "passes/Quantize/RecipeWords.h"
@@ -71,7 +72,9 @@ void RecipeReader::mapping(yaml::Node *node, std::string_view what,
       return fail(keyNode,
                   "expected a key that " + std::string(what) + " has (" + list + "), but got \"" +
                       escapeForMessage(key) + "\"",
-                  near ? "write \"" + std::string(*near) + "\" if that is meant" : "remove the key");
+                  near                 ? "write \"" + std::string(*near) + "\" if that is meant"
+                  : what == "a recipe" ? "remove the key, or load the plugin that has it (--load-pass-plugin=FILE)"
+                                       : "remove the key");
     }
     (*found)(pair.getValue());
   }
@@ -115,7 +118,7 @@ void RecipeReader::readRule(yaml::Node *node) {
                      "leave the key out, or remove the rule");
               rule.keep = hasKeep = true;
             }},
-           {"method", [&](yaml::Node *value) { rule.method = word<Method>(value, "method", methodWords); }},
+           {"method", [&](yaml::Node *value) { rule.method = readMethod(value); }},
            {"reason", [&](yaml::Node *value) { rule.reason = scalar(value, "reason"); }}});
   if (failure)
     return;
@@ -145,26 +148,33 @@ Result<Recipe> RecipeReader::read() {
   std::string schemePlace = place(nullptr), headPlace = schemePlace;
   auto document = stream.begin();
   yaml::Node *root = document == stream.end() ? nullptr : document->getRoot();
+  std::vector<std::pair<llvm::StringRef, Field>> fields = {
+      {"version",
+       [&](yaml::Node *value) {
+         version = scalar(value, "version");
+         if (!failure && version != "1")
+           fail(value, "expected version 1, but got \"" + escapeForMessage(version) + "\"",
+                "use a qopt that knows that version");
+       }},
+      {"scheme", [&](yaml::Node *value) { scheme = scalar(value, "scheme"), schemePlace = place(value); }},
+      {"head", [&](yaml::Node *value) { head = scalar(value, "head"), headPlace = place(value); }},
+      {"method", [&](yaml::Node *value) { method = readMethod(value); }},
+      {"rtn", [&](yaml::Node *value) { readRtn(value); }},
+      {"gptq", [&](yaml::Node *value) { readGptq(value); }},
+      {"rotate", [&](yaml::Node *value) { readRotate(value); }},
+      {"awq", [&](yaml::Node *value) { readAwq(value); }},
+      {"smooth_quant", [&](yaml::Node *value) { readSmoothQuant(value); }},
+      {"gates", [&](yaml::Node *value) { readGates(value); }},
+      {"unfoldable", [&](yaml::Node *value) { readUnfoldable(value); }},
+      {"rules", [&](yaml::Node *value) { readRules(value); }}};
+  std::vector<std::string> registered = registeredMethods();
+  for (const std::string &name : registered)
+    fields.push_back({name, [&](yaml::Node *value) { readPlugin(name, value); }});
   if (!failure)
-    mapping(root, "a recipe",
-            {{"version",
-              [&](yaml::Node *value) {
-                version = scalar(value, "version");
-                if (!failure && version != "1")
-                  fail(value, "expected version 1, but got \"" + escapeForMessage(version) + "\"",
-                       "use a qopt that knows that version");
-              }},
-             {"scheme", [&](yaml::Node *value) { scheme = scalar(value, "scheme"), schemePlace = place(value); }},
-             {"head", [&](yaml::Node *value) { head = scalar(value, "head"), headPlace = place(value); }},
-             {"method", [&](yaml::Node *value) { method = word<Method>(value, "method", methodWords); }},
-             {"rtn", [&](yaml::Node *value) { readRtn(value); }},
-             {"gptq", [&](yaml::Node *value) { readGptq(value); }},
-             {"rotate", [&](yaml::Node *value) { readRotate(value); }},
-             {"awq", [&](yaml::Node *value) { readAwq(value); }},
-             {"smooth_quant", [&](yaml::Node *value) { readSmoothQuant(value); }},
-             {"gates", [&](yaml::Node *value) { readGates(value); }},
-             {"unfoldable", [&](yaml::Node *value) { readUnfoldable(value); }},
-             {"rules", [&](yaml::Node *value) { readRules(value); }}});
+    mapping(root, "a recipe", fields);
+  if (!failure)
+    checkPlugins(method == Method::Gptq ||
+                 llvm::any_of(rules, [](const RawRule &rule) { return rule.method == Method::Gptq; }));
   if (!failure && stages.awq && stages.smoothQuant)
     fail(root, "expected either awq or smooth_quant, because both scale the same values, but got both",
          "leave one of them out");

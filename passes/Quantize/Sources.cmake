@@ -2,6 +2,7 @@ qopt_add_passes(Quantize
   Awq.cpp
   BitSearch.cpp
   BuiltinRecipes.cpp
+  MethodPass.cpp
   ModelFollower.cpp
   ModelStatistics.cpp
   NearestRounding.cpp

@@ -1,13 +1,5 @@
 # Installs BUILD to a prefix below WORK, builds docs/examples/plugin against it, and runs the pass; see CMakeLists.txt.
-# run(NAME COMMAND...): sets NAME to all that the command printed; stops if it fails.
-function(run name)
-  execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE output ERROR_VARIABLE output RESULT_VARIABLE code)
-  if(NOT code EQUAL 0)
-    list(JOIN ARGN " " command)
-    message(FATAL_ERROR "exit code ${code} from: ${command}\n${output}")
-  endif()
-  set(${name} "${output}" PARENT_SCOPE)
-endfunction()
+include(${CMAKE_CURRENT_LIST_DIR}/Run.cmake)
 # expect(OUTPUT REGEX): the plugin's answer.
 function(expect output regex)
   if(NOT output MATCHES "${regex}")
@@ -19,16 +11,7 @@ set(prefix ${WORK}/prefix)
 set(example ${SOURCE}/docs/examples/plugin)
 file(REMOVE_RECURSE ${WORK})
 run(output ${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
-run(output ${CMAKE_COMMAND} -S ${example} -B ${WORK}/plugin -G Ninja -D CMAKE_CXX_COMPILER=${CXX}
-  -D CMAKE_C_COMPILER=${CC} -D "CMAKE_CXX_FLAGS=${FLAGS}" -D CMAKE_PREFIX_PATH=${prefix})
-run(output ${CMAKE_COMMAND} --build ${WORK}/plugin)
-# Nothing of the tree may be needed.
-file(READ ${WORK}/plugin/build.ninja ninja)
-string(REPLACE "${WORK}" "" ninja "${ninja}")
-string(REPLACE "${example}" "" ninja "${ninja}")
-if(ninja MATCHES "${SOURCE}/(lib|dialects|passes)")
-  message(FATAL_ERROR "the plugin was built with files of the tree: ${CMAKE_MATCH_0}")
-endif()
+build_outside(${example} plugin ${prefix} all)
 
 set(plugin ${WORK}/plugin/CountLinears.so)
 set(symmetric "2 of #lowbit.scheme<weights = <bits = 4, symmetric = true")

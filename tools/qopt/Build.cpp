@@ -21,7 +21,7 @@ static Status build(const CompilerArguments &compiler, QuantizeArguments argumen
     return module.takeError();
   if (Status status = compiler.runExtraPasses(**module); !status)
     return status;
-  Result<std::unique_ptr<ResumeFolder>> resume = openResumeFolder(**module, arguments, ".");
+  Result<std::unique_ptr<ResumeFolder>> resume = openResumeFolder(session, **module, arguments, ".");
   if (!resume)
     return resume.takeError();
   std::optional<TemporaryPath> overlay;

@@ -49,7 +49,6 @@ static Status loadPlugin(const std::string &path) {
 
 Status CompilerArguments::take(int &argc, char **argv) {
   std::vector<const char *> options{argv[0]};
-  std::vector<std::string> plugins;
   int kept = 1;
   for (int i = 1; i < argc; ++i) {
     StringRef argument = argv[i];
@@ -73,7 +72,7 @@ Status CompilerArguments::take(int &argc, char **argv) {
     } else if (argument.starts_with("--mlir-")) {
       options.push_back(argv[i]);
     } else if (value("--load-pass-plugin", plugin)) {
-      plugins.push_back(plugin);
+      pluginFiles.push_back(plugin);
     } else if (argument == "--pass-counts") {
       counts = true;
     } else if (!value("--pass-pipeline", pipeline)) {
@@ -84,7 +83,7 @@ Status CompilerArguments::take(int &argc, char **argv) {
   mlirOptions = options.size() > 1;
   if (!pipeline.empty() || mlirOptions)
     registerPasses(); // --mlir-print-ir-after=PASS names passes as well
-  for (const std::string &plugin : plugins)
+  for (const std::string &plugin : pluginFiles)
     if (Status status = loadPlugin(plugin); !status)
       return status;
   return mlirOptions ? parseMlirOptions(options) : Status();

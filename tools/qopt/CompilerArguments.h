@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -30,11 +31,15 @@ public:
   /// an Error without a rule where a pass failed and has said so.
   Status runExtraPasses(mlir::ModuleOp module) const;
 
+  /// The files of the plugins that were loaded.
+  const std::vector<std::string> &plugins() const { return pluginFiles; }
+
   /// For the help of a subcommand.
   static const char *help();
 
 private:
   std::string pipeline;
+  std::vector<std::string> pluginFiles;
   bool counts = false, mlirOptions = false;
 };
 

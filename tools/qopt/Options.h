@@ -30,7 +30,9 @@ inline void addQuantizeOptions(CLI::App &app, QuantizeArguments &arguments) {
                  "(default: w8:g32 if the body has fewer than 8 bits, else the body's)");
   app.add_option("--keep", arguments.keep, "keep the weights that this glob matches (may be given again)")
       ->allow_extra_args(false);
-  app.add_option("--method", arguments.method, "rtn (round to nearest, the default) or gptq, which needs --statistics");
+  app.add_option("--method", arguments.method,
+                 "rtn (round to nearest, the default), gptq, which needs --statistics,\n"
+                 "or the pass of a plugin (--load-pass-plugin)");
   app.add_option("--scales", arguments.scales,
                  "what values are scaled by before weights are rounded: awq or smooth-quant, which need --statistics");
   app.add_option("--recipe", arguments.recipe,

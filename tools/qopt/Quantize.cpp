@@ -30,7 +30,7 @@ static Status quantize(const CompilerArguments &compiler, const QuantizeArgument
   // Names relative to the output's directory from here on.
   std::string directory = directoryOf(output);
   rebasePaths(**module, directoryOf(input), directory);
-  Result<std::unique_ptr<ResumeFolder>> resume = openResumeFolder(**module, arguments, directory);
+  Result<std::unique_ptr<ResumeFolder>> resume = openResumeFolder(session, **module, arguments, directory);
   if (!resume)
     return resume.takeError();
   // IR and overlay are of no use without each other.

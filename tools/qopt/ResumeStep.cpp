@@ -41,7 +41,8 @@ static Result<std::string> recipeDigest(const std::string &path) {
   return toString(sha256(std::as_bytes(std::span((*recipe)->yaml))));
 }
 
-Result<std::unique_ptr<ResumeFolder>> qopt::openResumeFolder(mlir::ModuleOp module, const QuantizeArguments &arguments,
+Result<std::unique_ptr<ResumeFolder>> qopt::openResumeFolder(Session &session, mlir::ModuleOp module,
+                                                             const QuantizeArguments &arguments,
                                                              const std::string &directory) {
   if (arguments.resume.empty())
     return std::unique_ptr<ResumeFolder>();
@@ -60,6 +61,12 @@ Result<std::unique_ptr<ResumeFolder>> qopt::openResumeFolder(mlir::ModuleOp modu
                    {"scales", arguments.scales},
                    {"keep", arguments.keep},
                    {"max_fallback", arguments.maxFallback}};
+  for (const std::string &plugin : session.compiler().plugins()) {
+    Result<std::string> digest = fileDigest(plugin);
+    if (!digest)
+      return digest.takeError();
+    identity["plugins"].push_back(*digest);
+  }
   if (!arguments.recipe.empty()) {
     Result<std::string> digest = recipeDigest(arguments.recipe);
     if (!digest)

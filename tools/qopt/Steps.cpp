@@ -6,6 +6,7 @@
 #include "lib/Runtime/App/FileKind.h"
 #include "lib/Runtime/App/Progress.h"
 #include "passes/Fold/Passes.h"
+#include "passes/Quantize/MethodPass.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Quantize/Recipe.h"
 
@@ -80,7 +81,8 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
     return status;
   bool calibrates = !arguments.calibration.texts.empty() || !arguments.calibration.lines.empty();
   if (!recipe->needsStatistics() && (calibrates || !arguments.statistics.empty()))
-    return usageError("expected no --statistics, --text or --jsonl for round to nearest")
+    return usageError("expected no --statistics, --text or --jsonl for " +
+                      (recipe->plugin ? recipe->plugin->name : std::string("round to nearest")))
         .withNext("say --method gptq or --scales awq, or leave it out");
   if (calibrates && !arguments.statistics.empty())
     return usageError("expected either --statistics or texts to calibrate on, but got both");
@@ -149,7 +151,14 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
   context.outputs = outputs, context.resume = resume;
   recipe->maxFallback = std::max(recipe->maxFallback, arguments.maxFallback);
   context.recipe = printRecipe(*recipe);
-  if (recipe->uses(Method::Gptq)) {
+  if (recipe->plugin) {
+    std::unique_ptr<MethodPass> pass = createMethodPass(recipe->plugin->name);
+    MethodPass::Inputs options;
+    setCommon(options);
+    options.context = context;
+    pass->take(std::move(options));
+    passes.addPass(std::move(pass));
+  } else if (recipe->uses(Method::Gptq)) {
     QuantizeGptqOptions options;
     setCommon(options);
     options.maxFallback = arguments.maxFallback;

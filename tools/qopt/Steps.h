@@ -47,7 +47,8 @@ Status checkArguments(const QuantizeArguments &arguments);
 
 /// The folder of --resume, which stays until it is removed; null without one. `module` is what will be quantized, whose
 /// archives are named relative to `directory`. Errors: as ResumeFolder::open; a file that is named and cannot be read.
-Result<std::unique_ptr<ResumeFolder>> openResumeFolder(mlir::ModuleOp module, const QuantizeArguments &arguments,
+Result<std::unique_ptr<ResumeFolder>> openResumeFolder(Session &session, mlir::ModuleOp module,
+                                                       const QuantizeArguments &arguments,
                                                        const std::string &directory);
 
 /// Quantizes `module`, whose archives are named relative to `directory`, and writes the overlay; with `outputs`, as one

@@ -1,6 +1,6 @@
 // Recipes: what they say, and where each mistake is reported.
-#include "passes/Quantize/Recipe.h"
 #include "passes/Quantize/BuiltinRecipes.h"
+#include "passes/Quantize/MethodPass.h"
 
 #include <gtest/gtest.h>
 
@@ -155,6 +155,71 @@ rules:
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\ngptq: {scales: live}"), "live scales without activation order");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\ngptq: {scale: live}"), "write \"scales\"");
   EXPECT_FALSE(makeRecipe({"w4a16", "", {}, "awk"}));
+}
+
+namespace {
+/// A method as a plugin registers it.
+template <typename Self> struct Toy : mlir::PassWrapper<Self, MethodPass> {
+  Toy() = default;
+  Toy(const Toy &other) : mlir::PassWrapper<Self, MethodPass>(other) {}
+  bool needsStatistics() const override { return calibrated; }
+  Status checkSettings() const override { return rounds > 9 ? Status(usageError("at most 9 rounds")) : Status(); }
+  Status quantize(QuantizationRun &run, QuantizationTarget &target) override { return {}; }
+  mlir::Pass::Option<int64_t> rounds{*this, "rounds", llvm::cl::init(3)};
+  mlir::Pass::Option<bool> calibrated{*this, "calibrated", llvm::cl::init(false)};
+};
+struct QuantizeToy : Toy<QuantizeToy> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(QuantizeToy)
+  llvm::StringRef getArgument() const override { return "quantize-toy"; }
+};
+struct QuantizeToyToo : Toy<QuantizeToyToo> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(QuantizeToyToo)
+  llvm::StringRef getArgument() const override { return "quantize-toy-too"; }
+};
+} // namespace
+
+TEST(Recipe, MethodsOfPlugins) {
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\nmethod: quantize-toy"), "one of rtn, gptq, but got");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\nquantize-toy: {}"), "load the plugin that has it");
+  MethodRegistration<QuantizeToy>();
+  MethodRegistration<QuantizeToy>(); // a plugin that is loaded twice
+  MethodRegistration<QuantizeToyToo>();
+  EXPECT_EQ(registeredMethods(), (std::vector<std::string>{"quantize-toy", "quantize-toy-too"}));
+
+  Result<Recipe> recipe = parseRecipe("version: 1\nquantize-toy: {calibrated: true, rounds: 4}\nscheme: w4a16\n"
+                                      "rules: [{match: a, method: rtn}]\nmethod: quantize-toy",
+                                      "r.yaml");
+  ASSERT_TRUE(recipe) << recipe.error().format();
+  EXPECT_EQ(recipe->method, Method::Plugin);
+  ASSERT_TRUE(recipe->plugin);
+  EXPECT_EQ(recipe->plugin->name, "quantize-toy");
+  EXPECT_EQ(recipe->plugin->settings,
+            (std::vector<std::pair<std::string, std::string>>{{"calibrated", "true"}, {"rounds", "4"}}));
+  EXPECT_TRUE(recipe->needsStatistics());
+  EXPECT_FALSE(recipe->head); // kept, since nobody named it
+  EXPECT_CONTAINS(printRecipe(*recipe), "method: quantize-toy\nquantize-toy: {calibrated: \"true\", rounds: \"4\"}\n");
+  EXPECT_EQ(printRecipe(*parseRecipe(printRecipe(*recipe), "printed")), printRecipe(*recipe));
+  Result<Recipe> inRule = parseRecipe("version: 1\nscheme: w4a16\nrules: [{match: a, method: quantize-toy}]", "r.yaml");
+  ASSERT_TRUE(inRule) << inRule.error().format();
+  EXPECT_EQ(inRule->rules[0].method, Method::Plugin);
+  EXPECT_EQ(inRule->plugin->name, "quantize-toy");
+  EXPECT_FALSE(inRule->needsStatistics());
+  EXPECT_EQ(makeRecipe({"w4a16", "", {}, "quantize-toy"})->plugin->name, "quantize-toy");
+
+  std::string head = "version: 1\nscheme: w4a16\nmethod: quantize-toy\n";
+  EXPECT_CONTAINS(failure(head + "quantize-toy: {round: 4}"),
+                  "has (calibrated, rounds), but got \"round\"\n  in: r.yaml:4:16");
+  EXPECT_CONTAINS(failure(head + "quantize-toy: {overlay: x}"), "but got \"overlay\"");
+  EXPECT_CONTAINS(failure(head + "quantize-toy: {rounds: few}"), "takes, but got \"few\"\n  in: r.yaml:4:16");
+  EXPECT_CONTAINS(failure(head + "quantize-toy: {rounds: '} x={'}"), "without braces and quotes");
+  EXPECT_CONTAINS(failure(head + "quantize-toy: {rounds: 1, rounds: 2}"), "each key once");
+  EXPECT_CONTAINS(failure(head + "quantize-toy: {rounds: 10}"), "at most 9 rounds\n  in: r.yaml:4:16");
+  EXPECT_CONTAINS(failure(head + "quantize-toy: [1]"), "a mapping of settings to values");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\nquantize-toy: {}"), "because it has settings for it");
+  EXPECT_CONTAINS(failure(head + "rules: [{match: a, method: quantize-toy-too}]"),
+                  "but got quantize-toy-too and quantize-toy\n  in: r.yaml:4:28");
+  EXPECT_CONTAINS(failure(head + "rules: [{match: a, method: gptq}]"), "but got quantize-toy and gptq");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\nmethod: quantize-toi"), "write \"quantize-toy\"");
 }
 
 TEST(Recipe, Scales) {
