@@ -46,19 +46,28 @@ void MethodPass::take(Inputs inputs) {
   context = std::move(inputs.context);
 }
 
-// MLIR lists options only as part of a pipeline: "name{option=value option=value}".
+/// The options of the method itself, with their values. MLIR lists them only as part of a pipeline:
+/// "name{option=value option=value}".
 std::vector<std::pair<std::string, std::string>> MethodPass::settings() {
   std::string pipeline;
   llvm::raw_string_ostream stream(pipeline);
   printAsTextualPipeline(stream);
-  SmallVector<StringRef> words;
-  StringRef(pipeline).split('{').second.rtrim('}').split(words, ' ', -1, /*KeepEmpty=*/false);
+  StringRef options = StringRef(pipeline).split('{').second;
+  options.consume_back("}");
   std::vector<std::pair<std::string, std::string>> own;
-  for (StringRef word : words)
-    if (auto [name, value] = word.split('=');
-        name.size() < word.size() &&
-        !llvm::is_contained({"scheme", "head", "keep", "recipe", "statistics", "overlay", "directory", "absorb"}, name))
+  while (!options.empty()) {
+    int depth = 0;
+    size_t end = 0; // of a word; a value in braces may have spaces
+    for (; end < options.size() && (depth > 0 || options[end] != ' '); ++end)
+      depth += (options[end] == '{') - (options[end] == '}');
+    auto [name, value] = options.take_front(end).split('=');
+    options = options.drop_front(end).ltrim();
+    if (value.consume_front("{"))
+      value.consume_back("}");
+    if (!llvm::is_contained({"", "scheme", "head", "keep", "recipe", "statistics", "overlay", "directory", "absorb"},
+                            name))
       own.emplace_back(name.str(), value.str());
+  }
   return own;
 }
 
@@ -118,15 +127,17 @@ Result<Recipe> MethodPass::getRecipe() {
   if (!wanted->plugin || wanted->plugin->name != method)
     return usageError("expected a recipe with method: " + method + ", but it has none", recipe)
         .withNext("add the method, or use the pass of the recipe's own");
-  if (!recipe.empty() && !tookSettings && settings() != createMethodPass(method)->settings())
+  if (recipe.empty()) {
+    wanted->plugin->settings = settings();
+    return wanted;
+  }
+  if (!tookSettings && settings() != createMethodPass(method)->settings())
     return usageError("expected either a recipe or settings of " + method + ", but got both", recipe)
         .withNext("say it all in the recipe");
   tookSettings = true;
-  if (!recipe.empty())
-    for (const auto &[option, value] : wanted->plugin->settings)
-      if (Status status = set(option, value); !status)
-        return status.takeError().in(recipe);
-  wanted->plugin->settings = settings();
+  for (const auto &[option, value] : wanted->plugin->settings)
+    if (Status status = set(option, value); !status)
+      return status.takeError().in(recipe);
   return wanted;
 }
 

@@ -1,7 +1,8 @@
 // A method of recipes that is a pass of its own: what a plugin derives from (docs/WritingAPass.md).
 //
 // The method turns one weight after another into codes. What surrounds it is here: the options that every such pass
-// has, the recipe, statistics, the overlay, the ledger, and what is rounded to nearest beside it.
+// has, the recipe, statistics, the overlay, the ledger, weights that an earlier process has finished, and what is
+// rounded to nearest beside it.
 #ifndef QOPT_PASSES_QUANTIZE_METHODPASS_H
 #define QOPT_PASSES_QUANTIZE_METHODPASS_H
 
@@ -38,7 +39,7 @@ public:
   /// it does not take.
   Status set(const std::string &option, const std::string &value);
 
-  /// The method's own options, with their values.
+  /// The method's own options with their values.
   std::vector<std::pair<std::string, std::string>> settings();
 
   /// Whether quantize() looks at statistics of the model.
@@ -56,8 +57,8 @@ protected:
   MethodPass(const MethodPass &other)
       : OperationPass(other), context(other.context), tookSettings(other.tookSettings) {}
 
-  /// Chooses the codes of a weight by run.quantize(target, …). What it adds to run.row(target) but errors and damping
-  /// has to be there before: in prepare().
+  /// Chooses the codes of a weight by run.quantize(target, …, {}). What it adds to run.row(target) but errors and
+  /// damping has to be there before: in prepare().
   virtual Status quantize(QuantizationRun &run, QuantizationTarget &target) = 0;
   /// Called for each weight of the method before the first is quantized: the place to refuse a scheme.
   virtual Status prepare(QuantizationRun &run, QuantizationTarget &target) { return {}; }

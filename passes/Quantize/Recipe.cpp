@@ -84,8 +84,7 @@ Result<Method> qopt::parseMethod(const std::string &text) {
 }
 
 PluginMethod qopt::makePluginMethod(const std::string &name) {
-  std::unique_ptr<MethodPass> pass = createMethodPass(name);
-  return {name, pass->settings(), pass->needsStatistics()};
+  return {name, {}, createMethodPass(name)->needsStatistics()};
 }
 
 GptqOptions qopt::defaultGptqOptions() {

@@ -70,7 +70,7 @@ enum class Method : uint8_t { RoundToNearest, Gptq, Plugin };
 /// A method that a plugin has brought (passes/Quantize/MethodPass.h).
 struct PluginMethod {
   std::string name;                                          ///< its pass's argument
-  std::vector<std::pair<std::string, std::string>> settings; ///< all options of that pass
+  std::vector<std::pair<std::string, std::string>> settings; ///< options of that pass, as they were given
   bool needsStatistics = false;
 };
 

@@ -89,7 +89,6 @@ void RecipeReader::readPlugin(const std::string &method, yaml::Node *node) {
     return;
   if (Status status = pass->checkSettings(); !status)
     failure = status.takeError().in(place(node));
-  plugin.settings = pass->settings();
   plugin.needsStatistics = pass->needsStatistics();
   plugins.emplace_back(std::move(plugin), place(node));
 }

@@ -1,7 +1,9 @@
 // Writes a recipe as YAML, every setting said: what parseRecipe reads back to the same.
+#include "passes/Quantize/MethodPass.h"
 #include "passes/Quantize/RecipeWords.h"
 
 #include <charconv>
+#include <map>
 #include <nlohmann/json.hpp>
 
 using namespace qopt;
@@ -21,16 +23,18 @@ static std::string digits(double value) {
 static std::string schemeText(const std::optional<Scheme> &scheme) { return scheme ? printScheme(*scheme) : "keep"; }
 
 static std::string methodText(const Recipe &recipe, Method method) {
-  if (method == Method::Plugin)
-    return recipe.plugin->name;
-  return method == Method::Gptq ? "gptq" : "rtn";
+  return method == Method::Plugin ? recipe.plugin->name : method == Method::Gptq ? "gptq" : "rtn";
 }
 
 static std::string pluginText(const PluginMethod &plugin) {
-  std::string settings;
-  for (const auto &[name, value] : plugin.settings)
-    settings += (settings.empty() ? "" : ", ") + name + ": " + quoted(value);
-  return plugin.name + ": {" + settings + "}\n";
+  // Digits as the recipe has them; MLIR prints a double's first seven.
+  std::map<std::string, std::string> settings(plugin.settings.begin(), plugin.settings.end());
+  for (auto &[option, value] : createMethodPass(plugin.name)->settings())
+    settings.try_emplace(option, value);
+  std::string text;
+  for (const auto &[option, value] : settings)
+    text += (text.empty() ? "" : ", ") + option + ": " + quoted(value);
+  return plugin.name + ": {" + text + "}\n";
 }
 
 static std::string gptqText(const Recipe &recipe) {

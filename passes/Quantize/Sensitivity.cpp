@@ -25,16 +25,16 @@ static OwningOpRef<ModuleOp> withAllLogits(ModuleOp module) {
   return copy;
 }
 
-/// Rounds a weight wherever `part` reads it: codes and what they stand for are computed as the part is compiled.
+/// Rounds a weight wherever `part` reads it: codes and what they stand for are computed as the part is compiled. What
+/// is rounded takes the weight's name and place, so that the code of parts that are alike stays the same.
 static void roundWeight(ModuleOp part, const SensitivityProbe &probe) {
-  auto parameter = part.lookupSymbol<ParameterOp>(probe.parameter);
-  if (!parameter)
+  auto exact = part.lookupSymbol<ParameterOp>(probe.parameter);
+  if (!exact)
     return; // not in this part
   MLIRContext *context = part.getContext();
-  OpBuilder builder(context);
-  builder.setInsertionPointAfter(parameter);
-  Location loc = parameter.getLoc();
-  auto weight = cast<RankedTensorType>(parameter.getType());
+  OpBuilder builder(exact);
+  Location loc = exact.getLoc();
+  auto weight = cast<RankedTensorType>(exact.getType());
   const WeightScheme &scheme = probe.scheme;
   SmallVector<int64_t> groups{weight.getDimSize(0), scheme.groupsPerRow(weight.getDimSize(1))};
   auto integers = [&](ArrayRef<int64_t> shape, unsigned bits) {
@@ -45,23 +45,27 @@ static void roundWeight(ModuleOp part, const SensitivityProbe &probe) {
   if (!scheme.symmetric)
     types.push_back(integers(groups, 8));
   auto f32 = RankedTensorType::get(weight.getShape(), builder.getF32Type());
-  std::string name = probe.parameter + ".rounded";
+  std::string name = probe.parameter + ".exact";
   while (part.lookupSymbol(name))
     name += "'";
-  auto rounded = ParameterOp::create(builder, loc, name, f32, EntryAttr());
+  exact.setSymName(name);
+  auto rounded = ParameterOp::create(builder, loc, probe.parameter, f32, EntryAttr());
   builder.createBlock(&rounded.getInitializer());
-  Value value = GetOp::create(builder, loc, weight, probe.parameter);
   lowbit::WeightsAttr attribute = toAttribute(context, scheme);
+  Value value = GetOp::create(builder, loc, weight, name);
+  if (!weight.getElementType().isF32()) { // the product with 1 is
+    auto row = RankedTensorType::get({weight.getDimSize(1)}, builder.getF32Type());
+    Value one = lowbit::FillOp::create(builder, loc, row, llvm::APFloat(1.0));
+    value = lowbit::ScaleOp::create(builder, loc, f32, value, one, /*axis=*/1, /*inverse=*/false, /*alone=*/true);
+  }
   auto codes = lowbit::QuantizeOp::create(builder, loc, types, value, attribute);
   YieldOp::create(builder, loc,
                   lowbit::DequantizeOp::create(builder, loc, f32, codes.getCodes(), codes.getScales(),
                                                codes.getZeroPoints(), attribute)
                       .getWeight());
   part.lookupSymbol<func::FuncOp>("forward").walk([&](GetOp get) {
-    if (get.getParameter() != probe.parameter)
-      return;
-    OpBuilder at(get);
-    get.getValue().replaceAllUsesWith(GetOp::create(at, get.getLoc(), f32, name).getValue());
+    if (get.getParameter() == probe.parameter)
+      get.getValue().setType(f32);
   });
 }
 

@@ -9,11 +9,13 @@
 #include "tools/qopt/Options.h"
 #include "tools/qopt/Subcommands.h"
 
+#include <nlohmann/json.hpp>
+
 using namespace qopt;
 
 namespace {
 struct SearchArguments {
-  std::string model, output, sensitivity = "kl";
+  std::string model, output, report, sensitivity = "kl";
   std::vector<std::string> forms;
   double bits = 0;
 };
@@ -77,6 +79,36 @@ static Result<std::vector<double>> measure(mlir::ModuleOp module, const std::str
   return measureSensitivities(
       module, parameters, runner, probes,
       {.progress = [&](int64_t done, int64_t total, const std::string &name) { progress.update(done, total, name); }});
+}
+
+/// What is known of each weight, for who wants to choose otherwise.
+static nlohmann::ordered_json describe(BitSearch &search, const Scheme &body, std::span<const double> sensitivities) {
+  nlohmann::ordered_json weights = nlohmann::ordered_json::array();
+  for (auto [i, weight] : llvm::enumerate(search.weights())) {
+    nlohmann::ordered_json errors = nlohmann::ordered_json::object();
+    for (auto [form, error] : llvm::zip_equal(search.forms(), weight.errors))
+      if (error)
+        errors[formText(body, form)] = weight.power > 0 ? *error / weight.power : 0;
+    nlohmann::ordered_json one = {{"name", weight.name()},
+                                  {"elements", weight.elements()},
+                                  {"scheme", formText(body, search.forms()[*weight.form])},
+                                  {"output_errors", std::move(errors)}};
+    if (!sensitivities.empty()) {
+      one["probe"] = formText(body, search.forms()[search.probeOf(weight)]);
+      one["kl"] = sensitivities[i];
+    }
+    weights.push_back(std::move(one));
+  }
+  return {{"bits_per_weight", search.bitsPerWeight()}, {"cost", search.cost()}, {"weights", std::move(weights)}};
+}
+
+static Status writeText(const std::string &path, const std::string &text) {
+  Result<OutputFile> file = OutputFile::create(path == "-" ? "/dev/stdout" : path);
+  if (!file)
+    return file.takeError();
+  if (Status status = file->append(text); !status)
+    return status;
+  return file->commit();
 }
 
 static void printResult(BitSearch &search, const Scheme &body, const Recipe &mixed) {
@@ -150,12 +182,10 @@ static Status search(const CompilerArguments &compiler, const SearchArguments &a
   if (Status status = found->choose(arguments.bits, sensitivities); !status)
     return status;
   Recipe mixed = found->result();
-  Result<OutputFile> file = OutputFile::create(arguments.output == "-" ? "/dev/stdout" : arguments.output);
-  if (!file)
-    return file.takeError();
-  if (Status status = file->append(printRecipe(mixed)); !status)
-    return status;
-  if (Status status = file->commit(); !status)
+  if (!arguments.report.empty())
+    if (Status status = writeText(arguments.report, describe(*found, body, sensitivities).dump(1) + "\n"); !status)
+      return status;
+  if (Status status = writeText(arguments.output, printRecipe(mixed)); !status)
     return status;
   printResult(*found, body, mixed);
   return {};
@@ -186,6 +216,7 @@ int qopt::searchMain(int argc, char **argv) {
                  "kl: the divergence with one linear alone rounded, on --text; hessian: its relative output error")
       ->check(CLI::IsMember({"kl", "hessian"}))
       ->capture_default_str();
+  app.add_option("--report", arguments.report, "a file for what was found of each linear, in JSON");
   app.add_option("--scheme", quantize.scheme, "scheme of all linears, whose weights' form is looked for");
   app.add_option("--head", quantize.head, "scheme of the embedding and the output head, or keep");
   app.add_option("--keep", quantize.keep, "keep the weights that this glob matches (may be given again)")

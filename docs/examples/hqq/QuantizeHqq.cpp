@@ -65,9 +65,10 @@ struct QuantizeHqq : PassWrapper<QuantizeHqq, MethodPass> {
   Status quantize(QuantizationRun &run, QuantizationTarget &target) override {
     hqq::Options options{iterations, p, beta, kappa};
     int64_t inputs = target.type().getDimSize(1);
-    return run.quantize(target, [&](int64_t first, int64_t rows, std::span<const float> weights, QuantizedRows out) {
+    auto quantizer = [&](int64_t first, int64_t rows, std::span<const float> weights, QuantizedRows out) {
       return quantizeRows(target.scheme.weights, options, inputs, first, rows, weights, out);
-    });
+    };
+    return run.quantize(target, quantizer, {});
   }
 
   Option<int64_t> iterations{*this, "iterations", llvm::cl::desc("most iterations of a group"), llvm::cl::init(20)};
