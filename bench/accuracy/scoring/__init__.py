@@ -1,0 +1,1 @@
+"""What bench/accuracy/run.py is made of. Python's standard library and numpy."""
