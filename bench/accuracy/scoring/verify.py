@@ -1,0 +1,151 @@
+"""Whether what a peer left is a quantization of the model that it was given, and of nothing more than it was told.
+
+A peer that kept a weight, rounded it to other bits, rescaled what it should not or stored a file that reads differently
+would be scored too high or too low; each of these is an error here, before anything is scored.
+"""
+
+from dataclasses import dataclass, field
+from typing import Mapping
+
+import numpy as np
+
+from .unpack import Linear
+
+# Greatest ‖W − Ŵ‖ / ‖W‖ of a linear by bits. Round to nearest in groups of 64 has about 0.10 and 0.24; feedback of errors
+# adds to a weight's error what it takes from the output's, up to three times. Weights that were unpacked in a wrong order are
+# at √2.
+GREATEST_DISTANCE = {3: 0.8, 4: 0.5, 8: 0.05}
+LEAST_DISTANCE = 1e-5  # nearer than this is not quantized at all
+# How far the product of a row's factor and of the column's that undoes it may be from 1: both come from rounded weights.
+PAIR_TOLERANCE = 0.1
+NORM_READERS = {"input_layernorm": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+                "post_attention_layernorm": ("mlp.gate_proj", "mlp.up_proj")}
+
+
+class Unfaithful(Exception):
+    """A peer's output that is not what it is held for."""
+
+
+@dataclass
+class Verified:
+    """What was seen on the way, for the result's file."""
+
+    linears: int = 0
+    greatest_distance: float = 0.0
+    greatest_levels: int = 0
+    bits_per_weight: float = 0.0
+    rescaled_norms: int = 0
+    untouched: list[str] = field(default_factory=list)
+
+
+def most_levels(weights: np.ndarray, groups: np.ndarray) -> int:
+    """The most distinct values that one output's weights of one group take."""
+    most = 0
+    for group in np.unique(groups):
+        ordered = np.sort(weights[:, groups == group], axis=1)
+        most = max(most, int((np.diff(ordered, axis=1) != 0).sum(1).max()) + 1)
+    return most
+
+
+def distance(weights: np.ndarray, original: np.ndarray) -> float:
+    return float(np.linalg.norm(weights - original) / np.linalg.norm(original))
+
+
+def _factors(weights: np.ndarray, original: np.ndarray, axis: int) -> np.ndarray:
+    """What each row (axis 1) or column (axis 0) was multiplied by, by least squares."""
+    squares = (original.astype(np.float64) ** 2).sum(axis)
+    products = (original.astype(np.float64) * weights).sum(axis)
+    return np.where(squares > 0, products / np.where(squares > 0, squares, 1), 1)
+
+
+def undo_scales(made: Mapping[str, np.ndarray], original: Mapping[str, np.ndarray], layer: int) -> dict[str, np.ndarray]:
+    """A layer's weights as they were before AWQ or SmoothQuant scaled channels: norms tell their factors exactly; those from
+    up to down and from v to o are estimated on both sides, and must cancel each other."""
+    prefix = f"model.layers.{layer}."
+    undone = {}
+    for norm, readers in NORM_READERS.items():
+        name = f"{prefix}{norm}.weight"
+        factors = original[name].astype(np.float64) / made[name]  # the readers' columns were multiplied by these
+        if not np.isfinite(factors).all() or (factors <= 0).any():
+            raise Unfaithful(f"{name}: expected the original's channels times positive factors, but got {factors.min():g} to "
+                             f"{factors.max():g}")
+        for reader in readers:
+            undone[f"{prefix}{reader}.weight"] = made[f"{prefix}{reader}.weight"] / factors
+    for writer, reader in (("mlp.up_proj", "mlp.down_proj"), ("self_attn.v_proj", "self_attn.o_proj")):
+        above, below = f"{prefix}{writer}.weight", f"{prefix}{reader}.weight"
+        rows = _factors(undone[above], original[above], 1)
+        columns = _factors(made[below], original[below], 0)
+        repeats = len(columns) // len(rows)  # query heads that share a value head
+        if repeats > 1:
+            heads = rows.reshape(-1, 64)  # head_dim
+            rows_for_columns = np.repeat(heads, repeats, axis=0).reshape(-1)
+        else:
+            rows_for_columns = rows
+        off = np.abs(rows_for_columns * columns - 1)
+        if np.median(off) > PAIR_TOLERANCE:
+            raise Unfaithful(f"{above}, {below}: expected factors that cancel, but their products are off 1 by {np.median(off):.3f}")
+        undone[above] = undone[above] / rows[:, None]
+        undone[below] = made[below] / columns
+    return undone
+
+
+def model(linears: Mapping[str, Linear], rest: Mapping[str, np.ndarray], kinds: Mapping[str, str],
+          original: Mapping[str, np.ndarray], *, bits: int, rescaled: bool) -> tuple[dict[str, np.ndarray], Verified]:
+    """Plain weights by name and what was seen. `linears` and `rest` are what a peer stored, by weight name, `kinds` the stored
+    type of each of `rest`; `rescaled` says whether it may scale channels."""
+    seen, made = Verified(), {}
+    expected = {name for name in original if name.endswith("_proj.weight")}
+    if set(linears) != expected:
+        odd = sorted(set(linears) ^ expected)
+        raise Unfaithful(f"expected {len(expected)} quantized linears, but got {len(linears)}; of one side only: {odd[:4]}")
+    for name, linear in linears.items():
+        made[name] = linear.weights()
+        if made[name].shape != original[name].shape or not np.isfinite(made[name]).all():
+            raise Unfaithful(f"{name}: expected finite weights {list(original[name].shape)}, but got {list(made[name].shape)}")
+        levels = most_levels(made[name], linear.groups)
+        if linear.bits != bits or levels > 1 << bits:
+            raise Unfaithful(f"{name}: expected at most {1 << bits} levels in a group, but got {levels}, in {linear.bits} bits")
+        seen.greatest_levels = max(seen.greatest_levels, levels)
+    seen.linears = len(linears)
+    total = sum(linear.codes.size for linear in linears.values())
+    seen.bits_per_weight = sum(linear.bits_per_weight() * linear.codes.size for linear in linears.values()) / total
+
+    norms = {f"model.layers.{layer}.{norm}.weight" for layer in range(_layers(original)) for norm in NORM_READERS}
+    for name in sorted(set(original) - expected):
+        if name not in rest:
+            raise Unfaithful(f"expected {name} beside the linears, but it is missing")
+        if np.array_equal(rest[name], stored_as(original[name], kinds[name])):
+            seen.untouched.append(name)
+        elif rescaled and name in norms and rest[name].shape == original[name].shape:
+            seen.rescaled_norms += 1
+        else:
+            raise Unfaithful(f"{name}: expected it as it was, in {kinds[name]}, but it differs")
+        made[name] = rest[name].astype(np.float32)
+    if surplus := sorted(set(rest) - set(original)):
+        head = surplus == ["lm_head.weight"] and np.array_equal(rest["lm_head.weight"], rest["model.embed_tokens.weight"])
+        if not head:  # a tied head that was stored once more is the same weights
+            raise Unfaithful(f"expected no tensors but the original's, but got {surplus[:4]}")
+
+    for layer in range(_layers(original)):
+        names = [name for name in expected if name.startswith(f"model.layers.{layer}.")]
+        compared = undo_scales(made, original, layer) if rescaled else made
+        for name in names:
+            far = distance(compared[name], original[name])
+            if not LEAST_DISTANCE < far < GREATEST_DISTANCE[bits]:
+                raise Unfaithful(f"{name}: expected a distance to the original between {LEAST_DISTANCE:g} and "
+                                 f"{GREATEST_DISTANCE[bits]:g} of its norm, but got {far:.4g}")
+            seen.greatest_distance = max(seen.greatest_distance, far)
+    return made, seen
+
+
+def stored_as(values: np.ndarray, kind: str) -> np.ndarray:
+    """f32 values rounded to a stored type, as f32: peers that write bf16 round what they leave alone."""
+    from .tensors import bf16
+
+    if kind == "BF16":
+        return bf16(values)
+    return values.astype(np.float16).astype(np.float32) if kind == "F16" else values
+
+
+def _layers(original: Mapping[str, np.ndarray]) -> int:
+    return 1 + max(int(name.split(".")[2]) for name in original if name.startswith("model.layers."))
