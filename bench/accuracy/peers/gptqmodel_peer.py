@@ -30,7 +30,9 @@ def main() -> int:
         model.quantize(samples, batch_size=1)
         model.save(str(options.out / "model"))
 
-    return common.measured(options, PACKAGES, {"given": settings, "all": config.to_dict()},
+    every = config.to_dict()
+    every["meta"].pop("offload_to_disk_path", None)  # a temporary folder
+    return common.measured(options, PACKAGES, {"given": settings, "all": every},
                            [f"environment: {WORKERS[0]}={os.environ[WORKERS[0]]}"], quantize)
 
 

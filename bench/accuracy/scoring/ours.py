@@ -52,9 +52,10 @@ def _calibration_key(qopt: Qopt, work: Work, model: str, seed: int) -> dict[str,
 
 def calibrate(qopt: Qopt, work: Work, model: str, seed: int, *, sums: bool) -> dict[str, Any]:
     """Statistics of the model on the calibration windows, and these windows' tokens. Peers need the tokens alone, which come
-    without the `sums` of products in a run of their own."""
+    without the `sums` of products in a run of their own, unless one with them has left them already."""
     reference(qopt, work, model)
     archive, windows = work.statistics(model, seed), work.tokens(model, seed)
+    key, tokens_record = _calibration_key(qopt, work, model, seed), archive.with_suffix(".tokens.json")
 
     def make() -> dict[str, Any]:
         made = archive if sums else archive.with_suffix(".tokens.safetensors")
@@ -67,12 +68,13 @@ def calibrate(qopt: Qopt, work: Work, model: str, seed: int, *, sums: bool) -> d
             raise steps.Failed(f"expected {SAMPLES} windows of {LENGTH} tokens, but got {list(taken.shape)}\nin: {made}\n"
                                "next: take longer calibration texts")
         np.save(windows, taken)
-        if not sums:
+        if sums:
+            steps.write_json(tokens_record, {"key": key, "cost": steps.total([cost])})
+        else:
             made.unlink()
         return {"cost": steps.total([cost])}
 
-    record = archive.with_suffix(".json" if sums else ".tokens.json")
-    return steps.once(record, _calibration_key(qopt, work, model, seed), make, [archive, windows] if sums else [windows])
+    return steps.once(archive.with_suffix(".json") if sums else tokens_record, key, make, [archive, windows] if sums else [windows])
 
 
 def evaluate(qopt: Qopt, work: Work, artifact: Path, model: str, texts: str, windows: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Mapping
 
 import numpy as np
 
+from .tensors import bf16
 from .unpack import Linear
 
 # Greatest ‖W − Ŵ‖ / ‖W‖ of a linear by bits. Round to nearest in groups of 64 has about 0.10 and 0.24; feedback of errors
@@ -58,7 +59,8 @@ def _factors(weights: np.ndarray, original: np.ndarray, axis: int) -> np.ndarray
     return np.where(squares > 0, products / np.where(squares > 0, squares, 1), 1)
 
 
-def undo_scales(made: Mapping[str, np.ndarray], original: Mapping[str, np.ndarray], layer: int) -> dict[str, np.ndarray]:
+def undo_scales(made: Mapping[str, np.ndarray], original: Mapping[str, np.ndarray], layer: int,
+                head_dim: int) -> dict[str, np.ndarray]:
     """A layer's weights as they were before AWQ or SmoothQuant scaled channels: norms tell their factors exactly; those from
     up to down and from v to o are estimated on both sides, and must cancel each other."""
     prefix = f"model.layers.{layer}."
@@ -76,12 +78,8 @@ def undo_scales(made: Mapping[str, np.ndarray], original: Mapping[str, np.ndarra
         rows = _factors(undone[above], original[above], 1)
         columns = _factors(made[below], original[below], 0)
         repeats = len(columns) // len(rows)  # query heads that share a value head
-        if repeats > 1:
-            heads = rows.reshape(-1, 64)  # head_dim
-            rows_for_columns = np.repeat(heads, repeats, axis=0).reshape(-1)
-        else:
-            rows_for_columns = rows
-        off = np.abs(rows_for_columns * columns - 1)
+        expanded = rows if repeats == 1 else np.repeat(rows.reshape(-1, head_dim), repeats, axis=0).reshape(-1)
+        off = np.abs(expanded * columns - 1)
         if np.median(off) > PAIR_TOLERANCE:
             raise Unfaithful(f"{above}, {below}: expected factors that cancel, but their products are off 1 by {np.median(off):.3f}")
         undone[above] = undone[above] / rows[:, None]
@@ -90,9 +88,11 @@ def undo_scales(made: Mapping[str, np.ndarray], original: Mapping[str, np.ndarra
 
 
 def model(linears: Mapping[str, Linear], rest: Mapping[str, np.ndarray], kinds: Mapping[str, str],
-          original: Mapping[str, np.ndarray], *, bits: int, rescaled: bool) -> tuple[dict[str, np.ndarray], Verified]:
+          original: Mapping[str, np.ndarray], *, bits: int, rescaled: bool,
+          head_dim: int) -> tuple[dict[str, np.ndarray], Verified]:
     """Plain weights by name and what was seen. `linears` and `rest` are what a peer stored, by weight name, `kinds` the stored
-    type of each of `rest`; `rescaled` says whether it may scale channels."""
+    type of each of `rest`; `rescaled` says whether it may scale channels, which query heads of
+    `head_dim` that share a value head then share."""
     seen, made = Verified(), {}
     expected = {name for name in original if name.endswith("_proj.weight")}
     if set(linears) != expected:
@@ -128,7 +128,7 @@ def model(linears: Mapping[str, Linear], rest: Mapping[str, np.ndarray], kinds: 
 
     for layer in range(_layers(original)):
         names = [name for name in expected if name.startswith(f"model.layers.{layer}.")]
-        compared = undo_scales(made, original, layer) if rescaled else made
+        compared = undo_scales(made, original, layer, head_dim) if rescaled else made
         for name in names:
             far = distance(compared[name], original[name])
             if not LEAST_DISTANCE < far < GREATEST_DISTANCE[bits]:
@@ -140,8 +140,6 @@ def model(linears: Mapping[str, Linear], rest: Mapping[str, np.ndarray], kinds: 
 
 def stored_as(values: np.ndarray, kind: str) -> np.ndarray:
     """f32 values rounded to a stored type, as f32: peers that write bf16 round what they leave alone."""
-    from .tensors import bf16
-
     if kind == "BF16":
         return bf16(values)
     return values.astype(np.float16).astype(np.float32) if kind == "F16" else values
