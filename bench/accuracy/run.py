@@ -19,7 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # compare/, which the comparison of speed shares
 
-from scoring import ours, peer, report, steps, unpack, verify  # noqa: E402
+from scoring import activations, ours, peer, report, steps, unpack, verify  # noqa: E402
 from scoring.settings import ALL_MODELS, MODELS, OUR_SEEDS, PEER_SEEDS, PEERS, ROOT, ROWS, Row, Work  # noqa: E402
 
 ALL_WINDOWS = 1 << 20
@@ -127,5 +127,5 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (steps.Failed, unpack.Malformed, verify.Unfaithful) as failure:
+    except (steps.Failed, unpack.Malformed, verify.Unfaithful, activations.Disagree) as failure:
         raise SystemExit(f"run.py: {failure}")

@@ -87,7 +87,8 @@ def evaluate(qopt: Qopt, work: Work, artifact: Path, model: str, texts: str, win
         full = steps.read_json(output)
         said[where] = {key: full[key] for key in ("protocol", "kl_divergence", "perplexity", "reference_perplexity",
                                                    "top1_agreement")}
-        said[where]["window_kl"] = [window["kl_divergence"] for window in full["per_window"]]
+        for ours, theirs in (("window_kl", "kl_divergence"), ("window_reference_loss", "reference_loss")):
+            said[where][ours] = [window[theirs] for window in full["per_window"]]
     return said
 
 

@@ -8,7 +8,7 @@ from typing import Any, Callable, Mapping
 
 import numpy as np
 
-from . import ours, steps, tensors, unpack, verify
+from . import activations, ours, steps, tensors, unpack, verify
 from .settings import HERE, PEERS, Row, Work, digest
 
 # How each peer's file is read: from tensors, the linear's name, and the row.
@@ -69,6 +69,12 @@ def plain(work: Work, stored: Path, peer: str, row: Row, model: str, out: Path) 
     return seen
 
 
+def input_scales(stored: Path) -> dict[str, float]:
+    """The scale of each linear's inputs where the peer has fixed one: `input_scale`, one number."""
+    packed = tensors.Checkpoint(stored)
+    return {name.removesuffix(".input_scale"): packed[name].item() for name in packed if name.endswith(".input_scale")}
+
+
 def score(qopt: ours.Qopt, work: Work, peer: str, row: Row, model: str, seed: int, texts: str, windows: int,
           keep: bool) -> dict[str, Any]:
     """A peer's KL divergence, by the program and on the windows that ours is measured by and on."""
@@ -82,6 +88,9 @@ def score(qopt: ours.Qopt, work: Work, peer: str, row: Row, model: str, seed: in
         artifact = folder / "plain.qopt"
         steps.command([qopt.program, "build", out, "-o", artifact], folder / "build.log")
         said = ours.evaluate(qopt, work, artifact, model, texts, windows)
+        if row.activations:
+            said = activations.evaluate(qopt.program, work, work.python("llmcompressor"), folder, out, model, texts, windows,
+                                        row.activations, input_scales(folder / "model"), said)
         if not keep:
             shutil.rmtree(out)
             artifact.unlink()
@@ -90,5 +99,6 @@ def score(qopt: ours.Qopt, work: Work, peer: str, row: Row, model: str, seed: in
                 "verified": asdict(seen) | {"untouched": len(seen.untouched)}, "evaluation": said}
 
     key = {"run": ran["key"], "qopt": qopt.version(), "unpack": digest(HERE / "scoring/unpack.py"),
-           "verify": digest(HERE / "scoring/verify.py"), "evaluation": ours.evaluation_key(work, texts, windows)}
+           "verify": digest(HERE / "scoring/verify.py"),
+           "activations": digest(HERE / "activations.py") if row.activations else None, "evaluation": ours.evaluation_key(work, texts, windows)}
     return steps.once(work.result(peer, row.name, model, seed, texts), key, make)

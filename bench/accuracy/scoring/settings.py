@@ -28,6 +28,7 @@ class Row:
     group: int | None  # None: a scale for each output
     symmetric: bool  # of the peer
     rescaled: bool = False  # the peer may scale channels
+    activations: str | None = None  # the peer's, in 8 bits: "token" or "tensor", of which each has one scale
     missing: str = ""  # why nothing of this row can be measured yet
 
     def recipe_text(self) -> str:
@@ -37,7 +38,6 @@ class Row:
         return self.recipe if self.recipe.startswith("builtin:") else str(HERE / "recipes" / self.recipe)
 
 
-_ACTIVATIONS = "the peer's model has to be run with its activations quantized, and no evaluation here does that yet"
 ROWS = {row.name: row for row in (
     Row("w4-gptq", "W4 g64, default GPTQ", "builtin:w4-g64-sym", ("gptqmodel", "llmcompressor"), 0.75, 4, 64, True),
     Row("w4-awq", "W4 g64 with zero points, AWQ", "w4-awq.yaml", ("llmcompressor",), 1.0, 4, 64, False, rescaled=True),
@@ -45,10 +45,10 @@ ROWS = {row.name: row for row in (
     Row("w4-best-sym", "W4 g64, best recipe", "builtin:w4-g64-sym", ("autoround",), None, 4, 64, True),
     Row("w3-gptq", "W3 g64, GPTQ", "w3-gptq.yaml", ("gptqmodel",), 0.75, 3, 64, True),
     Row("w8a8-dynamic", "W8A8, activations by token", "w8a8-dynamic.yaml", ("llmcompressor",), 1.02, 8, None, True,
-        rescaled=True, missing=_ACTIVATIONS),
-    Row("w4a8", "W4A8 g64", "w4a8.yaml", ("llmcompressor",), 1.0, 4, 64, True, rescaled=True, missing=_ACTIVATIONS),
+        rescaled=True, activations="token"),
+    Row("w4a8", "W4A8 g64", "w4a8.yaml", ("llmcompressor",), 1.0, 4, 64, True, rescaled=True, activations="token"),
     Row("w8a8-static", "W8A8, one scale for all activations", "", ("llmcompressor",), 1.0, 8, None, True, rescaled=True,
-        missing="qopt has no static ranges of activations"),
+        activations="tensor", missing="qopt has no static ranges of activations"),
     Row("mixed", "mixed, 5.53 bits", "", ("llama.cpp Q4_K_M",), 0.8, 0, None, False,
         missing="`qopt search` is not there, and no script for the peer"),
 )}

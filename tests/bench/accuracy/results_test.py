@@ -3,7 +3,7 @@ import tempfile
 import unittest
 
 import numpy as np
-from scoring import intervals, report, steps, tensors
+from scoring import activations, intervals, report, steps, tensors
 from scoring.settings import Work
 
 
@@ -76,6 +76,19 @@ class Report(unittest.TestCase):
         self.put(record("ours", 0, 0.1), record("gptqmodel", 0, 0.2, digest="e"))
         with self.assertRaisesRegex(steps.Failed, "the same windows of the same text"):
             report.markdown(self.work, "development")
+
+
+class Agreement(unittest.TestCase):
+    def test_refuses_what_two_programs_measure_differently(self):
+        compiled = {"window_kl": [0.1, 0.2], "window_reference_loss": [3.0, 3.5]}
+        plain = [{"kl_divergence": 0.1005, "reference_loss": 3.0005}, {"kl_divergence": 0.2, "reference_loss": 3.5}]
+        activations.agree(plain, compiled, "near")
+        with self.assertRaisesRegex(activations.Disagree, "expected 2 windows"):
+            activations.agree(plain[:1], compiled, "near")
+        with self.assertRaisesRegex(activations.Disagree, "window 1: expected a divergence of 0.200000"):
+            activations.agree([plain[0], plain[1] | {"kl_divergence": 0.21}], compiled, "near")
+        with self.assertRaisesRegex(activations.Disagree, "window 0: expected the reference's loss of 3.00000"):
+            activations.agree([plain[0] | {"reference_loss": 3.1}, plain[1]], compiled, "near")
 
 
 class Once(unittest.TestCase):
