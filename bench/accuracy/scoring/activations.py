@@ -26,7 +26,7 @@ def windows(qopt: Path, work: Work, model: str, text: Path, count: int) -> np.nd
     with text.open("rb") as stream:
         said = subprocess.run([qopt, "tokenize", work.model(model), "--text", "-", "--plain", "--no-special", "--json"], stdin=stream,
                               capture_output=True, check=True)
-    ids = np.array(json.loads(said.stdout)["tokens"], np.int32)
+    ids = np.array(json.loads(said.stdout)["ids"], np.int32)
     whole = min(count, len(ids) // LENGTH)
     return ids[:whole * LENGTH].reshape(whole, LENGTH)
 
