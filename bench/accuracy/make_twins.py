@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes SmolLM2-135M-Instruct, or a twin of it, as a Hugging Face directory in f32, without the tokenizer.
+"""Writes SmolLM2-135M-Instruct, or a twin of it, as a Hugging Face directory in f32, without the tokenizer, and as a GGUF file.
 
-    make_twins.py MODEL.gguf OUT --twin plain|dithered|rotated [--seed 0]
+    make_twins.py MODEL.gguf OUT --twin plain|dithered|rotated [--seed 0] [--as-gguf FILE]
     make_twins.py MODEL.gguf OUT --twin … --check [--plain DIR]
 
 plain     what the GGUF file's weights stand for
@@ -18,78 +18,21 @@ within 1e-3 (in f64, scoring/llama.py). Needs numpy and gguf.
 
 import argparse
 import json
-import re
 import sys
 import zlib
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable
 
 import numpy as np
-from gguf import GGMLQuantizationType, GGUFReader
-from gguf.quants import dequantize
 
 from scoring import llama, tensors
+from scoring.gguf_blocks import Source
 
-BLOCK = 32  # weights of a Q4_1 block: an f16 step, an f16 minimum, 16 bytes of codes
-BLOCK_BYTES = 20
 LOGIT_TOLERANCE = 1e-3  # f32 weights of a rotated model in a f64 forward pass
 PROMPT = 48  # tokens of the check; any will do, since both models read the same
-WEIGHTS = {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
-           "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
-           "ffn_down": "mlp.down_proj", "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"}
-OUTSIDE = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
 READERS = {"input_layernorm": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
            "post_attention_layernorm": ("mlp.gate_proj", "mlp.up_proj")}
 WRITERS = ("self_attn.o_proj", "mlp.down_proj")
-
-
-class Source:
-    """The GGUF file: its tensors by the names and in the row order of Hugging Face transformers."""
-
-    def __init__(self, path: Path) -> None:
-        self.reader = GGUFReader(path)
-        self.config = self._config()
-
-    def _value(self, key: str) -> float | int:
-        field = self.reader.fields[f"llama.{key}"]
-        return field.parts[field.data[0]][0].item()
-
-    def _config(self) -> dict[str, object]:
-        hidden, heads = self._value("embedding_length"), self._value("attention.head_count")
-        names = {tensor.name for tensor in self.reader.tensors}
-        return {
-            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu", "torch_dtype": "float32",
-            "hidden_size": hidden, "intermediate_size": self._value("feed_forward_length"),
-            "num_hidden_layers": self._value("block_count"), "num_attention_heads": heads,
-            "num_key_value_heads": self._value("attention.head_count_kv"), "head_dim": hidden // heads,
-            "vocab_size": self._value("vocab_size"), "max_position_embeddings": self._value("context_length"),
-            "rope_theta": self._value("rope.freq_base"), "rms_norm_eps": self._value("attention.layer_norm_rms_epsilon"),
-            "attention_bias": False, "mlp_bias": False, "tie_word_embeddings": "output.weight" not in names,
-            "bos_token_id": 1, "eos_token_id": 2,
-        }
-
-    def tensors(self) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
-        """(name, weights, the step of each weight's block or None), in f32, [out, in] or [channels]."""
-        for tensor in self.reader.tensors:
-            weights = dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
-            steps = None
-            if tensor.tensor_type == GGMLQuantizationType.Q4_1:
-                blocks = np.ascontiguousarray(tensor.data.reshape(weights.shape[0], -1, BLOCK_BYTES)[..., :2])
-                steps = np.repeat(np.abs(blocks.view(np.float16)[..., 0].astype(np.float32)), BLOCK, axis=1)
-            block = re.fullmatch(r"blk\.(\d+)\.(\w+)\.weight", tensor.name)
-            if block is None:
-                yield OUTSIDE[tensor.name.removesuffix(".weight")] + ".weight", weights, steps
-                continue
-            heads = {"attn_q": self.config["num_attention_heads"], "attn_k": self.config["num_key_value_heads"]}.get(block[2])
-            if heads is not None:
-                weights = self._halves(weights, heads)
-                steps = None if steps is None else self._halves(steps, heads)
-            yield f"model.layers.{block[1]}.{WEIGHTS[block[2]]}.weight", weights, steps
-
-    @staticmethod
-    def _halves(rows: np.ndarray, heads: int) -> np.ndarray:
-        """GGUF has the two rows of a rotary pair beside each other, transformers half a head apart."""
-        return np.ascontiguousarray(rows.reshape(heads, -1, 2, rows.shape[-1]).swapaxes(1, 2)).reshape(rows.shape)
 
 
 def plain(source: Source, _seed: int) -> dict[str, np.ndarray]:
@@ -176,6 +119,7 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--twin", choices=TWINS, required=True)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--as-gguf", type=Path, help="also write it as a GGUF file")
     parser.add_argument("--check", action="store_true", help="write nothing; check what is in OUT")
     parser.add_argument("--plain", type=Path, help="the plain model's directory, for the check of the rotated twin")
     options = parser.parse_args()
@@ -191,6 +135,8 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     tensors.write(options.out / "model.safetensors", made, {"format": "pt"})
     (options.out / "config.json").write_text(json.dumps(source.config, indent=2) + "\n", encoding="utf-8")
+    if options.as_gguf:
+        source.write_gguf(made, options.as_gguf)
     return 0
 
 

@@ -49,7 +49,8 @@ def arguments() -> argparse.Namespace:
             each.add_argument("--texts", choices=("development", "evaluation"), default="development",
                               help="evaluation is for final reports: nothing may be chosen by it")
         if name in ("ours", "score"):
-            each.add_argument("--windows", type=int, help=f"of each text; default: {DEVELOPMENT_WINDOWS} of development, all of evaluation")
+            each.add_argument("--windows", type=int, help=f"of each text; default: {DEVELOPMENT_WINDOWS} of development, "
+                                                                   "all of evaluation")
             each.add_argument("--keep", action="store_true", help="keep models and artifacts, half a gigabyte each")
         if name == "report":
             each.add_argument("--output", type=Path, help="also write JSON, with all that the table is made of")
@@ -58,13 +59,13 @@ def arguments() -> argparse.Namespace:
 
 def rows_of(options: argparse.Namespace, name: str | None) -> list[Row]:
     """The rows that were asked for, or all that can be measured; `name` is a peer."""
-    known = [row for row in ROWS.values() if not row.missing and (name is None or name in row.peers)]
+    known = [row for row in ROWS.values() if (not row.missing if name is None else name in row.peers)]
     if options.rows is None:
-        return known
+        return [row for row in known if not row.missing]
     for asked in options.rows:
         if asked not in ROWS:
             raise steps.Failed(f"expected rows of {', '.join(ROWS)}, but got {asked}")
-        if ROWS[asked].missing:
+        if name is None and ROWS[asked].missing:
             raise steps.Failed(f"the row {asked} is not there yet: {ROWS[asked].missing}")
         if ROWS[asked] not in known:
             raise steps.Failed(f"the row {asked} is not compared with {name}; rows that are: {', '.join(row.name for row in known)}")
@@ -78,7 +79,8 @@ def prepare(options: argparse.Namespace, work: Work, qopt: ours.Qopt) -> None:
     steps.command([qopt.program, "export", imported, "--to", "hf", "-o", exported], work.base / "export.log")
     for model in ALL_MODELS:
         twin = [sys.executable, HERE / "make_twins.py", options.gguf, work.model(model), "--twin", model, "--seed", options.seed]
-        subprocess.run([str(word) for word in twin], check=True)
+        written = ["--as-gguf", work.gguf(model)]
+        subprocess.run([str(word) for word in [*twin, *written]], check=True)
         for name in TOKENIZER_FILES:
             (work.model(model) / name).write_bytes((exported / name).read_bytes())
         subprocess.run([str(word) for word in [*twin, "--check", "--plain", work.model("plain")]], check=True)
@@ -104,10 +106,11 @@ def main() -> int:
     for model in options.models:
         if not (work.model(model) / "model.safetensors").exists():
             raise steps.Failed(f"expected the model at {work.model(model)}, but there is none\nnext: run.py prepare")
+    rows = rows_of(options, getattr(options, "name", None))
     # Seeds outside of rows: rows share what calibration gathers, which is large, and goes when the last of them has used it.
     for model in options.models:
         for seed in options.seeds:
-            for row in rows_of(options, getattr(options, "name", None)):
+            for row in rows:
                 print(f"{options.command}: {row.title}; {model}, seed {seed}", file=sys.stderr)
                 if options.command == "ours":
                     made = ours.run(qopt, work, row, model, seed, options.texts, options.windows, options.keep)

@@ -97,10 +97,14 @@ FORTUNES = "art computers education food law literature love men-women people po
 TEXTS = (
     Text("calibration-technical", "debian-reference-en", "2.100", ("usr/share/debian-reference/debian-reference.en.txt.gz",),
          unzipped, "fc8dce7f9d076f78432b74cc91555017c855d19d5bbc5b8e7e3ad472f00ec6cf"),
-    Text("calibration-essays", "anarchism", "15.3-3", ("usr/share/doc/anarchism/html/*.html",), of_pages, "58ec51a6d40fa590f68fdf8c5d1f3e079de2dd92afc5632bab3689ad884f1017"),
-    Text("development-near", "debian-faq", "11.1", ("usr/share/doc/debian/FAQ/*.en.html",), of_pages, "9d596c63a6ba4668f05b78266c000d46a3e703db346442e4b7091f260525b2f0"),
-    Text("development-far", "dict-jargon", "4.4.7-3.1", ("usr/share/dictd/jargon.dict.dz",), unzipped, "6c8118c277d0b00736d406d4941b77b69932d6ab125f7179ff88fe12939cc19e"),
-    Text("evaluation-near", "developers-reference", "12.18", ("usr/share/developers-reference/_sources/*.rst.txt",), joined, "d72b7bc8957dc22a8e42bb84fae328a7fed0a5dcf75db15ed096b6f9efec67c9"),
+    Text("calibration-essays", "anarchism", "15.3-3", ("usr/share/doc/anarchism/html/*.html",), of_pages,
+         "58ec51a6d40fa590f68fdf8c5d1f3e079de2dd92afc5632bab3689ad884f1017"),
+    Text("development-near", "debian-faq", "11.1", ("usr/share/doc/debian/FAQ/*.en.html",), of_pages,
+         "9d596c63a6ba4668f05b78266c000d46a3e703db346442e4b7091f260525b2f0"),
+    Text("development-far", "dict-jargon", "4.4.7-3.1", ("usr/share/dictd/jargon.dict.dz",), unzipped,
+         "6c8118c277d0b00736d406d4941b77b69932d6ab125f7179ff88fe12939cc19e"),
+    Text("evaluation-near", "developers-reference", "12.18", ("usr/share/developers-reference/_sources/*.rst.txt",), joined,
+         "d72b7bc8957dc22a8e42bb84fae328a7fed0a5dcf75db15ed096b6f9efec67c9"),
     Text("evaluation-far", "fortunes", "1:1.99.1-7.3", tuple(f"usr/share/games/fortunes/{name}" for name in FORTUNES), joined,
          "68209d3574a71037afcd6fffef2e095ff72f05787ddedb62c18ceae5b0bea5f4"),
 )

@@ -18,7 +18,7 @@ import numpy as np
 
 def arguments(doc: str, rows: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="a Hugging Face directory in f32")
+    parser.add_argument("--model", type=Path, required=True, help="a Hugging Face directory in f32, or the GGUF file of one")
     parser.add_argument("--tokens", type=Path, required=True, help="calibration windows, i32 [windows, tokens], .npy")
     parser.add_argument("--row", choices=rows, required=True, help="the settings to take")
     parser.add_argument("--seed", type=int, required=True, help="of whatever the peer draws itself")
@@ -50,7 +50,7 @@ def measured(options: argparse.Namespace, packages: Sequence[str], settings: Map
     said = {"versions": {name: importlib.metadata.version(name) for name in packages}, "python": sys.version.split()[0],
             "settings": dict(settings), "patches": list(patches), "windows": options.windows, "seed": options.seed,
             "seconds": seconds, "cpus": len(os.sched_getaffinity(0)),
-            "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+            "peak_kib": max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))}
     partial = options.out / "peer.json.partial"
     partial.write_text(json.dumps(said, indent=1, default=str) + "\n", encoding="utf-8")
     partial.replace(options.out / "peer.json")

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Callable, Mapping
 
 import numpy as np
+from compare.models import of_gguf
 
-from . import activations, ours, steps, tensors, unpack, verify
+from . import activations, gguf_blocks, ours, steps, tensors, unpack, verify
 from .settings import HERE, PEERS, Row, Work, digest
 
 # How each peer's file is read: from tensors, the linear's name, and the row.
@@ -20,8 +21,13 @@ READERS: dict[str, Reader] = {
 }
 
 
+LLAMA = "llamacpp"  # no Python package: bench/peers builds it, it reads GGUF files, and what it writes is read as one
+
+
 def install(work: Work, peer: str) -> None:
     """Its virtual environment with the versions of peers/NAME.txt, all of them pinned."""
+    if peer == LLAMA:
+        return
     wanted, folder = HERE / "peers" / f"{peer}.txt", work.python(peer).parent.parent
 
     def make() -> dict[str, Any]:
@@ -41,7 +47,8 @@ def run(qopt: ours.Qopt, work: Work, peer: str, row: Row, model: str, seed: int)
 
     def make() -> dict[str, Any]:
         shutil.rmtree(folder, ignore_errors=True)
-        cost = steps.command([work.python(peer), script, "--model", work.model(model), "--tokens", work.tokens(model, seed),
+        python, source = (sys.executable, work.gguf(model)) if peer == LLAMA else (work.python(peer), work.model(model))
+        cost = steps.command([python, script, "--model", source, "--tokens", work.tokens(model, seed),
                               "--row", row.name, "--seed", seed, "--out", folder], folder.with_suffix(".log"))
         said = steps.read_json(folder / "peer.json")
         # Seconds are the peer's own, without importing its libraries; memory is the process's.
@@ -55,18 +62,29 @@ def run(qopt: ours.Qopt, work: Work, peer: str, row: Row, model: str, seed: int)
 def plain(work: Work, stored: Path, peer: str, row: Row, model: str, out: Path) -> verify.Verified:
     """Unpacks what a peer stored, checks it against the model that it was given, and writes it as f32 weights, with the
     configuration and tokenizer of that model."""
-    original, packed = tensors.Checkpoint(work.model(model)), tensors.Checkpoint(stored)
+    original = tensors.Checkpoint(work.model(model))
+    if peer == LLAMA:
+        made, levels = gguf_blocks.read(stored / "model.gguf")
+        seen = verify.blocks(made, original, levels)
+        seen.bits_per_weight = of_gguf(stored / "model.gguf").body
+        _write(work, model, made, out)
+        return seen
+    packed = tensors.Checkpoint(stored)
     names = sorted(name for name in original if name.endswith("_proj.weight"))
     linears = {name: READERS[peer](packed, name.removesuffix(".weight"), row) for name in names}
     rest = {name: packed[name] for name in packed if name.endswith(".weight") and name not in linears}
     made, seen = verify.model(linears, rest, {name: packed.kind(name) for name in rest}, original, bits=row.bits,
                               rescaled=row.rescaled,
                               head_dim=steps.read_json(work.model(model) / "config.json")["head_dim"])
+    _write(work, model, made, out)
+    return seen
+
+
+def _write(work: Work, model: str, made: Mapping[str, np.ndarray], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for file in work.model(model).glob("*.json"):
         shutil.copy(file, out)
     tensors.write(out / "model.safetensors", made, {"format": "pt"})
-    return seen
 
 
 def input_scales(stored: Path) -> dict[str, float]:
@@ -100,5 +118,6 @@ def score(qopt: ours.Qopt, work: Work, peer: str, row: Row, model: str, seed: in
 
     key = {"run": ran["key"], "qopt": qopt.version(), "unpack": digest(HERE / "scoring/unpack.py"),
            "verify": digest(HERE / "scoring/verify.py"),
-           "activations": digest(HERE / "activations.py") if row.activations else None, "evaluation": ours.evaluation_key(work, texts, windows)}
+           "activations": digest(HERE / "activations.py") if row.activations else None,
+           "evaluation": ours.evaluation_key(work, texts, windows)}
     return steps.once(work.result(peer, row.name, model, seed, texts), key, make)

@@ -29,7 +29,7 @@ class Row:
     symmetric: bool  # of the peer
     rescaled: bool = False  # the peer may scale channels
     activations: str | None = None  # the peer's, in 8 bits: "token" or "tensor", of which each has one scale
-    missing: str = ""  # why nothing of this row can be measured yet
+    missing: str = ""  # why ours cannot be measured yet
 
     def recipe_text(self) -> str:
         return self.recipe if self.recipe.startswith("builtin:") else (HERE / "recipes" / self.recipe).read_text(encoding="utf-8")
@@ -49,10 +49,10 @@ ROWS = {row.name: row for row in (
     Row("w4a8", "W4A8 g64", "w4a8.yaml", ("llmcompressor",), 1.0, 4, 64, True, rescaled=True, activations="token"),
     Row("w8a8-static", "W8A8, one scale for all activations", "", ("llmcompressor",), 1.0, 8, None, True, rescaled=True,
         activations="tensor", missing="qopt has no static ranges of activations"),
-    Row("mixed", "mixed, 5.53 bits", "", ("llama.cpp Q4_K_M",), 0.8, 0, None, False,
-        missing="`qopt search` is not there, and no script for the peer"),
+    Row("mixed", "mixed, 5.53 bits", "", ("llamacpp",), 0.8, 0, None, False, missing="`qopt search` is not there"),
 )}
-PEERS = {"gptqmodel": "gptqmodel_peer.py", "llmcompressor": "llmcompressor_peer.py", "autoround": "autoround_peer.py"}
+PEERS = {"gptqmodel": "gptqmodel_peer.py", "llmcompressor": "llmcompressor_peer.py", "autoround": "autoround_peer.py",
+         "llamacpp": "llamacpp_peer.py"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,9 @@ class Work:
 
     def model(self, name: str) -> Path:
         return self.base / "models" / name
+
+    def gguf(self, name: str) -> Path:
+        return self.base / "models" / f"{name}.gguf"
 
     def reference(self, model: str) -> Path:
         return self.base / "references" / f"{model}.qopt"

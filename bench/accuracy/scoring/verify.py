@@ -110,8 +110,47 @@ def model(linears: Mapping[str, Linear], rest: Mapping[str, np.ndarray], kinds: 
     total = sum(linear.codes.size for linear in linears.values())
     seen.bits_per_weight = sum(linear.bits_per_weight() * linear.codes.size for linear in linears.values()) / total
 
+    _beside(made, rest, kinds, original, seen, rescaled)
+    for layer in range(_layers(original)):
+        compared = undo_scales(made, original, layer, head_dim) if rescaled else made
+        for name in expected:
+            if name.startswith(f"model.layers.{layer}."):
+                _near(name, compared[name], original[name], GREATEST_DISTANCE[bits], seen)
+    return made, seen
+
+
+def blocks(made: Mapping[str, np.ndarray], original: Mapping[str, np.ndarray], levels: Mapping[str, tuple[int, int]]) -> Verified:
+    """What model() sees, of weights that a format with blocks inside of blocks stands for: `levels` has for each linear how many
+    weights share a scale, and how many values these may take."""
+    seen = Verified(linears=len(levels))
+    for name, (block, most) in levels.items():
+        if made[name].shape != original[name].shape or not np.isfinite(made[name]).all():
+            raise Unfaithful(f"{name}: expected finite weights {list(original[name].shape)}, but got {list(made[name].shape)}")
+        got = most_levels(made[name], np.arange(made[name].shape[1]) // block)
+        if got > most:
+            raise Unfaithful(f"{name}: expected at most {most} levels in {block} weights, but got {got}")
+        seen.greatest_levels = max(seen.greatest_levels, got)
+        _near(name, made[name], original[name], GREATEST_DISTANCE[4], seen)
+    rest = {name: weights for name, weights in made.items() if name not in levels}
+    if set(levels) != {name for name in original if name.endswith("_proj.weight")}:
+        raise Unfaithful(f"expected all linears quantized, but got {len(levels)} of them")
+    _beside({}, rest, dict.fromkeys(rest, "F32"), original, seen, False)
+    return seen
+
+
+def _near(name: str, weights: np.ndarray, original: np.ndarray, greatest: float, seen: Verified) -> None:
+    far = distance(weights, original)
+    if not LEAST_DISTANCE < far < greatest:
+        raise Unfaithful(f"{name}: expected a distance to the original between {LEAST_DISTANCE:g} and {greatest:g} of its norm, but "
+                         f"got {far:.4g}")
+    seen.greatest_distance = max(seen.greatest_distance, far)
+
+
+def _beside(made: dict[str, np.ndarray], rest: Mapping[str, np.ndarray], kinds: Mapping[str, str], original: Mapping[str, np.ndarray],
+            seen: Verified, rescaled: bool) -> None:
+    """Takes what is beside the linears into `made`: as it was, or norms that were rescaled."""
     norms = {f"model.layers.{layer}.{norm}.weight" for layer in range(_layers(original)) for norm in NORM_READERS}
-    for name in sorted(set(original) - expected):
+    for name in sorted(name for name in original if not name.endswith("_proj.weight")):
         if name not in rest:
             raise Unfaithful(f"expected {name} beside the linears, but it is missing")
         if np.array_equal(rest[name], stored_as(original[name], kinds[name])):
@@ -125,17 +164,6 @@ def model(linears: Mapping[str, Linear], rest: Mapping[str, np.ndarray], kinds: 
         head = surplus == ["lm_head.weight"] and np.array_equal(rest["lm_head.weight"], rest["model.embed_tokens.weight"])
         if not head:  # a tied head that was stored once more is the same weights
             raise Unfaithful(f"expected no tensors but the original's, but got {surplus[:4]}")
-
-    for layer in range(_layers(original)):
-        names = [name for name in expected if name.startswith(f"model.layers.{layer}.")]
-        compared = undo_scales(made, original, layer, head_dim) if rescaled else made
-        for name in names:
-            far = distance(compared[name], original[name])
-            if not LEAST_DISTANCE < far < GREATEST_DISTANCE[bits]:
-                raise Unfaithful(f"{name}: expected a distance to the original between {LEAST_DISTANCE:g} and "
-                                 f"{GREATEST_DISTANCE[bits]:g} of its norm, but got {far:.4g}")
-            seen.greatest_distance = max(seen.greatest_distance, far)
-    return made, seen
 
 
 def stored_as(values: np.ndarray, kind: str) -> np.ndarray:
