@@ -39,7 +39,8 @@ def _compare(row: Row, model: str, peer: str, where: str, left: list[dict[str, A
         return sum(read(record) for record in side) / len(side)
 
     def summary(side: list[dict[str, Any]]) -> dict[str, Any]:
-        return {"seeds": [record["seed"] for record in side], "kl": mean(side, lambda r: r["evaluation"][where]["kl_divergence"]["value"]),
+        return {"seeds": [record["seed"] for record in side],
+                "kl": mean(side, lambda r: r["evaluation"][where]["kl_divergence"]["value"]),
                 "bits_per_weight": mean(side, lambda r: r["bits_per_weight"]), "seconds": mean(side, lambda r: r["cost"]["seconds"]),
                 "peak_mib": max(r["cost"]["peak_kib"] for r in side) / 1024, "noisy": any(r["cost"]["noisy"] for r in side),
                 "perplexity": mean(side, lambda r: r["evaluation"][where]["perplexity"]["value"]),
@@ -69,9 +70,17 @@ def markdown(work: Work, texts: str) -> str:
                      f"{left['peak_mib']:.0f} / {right['peak_mib']:.0f} |")
     if noisy:
         lines += ["", "\\* Others used the machine meanwhile: these seconds are not for publication, the divergences are."]
-    absent = [f"- {row.title}: {row.missing or 'nothing was measured'}" for row in ROWS.values()
+    absent = [f"- {row.title}: {row.missing or 'not both sides were measured'}{_alone(work, texts, row)}" for row in ROWS.values()
               if row.missing or not any(one["row"] == row.name for one in made)]
     return "\n".join(lines + (["", "Not in the table:"] + absent if absent else []))
+
+
+def _alone(work: Work, texts: str, row: Row) -> str:
+    """What has been measured of a row of which one side is missing."""
+    said = [f"{record['side']} on {record['model']}, seed {record['seed']}, {record['bits_per_weight']:.3f} bits: " + ", ".join(
+        f"{where} {one['kl_divergence']['value']:.4f}" for where, one in record["evaluation"].items())
+        for record in _records(work, texts) if record["row"] == row.name]
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def write(work: Work, texts: str, output: Path) -> None:

@@ -59,7 +59,8 @@ class Report(unittest.TestCase):
             steps.write_json(self.work.result(each["side"], each["row"], each["model"], each["seed"], "development"), each)
 
     def test_compares_and_judges(self):
-        self.put(record("ours", 0, 0.1), record("ours", 1, 0.12), record("gptqmodel", 0, 0.2), record("llmcompressor", 0, 0.14))
+        self.put(record("ours", 0, 0.1), record("ours", 1, 0.12), record("gptqmodel", 0, 0.2), record("llmcompressor", 0, 0.14),
+                 record("autoround", 0, 0.1) | {"row": "w4-best"})
         made = {(one["peer"], one["text"]): one for one in report.comparisons(self.work, "development")}
         self.assertEqual(len(made), 4)
         self.assertAlmostEqual(made["gptqmodel", "near"]["ratio"], 0.55)
@@ -69,7 +70,8 @@ class Report(unittest.TestCase):
         self.assertIn("0.550 [0.500, 0.600] | < 0.75 | holds | 2 / 1 | 10 / 10* |", table)
         self.assertIn("| **does not hold** | 2 / 1 | 10 / 10 |", table)
         self.assertIn("not for publication", table)
-        self.assertIn("- W3 g64, GPTQ: nothing was measured", table)
+        self.assertIn("- W3 g64, GPTQ: not both sides were measured", table)
+        self.assertIn("best recipe: not both sides were measured (autoround on plain, seed 0, 4.250 bits: near 0.1000, far", table)
         self.assertIn("- W8A8, one scale for all activations: qopt has no static ranges", table)
 
     def test_refuses_results_on_different_texts(self):
