@@ -29,7 +29,10 @@ def main() -> int:
         tokenizer = transformers.AutoTokenizer.from_pretrained(options.model, local_files_only=True)
         rounding = auto_round.AutoRound(model, tokenizer, **settings, dataset=batches, nsamples=len(windows),
                                         seqlen=windows.shape[1], seed=options.seed, device_map="cpu")
-        rounding.quantize_and_save(str(options.out / "model"), format=FORMAT)
+        rounding.quantize_and_save(str(options.out / "saved"), format=FORMAT)
+        # It makes a folder of its own below the one that it is told.
+        (made,) = (options.out / "saved").rglob("config.json")
+        made.parent.rename(options.out / "model")
 
     return common.measured(options, PACKAGES, settings | {"format": FORMAT}, [], quantize)
 
