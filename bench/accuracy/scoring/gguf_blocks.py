@@ -3,7 +3,7 @@ reader of quantized blocks is the reference one."""
 
 import re
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter
@@ -28,7 +28,7 @@ class Source:
         field = self.reader.fields[f"llama.{key}"]
         return field.parts[field.data[0]][0].item()
 
-    def _config(self) -> dict[str, object]:
+    def _config(self) -> dict[str, Any]:
         hidden, heads = self._value("embedding_length"), self._value("attention.head_count")
         names = {tensor.name for tensor in self.reader.tensors}
         return {

@@ -45,7 +45,7 @@ class Checkpoint(Mapping[str, np.ndarray]):
         file, offset, kind, shape, size = self.entries[name]
         if kind not in _TYPES:
             raise ValueError(f"{file}: expected one of {', '.join(_TYPES)} for {name}, but got {kind}")
-        values = np.fromfile(file, np.uint8, size, offset=offset).view(_TYPES[kind]).reshape(shape)
+        values: np.ndarray = np.fromfile(file, np.uint8, size, offset=offset).view(_TYPES[kind]).reshape(shape)
         if kind == "BF16":
             return (values.astype(np.uint32) << 16).view(np.float32)
         return values

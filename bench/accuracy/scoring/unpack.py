@@ -52,12 +52,13 @@ def stream(words: np.ndarray, bits: int, count: int) -> np.ndarray:
     return flat[:, :count * bits].reshape(rows, count, bits).astype(np.int32) @ places
 
 
-def gptq(tensors: Mapping[str, np.ndarray], name: str, bits: int, group: int, symmetric: bool) -> Linear:
+def gptq(tensors: Mapping[str, np.ndarray], name: str, bits: int, group: int | None, symmetric: bool) -> Linear:
     """GPTQ's first format: `qweight` [in·bits/32, out] along the inputs, `qzeros` [groups, out·bits/32] along the outputs, each
     a zero point less one; `scales` [groups, out]; `g_idx` [in]."""
     scales, order = tensors[f"{name}.scales"].astype(np.float32), tensors[f"{name}.g_idx"]
     groups, outputs = scales.shape
     inputs = len(order)
+    group = group or inputs
     if groups * group != inputs or not np.array_equal(np.bincount(order, minlength=groups), np.full(groups, group)):
         raise Malformed(f"{name}.g_idx: expected {inputs / group:g} groups of {group} inputs, but got {groups} groups with "
                         f"{np.bincount(order).tolist()}")

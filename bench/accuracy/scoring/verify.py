@@ -15,7 +15,7 @@ from .unpack import Linear
 # Greatest ‖W − Ŵ‖ / ‖W‖ of a linear by bits. Round to nearest in groups of 64 has about 0.10 and 0.24; feedback of errors
 # adds to a weight's error what it takes from the output's, up to three times. Weights that were unpacked in a wrong order are
 # at √2.
-GREATEST_DISTANCE = {3: 0.8, 4: 0.5, 8: 0.05}
+GREATEST_DISTANCE = {3: 0.8, 4: 0.5, 8: 0.1}
 LEAST_DISTANCE = 1e-5  # nearer than this is not quantized at all
 # How far the product of a row's factor and of the column's that undoes it may be from 1: both come from rounded weights.
 PAIR_TOLERANCE = 0.1
@@ -59,12 +59,12 @@ def _factors(weights: np.ndarray, original: np.ndarray, axis: int) -> np.ndarray
     return np.where(squares > 0, products / np.where(squares > 0, squares, 1), 1)
 
 
-def undo_scales(made: Mapping[str, np.ndarray], original: Mapping[str, np.ndarray], layer: int,
-                head_dim: int) -> dict[str, np.ndarray]:
-    """A layer's weights as they were before AWQ or SmoothQuant scaled channels: norms tell their factors exactly; those from
-    up to down and from v to o are estimated on both sides, and must cancel each other."""
+def scaled(made: Mapping[str, np.ndarray], original: Mapping[str, np.ndarray], layer: int, head_dim: int) -> dict[str, np.ndarray]:
+    """What a layer's weights were before they were rounded, where AWQ or SmoothQuant had scaled channels: norms tell their factors
+    exactly; those from up to down and from v to o are estimated on both sides, and must cancel each other. It is the original
+    that is scaled: what was made coarse by a small factor would look far off if it were undone."""
     prefix = f"model.layers.{layer}."
-    undone = {}
+    before = {}
     for norm, readers in NORM_READERS.items():
         name = f"{prefix}{norm}.weight"
         factors = original[name].astype(np.float64) / made[name]  # the readers' columns were multiplied by these
@@ -72,19 +72,19 @@ def undo_scales(made: Mapping[str, np.ndarray], original: Mapping[str, np.ndarra
             raise Unfaithful(f"{name}: expected the original's channels times positive factors, but got {factors.min():g} to "
                              f"{factors.max():g}")
         for reader in readers:
-            undone[f"{prefix}{reader}.weight"] = made[f"{prefix}{reader}.weight"] / factors
+            before[f"{prefix}{reader}.weight"] = original[f"{prefix}{reader}.weight"] * factors
     for writer, reader in (("mlp.up_proj", "mlp.down_proj"), ("self_attn.v_proj", "self_attn.o_proj")):
         above, below = f"{prefix}{writer}.weight", f"{prefix}{reader}.weight"
-        rows = _factors(undone[above], original[above], 1)
+        rows = _factors(made[above], before[above], 1)
         columns = _factors(made[below], original[below], 0)
         repeats = len(columns) // len(rows)  # query heads that share a value head
         expanded = rows if repeats == 1 else np.repeat(rows.reshape(-1, head_dim), repeats, axis=0).reshape(-1)
         off = np.abs(expanded * columns - 1)
         if np.median(off) > PAIR_TOLERANCE:
             raise Unfaithful(f"{above}, {below}: expected factors that cancel, but their products are off 1 by {np.median(off):.3f}")
-        undone[above] = undone[above] / rows[:, None]
-        undone[below] = made[below] / columns
-    return undone
+        before[above] = before[above] * rows[:, None]
+        before[below] = original[below] * columns
+    return before
 
 
 def model(linears: Mapping[str, Linear], rest: Mapping[str, np.ndarray], kinds: Mapping[str, str],
@@ -112,10 +112,10 @@ def model(linears: Mapping[str, Linear], rest: Mapping[str, np.ndarray], kinds: 
 
     _beside(made, rest, kinds, original, seen, rescaled)
     for layer in range(_layers(original)):
-        compared = undo_scales(made, original, layer, head_dim) if rescaled else made
+        before = scaled(made, original, layer, head_dim) if rescaled else original
         for name in expected:
             if name.startswith(f"model.layers.{layer}."):
-                _near(name, compared[name], original[name], GREATEST_DISTANCE[bits], seen)
+                _near(name, made[name], before[name], GREATEST_DISTANCE[bits], seen)
     return made, seen
 
 
