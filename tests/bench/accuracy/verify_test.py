@@ -3,7 +3,7 @@ import unittest
 import numpy as np
 from scoring import tensors, unpack, verify
 
-GROUP, HEAD = 16, 16
+GROUP, HEAD = 32, 16
 SHAPES = {"self_attn.q_proj": (64, 64), "self_attn.k_proj": (32, 64), "self_attn.v_proj": (32, 64), "self_attn.o_proj": (64, 64),
           "mlp.gate_proj": (96, 64), "mlp.up_proj": (96, 64), "mlp.down_proj": (64, 96)}
 
@@ -63,7 +63,7 @@ class Model(unittest.TestCase):
     def test_accepts_a_quantized_model(self):
         made, seen = self.check()
         self.assertEqual(set(made), set(self.original))
-        self.assertEqual((seen.linears, seen.bits_per_weight, seen.rescaled_norms), (14, 5.0, 0))
+        self.assertEqual((seen.linears, seen.bits_per_weight, seen.rescaled_norms), (14, 4.5, 0))
         self.assertLess(seen.greatest_distance, 0.2)
         self.assertLessEqual(seen.greatest_levels, 15)
 
@@ -88,9 +88,9 @@ class Model(unittest.TestCase):
     def test_refuses_what_was_not_quantized(self):
         name = "model.layers.0.mlp.gate_proj.weight"
         codes = np.rint(self.original[name] * 4096).astype(np.int32)
-        self.linears[name] = unpack.Linear(codes, np.full((96, 4), 1 / 4096, np.float32), np.zeros((96, 4), np.int32),
-                                           np.arange(64) // GROUP, 8, False)
-        self.refuses("at most 16 levels")
+        self.linears[name] = unpack.Linear(codes, np.full((96, 2), 1 / 4096, np.float32), np.zeros((96, 2), np.int32),
+                                           np.arange(64) // GROUP, 4, False)
+        self.refuses("at most 16 levels in a group, but got 3[0-2], in 4 bits")
 
     def test_refuses_other_bits(self):
         self.refuses("at most 8 levels", bits=3)
