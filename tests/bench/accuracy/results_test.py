@@ -74,6 +74,11 @@ class Report(unittest.TestCase):
         self.assertIn("best recipe: not both sides were measured (autoround on plain, seed 0, 4.250 bits: near 0.1000, far", table)
         self.assertIn("- W8A8, one scale for all activations: qopt has no static ranges", table)
 
+    def test_judges_the_interval_and_not_the_ratio(self):
+        self.put(record("ours", 0, 0.1), record("ours", 1, 0.18), record("gptqmodel", 0, 0.2))
+        made = next(report.comparisons(self.work, "development"))
+        self.assertTrue(made["ratio"] < made["bound"] < made["high"] and not made["holds"], made)
+
     def test_refuses_results_on_different_texts(self):
         self.put(record("ours", 0, 0.1), record("gptqmodel", 0, 0.2, digest="e"))
         with self.assertRaisesRegex(steps.Failed, "the same windows of the same text"):
