@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from . import intervals, steps
-from .settings import ROWS, TEXTS, Row, Work
+from .settings import OUR_SEEDS, PEER_SEEDS, ROWS, TEXTS, Row, Work
 
 
 def _records(work: Work, texts: str) -> list[dict[str, Any]]:
@@ -63,6 +63,8 @@ def markdown(work: Work, texts: str) -> str:
         mark = ["", "*"][left["noisy"] or right["noisy"]]
         noisy |= bool(mark)
         verdict = {True: "holds", False: "**does not hold**", None: "reported"}[one["holds"]]
+        if one["holds"] and (len(left["seeds"]) < len(OUR_SEEDS) or len(right["seeds"]) < len(PEER_SEEDS)):
+            verdict = "holds, of too few seeds"  # which is no claim
         lines.append(f"| {one['title']} | {one['model']} | {one['peer']} | {one['text']} | {left['bits_per_weight']:.3f} / "
                      f"{right['bits_per_weight']:.3f} | {left['kl']:.4f} | {right['kl']:.4f} | {one['ratio']:.3f} [{one['low']:.3f}, "
                      f"{one['high']:.3f}] | {'' if one['bound'] is None else '< ' + format(one['bound'], 'g')} | {verdict} | "

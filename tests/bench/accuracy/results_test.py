@@ -67,7 +67,7 @@ class Report(unittest.TestCase):
         self.assertTrue(made["gptqmodel", "near"]["holds"])
         self.assertFalse(made["llmcompressor", "far"]["holds"])
         table = report.markdown(self.work, "development")
-        self.assertIn("0.550 [0.500, 0.600] | < 0.75 | holds | 2 / 1 | 10 / 10* |", table)
+        self.assertIn("0.550 [0.500, 0.600] | < 0.75 | holds, of too few seeds | 2 / 1 | 10 / 10* |", table)
         self.assertIn("| **does not hold** | 2 / 1 | 10 / 10 |", table)
         self.assertIn("not for publication", table)
         self.assertIn("- W3 g64, GPTQ: not both sides were measured", table)
