@@ -43,7 +43,8 @@ def of_overlay(path):
 
 
 # Of the types that may stand in the peer's files: elements and bytes of a block. (ggml's number: format)
-_GGML_BLOCKS = {0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 8: (32, 34), 14: (256, 210)}
+_GGML_BLOCKS = {0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 12: (256, 144), 13: (256, 176),
+                14: (256, 210)}
 
 
 def of_gguf(path):

@@ -1,6 +1,6 @@
 // The peer's side of the comparison: llama.cpp through its C API, with its own defaults (memory-mapped weights, weights
 // repacked at load, flash attention chosen by itself, f16 KV cache). See driver/Measure.h for the commands; besides,
-//   llama-driver quantize SOURCE.gguf RESULT.gguf {q4_0|q8_0|f16} --threads N     head and embedding in Q8_0
+//   llama-driver quantize SOURCE.gguf RESULT.gguf {q4_0|q8_0|f16|q4_k_m} --threads N     head and embedding in Q8_0
 #include "driver/Measure.h"
 
 #include "llama.h"
@@ -70,9 +70,13 @@ static int quantize(const Arguments &arguments) {
     params.ftype = LLAMA_FTYPE_MOSTLY_Q8_0;
   else if (to == "f16")
     params.ftype = LLAMA_FTYPE_MOSTLY_F16;
+  else if (to == "q4_k_m")
+    params.ftype = LLAMA_FTYPE_MOSTLY_Q4_K_M;
   else
     fail("unknown format " + to);
-  if (to != "f16")
+  if (to == "q4_k_m") // for accuracy, which is compared with embedding and head left alone
+    params.output_tensor_type = params.token_embedding_type = GGML_TYPE_F32;
+  else if (to != "f16")
     params.output_tensor_type = params.token_embedding_type = GGML_TYPE_Q8_0;
   double start = now();
   if (llama_model_quantize(arguments.model.c_str(), arguments.extra[0].c_str(), &params) != 0)

@@ -54,6 +54,20 @@ static Json describeModel(const std::string &file, const Model &model) {
           {"weight_bytes", model.manifest().weightBytes}};
 }
 
+/// The means of each window, in the text's order: what comparisons with another model, paired by window, are made of.
+static Json describeWindows(const std::vector<WindowScores> &windows, bool paired) {
+  Json list = Json::array();
+  for (const WindowScores &window : windows) {
+    double predictions = static_cast<double>(window.predictions);
+    auto mean = [&](double sum) { return paired ? Json(sum / predictions) : Json(nullptr); };
+    list.push_back({{"loss", window.loss / predictions},
+                    {"reference_loss", mean(window.referenceLoss)},
+                    {"kl_divergence", mean(window.divergence)},
+                    {"top1_agreement", mean(static_cast<double>(window.agreements))}});
+  }
+  return list;
+}
+
 static std::string line(const char *name, const Estimate &estimate, const char *format) {
   char number[3][40], text[200];
   for (int i = 0; i < 3; ++i)
@@ -134,6 +148,7 @@ static Status evaluate(EvalArguments &arguments, const CompileFile &compile) {
     json["perplexity_ratio"] = paired(result.perplexityRatio);
     json["kl_divergence"] = paired(result.divergence);
     json["top1_agreement"] = paired(result.agreement);
+    json["per_window"] = describeWindows(*windows, reference != nullptr);
     json["threads"] = threadsOf(arguments.model);
     json["seconds"] = seconds;
     json["peak_resident_bytes"] = peakResidentBytes();

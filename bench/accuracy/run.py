@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Accuracy against peers: the same bits, the same calibration windows, both sides scored by `qopt eval`.
+
+    run.py prepare --gguf "$(./setup.sh model)"          models, twins, texts, references
+    run.py ours   [--rows …] [--models …] [--seeds …]    calibrate, quantize, compile, evaluate
+    run.py peer NAME [--rows …] [--models …] [--seeds …] in a virtual environment of its own, made where it is missing
+    run.py score NAME …                                  unpack, check, evaluate what a peer left
+    run.py report [--output FILE]                        a table in Markdown; exit code 4 where a bound does not hold
+
+README.md has the columns, and what is measured and what is not. What has been run is not run again unless what it was made
+from has changed.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))  # compare/, which the comparison of speed shares
+
+from scoring import activations, ours, peer, report, steps, unpack, verify  # noqa: E402
+from scoring.settings import ALL_MODELS, MODELS, OUR_SEEDS, PEER_SEEDS, PEERS, ROOT, ROWS, Row, Work  # noqa: E402
+
+ALL_WINDOWS = 1 << 20
+DEVELOPMENT_WINDOWS = 64
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "generation_config.json")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--qopt", type=Path, default=ROOT / "build/release/bin/qopt")
+    parser.add_argument("--work", type=Path, default=ROOT / "build/accuracy", help="where everything is made")
+    commands = parser.add_subparsers(dest="command", required=True)
+    prepare = commands.add_parser("prepare", help="models, twins, texts, references")
+    prepare.add_argument("--gguf", type=Path, required=True, help="SmolLM2-135M-Instruct.Q4_1.gguf")
+    prepare.add_argument("--seed", type=int, default=0, help="of the twins")
+    for name, text in (("ours", "calibrate, quantize, compile, evaluate"), ("peer", "run a peer"), ("score", "score a peer"),
+                       ("report", "the table")):
+        each = commands.add_parser(name, help=text)
+        if name in ("peer", "score"):
+            each.add_argument("name", choices=PEERS)
+        if name != "report":
+            each.add_argument("--rows", type=lambda text: text.split(","), help=f"of {', '.join(ROWS)}")
+            each.add_argument("--models", type=lambda text: text.split(","), default=list(MODELS), help=f"of {', '.join(ALL_MODELS)}")
+            each.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")],
+                              default=list(OUR_SEEDS if name == "ours" else PEER_SEEDS))
+        if name != "peer":
+            each.add_argument("--texts", choices=("development", "evaluation"), default="development",
+                              help="evaluation is for final reports: nothing may be chosen by it")
+        if name in ("ours", "score"):
+            each.add_argument("--windows", type=int, help=f"of each text; default: {DEVELOPMENT_WINDOWS} of development, "
+                                                                   "all of evaluation")
+            each.add_argument("--keep", action="store_true", help="keep models and artifacts, half a gigabyte each")
+        if name == "report":
+            each.add_argument("--output", type=Path, help="also write JSON, with all that the table is made of")
+    return parser.parse_args()
+
+
+def rows_of(options: argparse.Namespace, name: str | None) -> list[Row]:
+    """The rows that were asked for, or all that can be measured; `name` is a peer."""
+    known = [row for row in ROWS.values() if (not row.missing if name is None else name in row.peers)]
+    if options.rows is None:
+        return [row for row in known if not row.missing]
+    for asked in options.rows:
+        if asked not in ROWS:
+            raise steps.Failed(f"expected rows of {', '.join(ROWS)}, but got {asked}")
+        if name is None and ROWS[asked].missing:
+            raise steps.Failed(f"the row {asked} is not there yet: {ROWS[asked].missing}")
+        if ROWS[asked] not in known:
+            raise steps.Failed(f"the row {asked} is not compared with {name}; rows that are: {', '.join(row.name for row in known)}")
+    return [ROWS[asked] for asked in options.rows]
+
+
+def prepare(options: argparse.Namespace, work: Work, qopt: ours.Qopt) -> None:
+    subprocess.run([sys.executable, HERE / "texts.py", work.base / "texts"], check=True)
+    exported, imported = work.base / "exported", work.base / "exported.mlir"
+    steps.command([qopt.program, "import", options.gguf, "-o", imported], work.base / "import.log")
+    steps.command([qopt.program, "export", imported, "--to", "hf", "-o", exported], work.base / "export.log")
+    for model in ALL_MODELS:
+        twin = [sys.executable, HERE / "make_twins.py", options.gguf, work.model(model), "--twin", model, "--seed", options.seed]
+        written = ["--as-gguf", work.gguf(model)]
+        subprocess.run([str(word) for word in [*twin, *written]], check=True)
+        for name in TOKENIZER_FILES:
+            (work.model(model) / name).write_bytes((exported / name).read_bytes())
+        subprocess.run([str(word) for word in [*twin, "--check", "--plain", work.model("plain")]], check=True)
+        ours.reference(qopt, work, model)
+    (exported / "model.safetensors").unlink()
+
+
+def main() -> int:
+    options = arguments()
+    work, qopt = Work(options.work.resolve()), ours.Qopt(options.qopt.resolve())
+    if not qopt.program.exists():
+        raise steps.Failed(f"expected qopt at {qopt.program}, but there is none\nnext: ./setup.sh build, or name it with --qopt")
+    if options.command == "prepare":
+        prepare(options, work, qopt)
+        return 0
+    if options.command == "report":
+        print(report.markdown(work, options.texts))
+        if options.output:
+            report.write(work, options.texts, options.output)
+        return 4 if any(one["holds"] is False for one in report.comparisons(work, options.texts)) else 0
+    if options.command != "peer" and options.windows is None:
+        options.windows = DEVELOPMENT_WINDOWS if options.texts == "development" else ALL_WINDOWS
+    for model in options.models:
+        if not (work.model(model) / "model.safetensors").exists():
+            raise steps.Failed(f"expected the model at {work.model(model)}, but there is none\nnext: run.py prepare")
+    rows = rows_of(options, getattr(options, "name", None))
+    # Seeds outside of rows: rows share what calibration gathers, which is large, and goes when the last of them has used it.
+    for model in options.models:
+        for seed in options.seeds:
+            for row in rows:
+                print(f"{options.command}: {row.title}; {model}, seed {seed}", file=sys.stderr)
+                if options.command == "ours":
+                    made = ours.run(qopt, work, row, model, seed, options.texts, options.windows, options.keep)
+                elif options.command == "peer":
+                    peer.run(qopt, work, options.name, row, model, seed)
+                    continue
+                else:
+                    made = peer.score(qopt, work, options.name, row, model, seed, options.texts, options.windows, options.keep)
+                for where, said in made["evaluation"].items():
+                    print(f"{row.name} {model} seed {seed} {made['side']} {where}: KL {said['kl_divergence']['value']:.5f}, "
+                          f"{made['bits_per_weight']:.3f} bits", flush=True)
+            if options.command == "ours" and not options.keep:
+                work.statistics(model, seed).unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (steps.Failed, unpack.Malformed, verify.Unfaithful, activations.Disagree) as failure:
+        raise SystemExit(f"run.py: {failure}")

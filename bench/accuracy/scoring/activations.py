@@ -1,0 +1,70 @@
+"""Peers of rows whose activations are quantized too: measured by activations.py, and held against `qopt eval`."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any, Mapping
+
+import numpy as np
+
+from . import steps
+from .settings import HERE, LENGTH, TEXTS, Work
+
+# Two programs in f32 on the same weights and windows: logits differ by some 1e-4, losses by less. Tokens that differ, another
+# window or another model would be off by whole nats.
+LOSS_TOLERANCE = 2e-3
+KL_TOLERANCE = 0.02  # relative, of a window's divergence, of the weights alone
+KL_FLOOR = 1e-4  # nats, below which relative differences mean nothing
+
+
+class Disagree(Exception):
+    """The two programs do not measure the same thing."""
+
+
+def windows(qopt: Path, work: Work, model: str, text: Path, count: int) -> np.ndarray:
+    """The windows that `qopt eval` takes of a text, [windows, tokens]."""
+    with text.open("rb") as stream:
+        said = subprocess.run([qopt, "tokenize", work.model(model), "--text", "-", "--plain", "--no-special", "--json"], stdin=stream,
+                              capture_output=True, check=True)
+    ids = np.array(json.loads(said.stdout)["ids"], np.int32)
+    whole = min(count, len(ids) // LENGTH)
+    return ids[:whole * LENGTH].reshape(whole, LENGTH)
+
+
+def agree(plain: list[dict[str, float]], compiled: Mapping[str, Any], where: str) -> None:
+    """Refuses windows of the weights alone that the two programs measure differently. `compiled`: of ours.evaluate."""
+    if len(plain) != len(compiled["window_kl"]):
+        raise Disagree(f"{where}: expected {len(compiled['window_kl'])} windows, but got {len(plain)}")
+    for index, (here, kl, loss) in enumerate(zip(plain, compiled["window_kl"], compiled["window_reference_loss"])):
+        if abs(here["reference_loss"] - loss) > LOSS_TOLERANCE:
+            raise Disagree(f"{where}, window {index}: expected the reference's loss of {loss:.5f}, as qopt eval measures it, but "
+                           f"got {here['reference_loss']:.5f}")
+        if abs(here["kl_divergence"] - kl) > KL_TOLERANCE * kl + KL_FLOOR:
+            raise Disagree(f"{where}, window {index}: expected a divergence of {kl:.6f} of the weights alone, as qopt eval measures "
+                           f"it, but got {here['kl_divergence']:.6f}")
+
+
+def evaluate(qopt: Path, work: Work, python: Path, folder: Path, plain: Path, model: str, texts: str, count: int, kind: str,
+             scales: Mapping[str, float], compiled: Mapping[str, Any]) -> dict[str, Any]:
+    """What ours.evaluate gives, with activations quantized; `compiled` is that for the weights alone."""
+    said: dict[str, Any] = {}
+    for where, name in TEXTS[texts].items():
+        tokens, out = folder / f"{where}.npy", folder / f"{where}.activations.json"
+        np.save(tokens, windows(qopt, work, model, work.text(name), count))
+        given = []
+        if kind == "tensor":
+            steps.write_json(folder / "scales.json", dict(scales))
+            given = ["--scales", folder / "scales.json"]
+        steps.command([python, HERE / "activations.py", plain, work.model(model), "--windows", tokens, "--activations", kind, *given,
+                       "--out", out], out.with_suffix(".log"))
+        made = steps.read_json(out)
+        agree(made["plain"], compiled[where], where)
+
+        def mean(key: str) -> float:
+            return float(np.mean([window[key] for window in made["quantized"]]))
+
+        said[where] = {"protocol": compiled[where]["protocol"], "linears": made["linears"],
+                       "weights_alone": compiled[where]["kl_divergence"], "kl_divergence": {"value": mean("kl_divergence")},
+                       "perplexity": {"value": float(np.exp(mean("loss")))}, "top1_agreement": {"value": mean("top1_agreement")},
+                       "window_kl": [window["kl_divergence"] for window in made["quantized"]]}
+    return said

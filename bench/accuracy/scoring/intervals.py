@@ -1,0 +1,30 @@
+"""The ratio of two mean KL divergences with its interval, paired by window and combined over seeds."""
+
+from typing import Sequence
+
+import numpy as np
+
+DRAWS, SEED = 10000, 0
+
+
+def ratio(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]], draws: int = DRAWS,
+          seed: int = SEED) -> tuple[float, float, float]:
+    """Mean of ours over mean of theirs, and the ends of its 95% interval; both are [seeds, windows] of the same windows.
+
+    Each draw takes windows with replacement, the same for both sides and all seeds, and seeds with replacement, each side its
+    own: what moves the ratio is the text that happens to be there and the windows that calibration happened to take. With one
+    seed on a side its interval says nothing of seeds."""
+    left, right = np.asarray(ours, float), np.asarray(theirs, float)
+    if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[1] or 0 in left.shape or 0 in right.shape:
+        raise ValueError(f"expected the same windows on both sides, but got {list(left.shape)} and {list(right.shape)}")
+    random = np.random.default_rng(seed)
+    windows = left.shape[1]
+    weights = random.multinomial(windows, np.full(windows, 1 / windows), draws) / windows  # [draws, windows]
+
+    def means(side: np.ndarray) -> np.ndarray:
+        of_seeds = weights @ side.T  # [draws, seeds]
+        taken = random.integers(0, len(side), (draws, len(side)))
+        return np.take_along_axis(of_seeds, taken, axis=1).mean(1)
+
+    low, high = np.quantile(means(left) / means(right), (0.025, 0.975))
+    return float(left.mean() / right.mean()), float(low), float(high)

@@ -1,0 +1,121 @@
+"""Our side: references, calibration, quantization, and the evaluation that both sides go through."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from compare.models import of_overlay
+
+from . import steps
+from .settings import CALIBRATION, LENGTH, SAMPLES, TEXTS, Row, Work, digest
+from .tensors import Checkpoint
+
+
+@dataclass(frozen=True)
+class Qopt:
+    program: Path
+
+    def version(self) -> dict[str, str]:
+        """Digests of the program and of its library: figures of another build are figures of another compiler."""
+        said = subprocess.run([self.program, "recipes"], capture_output=True, text=True, check=True)
+        folders = (self.program.parent, self.program.parent.parent / "lib")
+        libraries = sorted({file.resolve() for folder in folders for file in folder.glob("libqopt.so*")})
+        return {"program": digest(self.program), "recipes": said.stdout, "libraries": " ".join(digest(file) for file in libraries)}
+
+    def recipe(self, row: Row) -> str:
+        if not row.recipe.startswith("builtin:"):
+            return row.recipe_text()
+        return subprocess.run([self.program, "recipes", row.recipe], capture_output=True, text=True, check=True).stdout
+
+
+def reference(qopt: Qopt, work: Work, model: str) -> None:
+    """The model as it is, in f32: what both sides' quantized models are held against."""
+    artifact, imported = work.reference(model), work.imported(model)
+
+    def make() -> dict[str, Any]:
+        imported.parent.mkdir(parents=True, exist_ok=True)
+        costs = [steps.command([qopt.program, "import", work.model(model), "-o", imported], imported.with_suffix(".import.log")),
+                 steps.command([qopt.program, "compile", imported, "-o", artifact], imported.with_suffix(".compile.log"))]
+        return {"cost": steps.total(costs)}
+
+    key = {"model": digest(work.model(model) / "model.safetensors"), "qopt": qopt.version()}
+    steps.once(artifact.with_suffix(".json"), key, make, [artifact, imported])
+
+
+def _calibration_key(qopt: Qopt, work: Work, model: str, seed: int) -> dict[str, Any]:
+    return {"model": digest(work.model(model) / "model.safetensors"), "texts": [digest(work.text(name)) for name in CALIBRATION],
+            "samples": SAMPLES, "length": LENGTH, "seed": seed, "qopt": qopt.version()}
+
+
+def calibrate(qopt: Qopt, work: Work, model: str, seed: int, *, sums: bool) -> dict[str, Any]:
+    """Statistics of the model on the calibration windows, and these windows' tokens. Peers need the tokens alone, which come
+    without the `sums` of products in a run of their own, unless one with them has left them already."""
+    reference(qopt, work, model)
+    archive, windows = work.statistics(model, seed), work.tokens(model, seed)
+    key, tokens_record = _calibration_key(qopt, work, model, seed), archive.with_suffix(".tokens.json")
+
+    def make() -> dict[str, Any]:
+        made = archive if sums else archive.with_suffix(".tokens.safetensors")
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        texts = [word for name in CALIBRATION for word in ("--text", work.text(name))]
+        cost = steps.command([qopt.program, "calibrate", work.imported(model), *texts, "--samples", SAMPLES, "--length", LENGTH,
+                              "--seed", seed, *([] if sums else ["--no-gram"]), "-o", made], archive.with_suffix(".log"))
+        taken = Checkpoint(made)["samples.tokens"]
+        if taken.shape != (SAMPLES, LENGTH):
+            raise steps.Failed(f"expected {SAMPLES} windows of {LENGTH} tokens, but got {list(taken.shape)}\nin: {made}\n"
+                               "next: take longer calibration texts")
+        np.save(windows, taken)
+        if sums:
+            steps.write_json(tokens_record, {"key": key, "cost": steps.total([cost])})
+        else:
+            made.unlink()
+        return {"cost": steps.total([cost])}
+
+    return steps.once(archive.with_suffix(".json") if sums else tokens_record, key, make, [archive, windows] if sums else [windows])
+
+
+def evaluate(qopt: Qopt, work: Work, artifact: Path, model: str, texts: str, windows: int) -> dict[str, Any]:
+    """KL(reference ‖ model) and what else `qopt eval` says, on the near and on the far text, window by window."""
+    said: dict[str, Any] = {}
+    for where, name in TEXTS[texts].items():
+        output = artifact.with_suffix(f".{where}.json")
+        steps.command([qopt.program, "eval", artifact, "--against", work.reference(model), "--text", work.text(name), "--window",
+                       LENGTH, "--windows", windows, "--json"], output.with_suffix(".log"), output)
+        full = steps.read_json(output)
+        said[where] = {key: full[key] for key in ("protocol", "kl_divergence", "perplexity", "reference_perplexity",
+                                                   "top1_agreement")}
+        for ours, theirs in (("window_kl", "kl_divergence"), ("window_reference_loss", "reference_loss")):
+            said[where][ours] = [window[theirs] for window in full["per_window"]]
+    return said
+
+
+def evaluation_key(work: Work, texts: str, windows: int) -> dict[str, Any]:
+    return {"texts": {where: digest(work.text(name)) for where, name in TEXTS[texts].items()}, "windows": windows}
+
+
+def run(qopt: Qopt, work: Work, row: Row, model: str, seed: int, texts: str, windows: int, keep: bool) -> dict[str, Any]:
+    """One row of ours with one seed: calibrate, quantize, compile, evaluate."""
+    folder = work.ours(row.name, model, seed)
+
+    def make() -> dict[str, Any]:
+        calibrated = calibrate(qopt, work, model, seed, sums=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        quantized, artifact = folder / "q.mlir", folder / "q.qopt"
+        costs = [steps.command([qopt.program, "quantize", work.imported(model), "--recipe", row.recipe_argument(), "--statistics",
+                                work.statistics(model, seed), "-o", quantized], folder / "quantize.log"),
+                 steps.command([qopt.program, "compile", quantized, "-o", artifact], folder / "compile.log")]
+        bits = of_overlay(quantized.with_suffix(".safetensors"))
+        said = evaluate(qopt, work, artifact, model, texts, windows)
+        both = [steps.Cost(**step) for step in calibrated["cost"]["steps"]] + costs[:1]
+        made = {"side": "ours", "row": row.name, "model": model, "seed": seed, "texts": texts, "bits_per_weight": bits.body,
+                "cost": steps.total(both), "evaluation": said}
+        if not keep:
+            shutil.rmtree(folder)
+        return made
+
+    key = _calibration_key(qopt, work, model, seed) | {"row": row.name, "recipe": qopt.recipe(row)} | \
+        {"evaluation": evaluation_key(work, texts, windows)}
+    return steps.once(work.result("ours", row.name, model, seed, texts), key, make)

@@ -1,0 +1,123 @@
+"""A peer: its virtual environment, its run, and what its output is worth."""
+
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Callable, Mapping
+
+import numpy as np
+from compare.models import of_gguf
+
+from . import activations, gguf_blocks, ours, steps, tensors, unpack, verify
+from .settings import HERE, PEERS, Row, Work, digest
+
+# How each peer's file is read: from tensors, the linear's name, and the row.
+Reader = Callable[[Mapping[str, np.ndarray], str, Row], unpack.Linear]
+READERS: dict[str, Reader] = {
+    "gptqmodel": lambda stored, name, row: unpack.gptq(stored, name, row.bits, row.group, row.symmetric),
+    "autoround": lambda stored, name, row: unpack.gptq(stored, name, row.bits, row.group, row.symmetric),
+    "llmcompressor": lambda stored, name, row: unpack.compressed(stored, name, row.bits, row.group, row.symmetric),
+}
+
+
+LLAMA = "llamacpp"  # no Python package: bench/peers builds it, it reads GGUF files, and what it writes is read as one
+
+
+def install(work: Work, peer: str) -> None:
+    """Its virtual environment with the versions of peers/NAME.txt, all of them pinned."""
+    if peer == LLAMA:
+        return
+    wanted, folder = HERE / "peers" / f"{peer}.txt", work.python(peer).parent.parent
+
+    def make() -> dict[str, Any]:
+        costs = [steps.command([sys.executable, "-m", "venv", "--clear", folder], folder.with_suffix(".venv.log")),
+                 steps.command([work.python(peer), "-m", "pip", "install", "--disable-pip-version-check", "-r", wanted],
+                               folder.with_suffix(".pip.log"))]
+        return {"cost": steps.total(costs)}
+
+    steps.once(folder.with_suffix(".json"), {"requirements": wanted.read_text(encoding="utf-8")}, make, [work.python(peer)])
+
+
+def run(qopt: ours.Qopt, work: Work, peer: str, row: Row, model: str, seed: int) -> dict[str, Any]:
+    """Lets the peer quantize the model on the windows that ours with this seed has taken."""
+    install(work, peer)
+    ours.calibrate(qopt, work, model, seed, sums=False)
+    folder, script = work.peer(peer, row.name, model, seed), HERE / "peers" / PEERS[peer]
+
+    def make() -> dict[str, Any]:
+        shutil.rmtree(folder, ignore_errors=True)
+        python, source = (sys.executable, work.gguf(model)) if peer == LLAMA else (work.python(peer), work.model(model))
+        cost = steps.command([python, script, "--model", source, "--tokens", work.tokens(model, seed),
+                              "--row", row.name, "--seed", seed, "--out", folder], folder.with_suffix(".log"))
+        said = steps.read_json(folder / "peer.json")
+        # Seconds are the peer's own, without importing its libraries; memory is the process's.
+        return {"cost": steps.total([cost]) | {"seconds": said["seconds"]}, "peer": said}
+
+    key = {"model": digest(work.model(model) / "model.safetensors"), "tokens": digest(work.tokens(model, seed)),
+           "script": digest(script), "common": digest(HERE / "peers/common.py"), "seed": seed}
+    return steps.once(folder.with_suffix(".json"), key, make, [folder / "model"])
+
+
+def plain(work: Work, stored: Path, peer: str, row: Row, model: str, out: Path) -> verify.Verified:
+    """Unpacks what a peer stored, checks it against the model that it was given, and writes it as f32 weights, with the
+    configuration and tokenizer of that model."""
+    original = tensors.Checkpoint(work.model(model))
+    if peer == LLAMA:
+        made, levels = gguf_blocks.read(stored / "model.gguf")
+        seen = verify.blocks(made, original, levels)
+        seen.bits_per_weight = of_gguf(stored / "model.gguf").body
+        _write(work, model, made, out)
+        return seen
+    packed = tensors.Checkpoint(stored)
+    names = sorted(name for name in original if name.endswith("_proj.weight"))
+    linears = {name: READERS[peer](packed, name.removesuffix(".weight"), row) for name in names}
+    rest = {name: packed[name] for name in packed if name.endswith(".weight") and name not in linears}
+    made, seen = verify.model(linears, rest, {name: packed.kind(name) for name in rest}, original, bits=row.bits,
+                              rescaled=row.rescaled,
+                              head_dim=steps.read_json(work.model(model) / "config.json")["head_dim"])
+    _write(work, model, made, out)
+    return seen
+
+
+def _write(work: Work, model: str, made: Mapping[str, np.ndarray], out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    for file in work.model(model).glob("*.json"):
+        shutil.copy(file, out)
+    tensors.write(out / "model.safetensors", made, {"format": "pt"})
+
+
+def input_scales(stored: Path) -> dict[str, float]:
+    """The scale of each linear's inputs where the peer has fixed one: `input_scale`, one number."""
+    packed = tensors.Checkpoint(stored)
+    return {name.removesuffix(".input_scale"): packed[name].item() for name in packed if name.endswith(".input_scale")}
+
+
+def score(qopt: ours.Qopt, work: Work, peer: str, row: Row, model: str, seed: int, texts: str, windows: int,
+          keep: bool) -> dict[str, Any]:
+    """A peer's KL divergence, by the program and on the windows that ours is measured by and on."""
+    folder = work.peer(peer, row.name, model, seed)
+    ran = steps.read_json(folder.with_suffix(".json"))
+    ours.reference(qopt, work, model)
+
+    def make() -> dict[str, Any]:
+        out = folder / "plain"
+        seen = plain(work, folder / "model", peer, row, model, out)
+        artifact = folder / "plain.qopt"
+        steps.command([qopt.program, "build", out, "-o", artifact], folder / "build.log")
+        said = ours.evaluate(qopt, work, artifact, model, texts, windows)
+        if row.activations:
+            said = activations.evaluate(qopt.program, work, work.python("llmcompressor"), folder, out, model, texts, windows,
+                                        row.activations, input_scales(folder / "model"), said)
+        if not keep:
+            shutil.rmtree(out)
+            artifact.unlink()
+        return {"side": peer, "row": row.name, "model": model, "seed": seed, "texts": texts,
+                "bits_per_weight": seen.bits_per_weight, "cost": ran["cost"], "peer": ran["peer"],
+                "verified": asdict(seen) | {"untouched": len(seen.untouched)}, "evaluation": said}
+
+    key = {"run": ran["key"], "qopt": qopt.version(), "unpack": digest(HERE / "scoring/unpack.py"),
+           "verify": digest(HERE / "scoring/verify.py"),
+           "activations": digest(HERE / "activations.py") if row.activations else None,
+           "evaluation": ours.evaluation_key(work, texts, windows)}
+    return steps.once(work.result(peer, row.name, model, seed, texts), key, make)

@@ -1,0 +1,80 @@
+"""Running a program once: what it cost is kept with what it was made from, and it is not run again while that is the same."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Callable, Mapping, Sequence
+
+from compare.processes import Foreign
+
+QUIET = 0.1  # CPUs that others may use before seconds are called noisy
+
+
+class Failed(Exception):
+    """A step that did not end well: what was run, where its output is, its last lines."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    seconds: float
+    cpu_seconds: float
+    peak_kib: int
+    foreign_cpus: float  # that others used meanwhile
+
+    @property
+    def noisy(self) -> bool:
+        return self.foreign_cpus > QUIET
+
+
+def command(words: Sequence[object], log: Path, output: Path | None = None, environment: Mapping[str, str] | None = None) -> Cost:
+    """Runs a program; standard output goes to `output` or, with the standard error, to `log`."""
+    line = [str(word) for word in words]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    print("  " + " ".join(line), file=sys.stderr)
+    foreign, started = Foreign(), time.monotonic()
+    with log.open("wb") as errors, (output or Path(os.devnull)).open("wb") as standard:
+        process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=standard if output else errors, stderr=errors,
+                                   env=None if environment is None else os.environ | environment)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    cost = Cost(time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, foreign.cpus())
+    if process.returncode != 0:
+        last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:]
+        raise Failed(f"expected exit code 0, but got {process.returncode}\nof: {' '.join(line)}\nin: {log}\n" + "\n".join(last))
+    return cost
+
+
+def total(costs: Sequence[Cost]) -> dict[str, Any]:
+    """Of steps one after another."""
+    return {"seconds": sum(cost.seconds for cost in costs), "cpu_seconds": sum(cost.cpu_seconds for cost in costs),
+            "peak_kib": max(cost.peak_kib for cost in costs), "noisy": any(cost.noisy for cost in costs),
+            "steps": [asdict(cost) for cost in costs]}
+
+
+def write_json(path: Path, value: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def once(path: Path, key: Mapping[str, Any], make: Callable[[], Mapping[str, Any]], needs: Sequence[Path] = ()) -> dict[str, Any]:
+    """What `make` gave, kept at `path` with the `key` that says what it was made from. Made again where the key is another one,
+    or where one of `needs`, the files that it leaves, is gone."""
+    key = json.loads(json.dumps(key))
+    if path.exists():
+        record = read_json(path)
+        if record["key"] == key and all(need.exists() for need in needs):
+            return record
+    path.unlink(missing_ok=True)
+    record = {"key": key, **make()}
+    write_json(path, record)
+    return record

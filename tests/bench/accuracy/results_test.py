@@ -1,0 +1,145 @@
+import pathlib
+import tempfile
+import unittest
+
+import numpy as np
+from scoring import activations, intervals, report, steps, tensors
+from scoring.settings import Work
+
+
+class Intervals(unittest.TestCase):
+    def test_pairing_takes_the_windows_out(self):
+        theirs = np.random.default_rng(0).uniform(0.1, 1, (2, 40))
+        theirs[1] = theirs[0]  # seeds that are alike leave windows alone
+        value, low, high = intervals.ratio([theirs[0] / 2] * 3, theirs)
+        for each in (value, low, high):
+            self.assertAlmostEqual(each, 0.5)
+
+    def test_seeds_widen_it(self):
+        random = np.random.default_rng(0)
+        one = random.uniform(0.9, 1.1, (1, 40))
+        apart = np.concatenate([one * factor for factor in (0.8, 0.9, 1.0, 1.1, 1.2)])
+        _, low, high = intervals.ratio(one, one)
+        self.assertAlmostEqual(low, high)
+        value, low, high = intervals.ratio(apart, one)
+        self.assertAlmostEqual(value, 1)
+        self.assertTrue(0.8 < low < 0.93 and 1.07 < high < 1.2, (low, high))
+
+    def test_covers_the_truth_as_often_as_it_says(self):
+        random = np.random.default_rng(0)
+        covered = 0
+        for _ in range(200):
+            text = random.lognormal(0, 0.5, 64)
+            _, low, high = intervals.ratio([text * 0.7 * random.lognormal(0, 0.3, 64)], [text * random.lognormal(0, 0.3, 64)], 500)
+            covered += low < 0.7 < high
+        self.assertTrue(180 <= covered <= 199, covered)
+
+    def test_refuses_other_windows(self):
+        with self.assertRaisesRegex(ValueError, "expected the same windows"):
+            intervals.ratio(np.ones((2, 5)), np.ones((2, 6)))
+
+
+def record(side, seed, kl, digest="d"):
+    window_kl = (np.linspace(0.5, 1.5, 8) * kl).tolist()
+    said = {"protocol": {"window": 512, "windows": 8}, "kl_divergence": {"value": kl}, "perplexity": {"value": 20.0},
+            "top1_agreement": {"value": 0.9}, "window_kl": window_kl}
+    return {"key": {"evaluation": {"texts": {"near": digest, "far": digest}}}, "side": side, "row": "w4-gptq", "model": "plain",
+            "seed": seed, "texts": "development", "bits_per_weight": 4.25, "evaluation": {"near": said, "far": said},
+            "cost": {"seconds": 10.0, "peak_kib": 2048, "noisy": side == "gptqmodel"}}
+
+
+class Report(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.work = Work(pathlib.Path(self.folder.name))
+
+    def put(self, *records):
+        for each in records:
+            steps.write_json(self.work.result(each["side"], each["row"], each["model"], each["seed"], "development"), each)
+
+    def test_compares_and_judges(self):
+        self.put(record("ours", 0, 0.1), record("ours", 1, 0.12), record("gptqmodel", 0, 0.2), record("llmcompressor", 0, 0.14),
+                 record("autoround", 0, 0.1) | {"row": "w4-best"})
+        made = {(one["peer"], one["text"]): one for one in report.comparisons(self.work, "development")}
+        self.assertEqual(len(made), 4)
+        self.assertAlmostEqual(made["gptqmodel", "near"]["ratio"], 0.55)
+        self.assertTrue(made["gptqmodel", "near"]["holds"])
+        self.assertFalse(made["llmcompressor", "far"]["holds"])
+        table = report.markdown(self.work, "development")
+        self.assertIn("0.550 [0.500, 0.600] | < 0.75 | holds, of too few seeds | 2 / 1 | 10 / 10* |", table)
+        self.assertIn("| **does not hold** | 2 / 1 | 10 / 10 |", table)
+        self.assertIn("not for publication", table)
+        self.assertIn("- W3 g64, GPTQ: not both sides were measured", table)
+        self.assertIn("best recipe: not both sides were measured (autoround on plain, seed 0, 4.250 bits: near 0.1000, far", table)
+        self.assertIn("- W8A8, one scale for all activations: qopt has no static ranges", table)
+
+    def test_judges_the_interval_and_not_the_ratio(self):
+        self.put(record("ours", 0, 0.1), record("ours", 1, 0.18), record("gptqmodel", 0, 0.2))
+        made = next(report.comparisons(self.work, "development"))
+        self.assertTrue(made["ratio"] < made["bound"] < made["high"] and not made["holds"], made)
+
+    def test_refuses_results_on_different_texts(self):
+        self.put(record("ours", 0, 0.1), record("gptqmodel", 0, 0.2, digest="e"))
+        with self.assertRaisesRegex(steps.Failed, "the same windows of the same text"):
+            report.markdown(self.work, "development")
+
+
+class Agreement(unittest.TestCase):
+    def test_refuses_what_two_programs_measure_differently(self):
+        compiled = {"window_kl": [0.1, 0.2], "window_reference_loss": [3.0, 3.5]}
+        plain = [{"kl_divergence": 0.1005, "reference_loss": 3.0005}, {"kl_divergence": 0.2, "reference_loss": 3.5}]
+        activations.agree(plain, compiled, "near")
+        with self.assertRaisesRegex(activations.Disagree, "expected 2 windows"):
+            activations.agree(plain[:1], compiled, "near")
+        with self.assertRaisesRegex(activations.Disagree, "window 1: expected a divergence of 0.200000"):
+            activations.agree([plain[0], plain[1] | {"kl_divergence": 0.21}], compiled, "near")
+        with self.assertRaisesRegex(activations.Disagree, "window 0: expected the reference's loss of 3.00000"):
+            activations.agree([plain[0] | {"reference_loss": 3.1}, plain[1]], compiled, "near")
+
+
+class Once(unittest.TestCase):
+    def test_runs_again_for_another_key_or_a_file_that_is_gone(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder, runs = pathlib.Path(name), []
+
+            def make():
+                runs.append(1)
+                (folder / "made").touch()
+                return {"value": len(runs)}
+
+            def once(key):
+                return steps.once(folder / "record.json", key, make, [folder / "made"])["value"]
+
+            self.assertEqual([once({"a": (1, 2)}), once({"a": [1, 2]}), once({"a": [1, 3]})], [1, 1, 2])
+            (folder / "made").unlink()
+            self.assertEqual(once({"a": [1, 3]}), 3)
+
+    def test_a_run_that_fails_leaves_no_record(self):
+        with tempfile.TemporaryDirectory() as name:
+            log = pathlib.Path(name, "log")
+            with self.assertRaisesRegex(steps.Failed, "expected exit code 0, but got 3"):
+                steps.once(pathlib.Path(name, "r.json"), {}, lambda: steps.command(["sh", "-c", "echo why >&2; exit 3"], log))
+            self.assertEqual([log.read_text(), pathlib.Path(name, "r.json").exists()], ["why\n", False])
+
+
+class Tensors(unittest.TestCase):
+    def test_bf16_rounds_to_nearest_even(self):
+        one, step = 1.0, 2.0**-7
+        values = np.array([one + step / 2, one + 3 * step / 2, one + step / 2 + 1e-6, -one - step / 4, 3.0], np.float32)
+        np.testing.assert_array_equal(tensors.bf16(values), np.array([one, one + 2 * step, one + step, -one, 3.0], np.float32))
+
+    def test_what_is_written_is_read(self):
+        with tempfile.TemporaryDirectory() as name:
+            path = pathlib.Path(name, "t.safetensors")
+            made = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.array([[-3]], np.int8)}
+            tensors.write(path, made, {"format": "pt"})
+            read = tensors.Checkpoint(path)
+            self.assertEqual((list(read), read.metadata, read.kind("a")), (["a", "b"], {"format": "pt"}, "I8"))
+            for key, value in made.items():
+                np.testing.assert_array_equal(read[key], value)
+            self.assertNotIn("c", read)
+
+
+if __name__ == "__main__":
+    unittest.main()
