@@ -165,8 +165,11 @@ Status ResumeFolder::remove() {
   files.push_back(pathOf(kIdentityFile));
   files.push_back(pathOf(kLockFile));
   for (const fs::path &file : files)
-    if (!fs::remove(file, code) && code)
-      return folderError(file.string(), code);
+    if (!fs::remove(file, code) && code) {
+      Error error = folderError(file.string(), code);
+      error.outcome = "what was made stands";
+      return std::move(error).withNext("remove the folder");
+    }
   fs::remove(path, code); // which stays if somebody has put something there
   return {};
 }

@@ -49,7 +49,7 @@ ROWS = {row.name: row for row in (
     Row("w4a8", "W4A8 g64", "w4a8.yaml", ("llmcompressor",), 1.0, 4, 64, True, rescaled=True, activations="token"),
     Row("w8a8-static", "W8A8, one scale for all activations", "", ("llmcompressor",), 1.0, 8, None, True, rescaled=True,
         activations="tensor", missing="qopt has no static ranges of activations"),
-    Row("mixed", "mixed, 5.53 bits", "", ("llamacpp",), 0.8, 0, None, False, missing="`qopt search` is not there"),
+    Row("mixed", "mixed, 5.53 bits", "", ("llamacpp",), 0.8, 0, None, False, missing="the recipe that `qopt search` finds is not there"),
 )}
 PEERS = {"gptqmodel": "gptqmodel_peer.py", "llmcompressor": "llmcompressor_peer.py", "autoround": "autoround_peer.py",
          "llamacpp": "llamacpp_peer.py"}
