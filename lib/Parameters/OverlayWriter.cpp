@@ -12,7 +12,7 @@ static StringMetadata metadataFor(const Ledger &ledger, const std::string &prove
 }
 
 Result<OverlayWriter> OverlayWriter::create(const std::string &path, std::vector<TensorDeclaration> tensors,
-                                            const Ledger &ledger, nlohmann::ordered_json provenance) {
+                                            const Ledger &ledger, const nlohmann::ordered_json &provenance) {
   std::string text = provenance.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   // 64: what reads the mapping may use it as it lies.
   Result<SafetensorsPlan> plan = planSafetensors(std::move(tensors), SafetensorsAlignment{64, 64});

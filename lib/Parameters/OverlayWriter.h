@@ -29,7 +29,7 @@ public:
   /// tensors were made from and how, without paths, times and hosts: the same work gives the same bytes. Errors: the
   /// place cannot be written, or is not a regular file; a tensor that cannot be declared.
   static Result<OverlayWriter> create(const std::string &path, std::vector<TensorDeclaration> tensors,
-                                      const Ledger &ledger, nlohmann::ordered_json provenance);
+                                      const Ledger &ledger, const nlohmann::ordered_json &provenance);
 
   /// Writes a part of a tensor at `offset` bytes from its start. Several threads may write at once.
   /// Errors: the disk; a part that does not lie within the tensor (Bug).

@@ -22,9 +22,9 @@ static std::map<std::string, MethodFactory> &methods() {
   return registered;
 }
 
-void qopt::registerMethod(MethodFactory create) {
+void qopt::registerMethod(const MethodFactory &create) {
   std::string name = create()->getArgument().str();
-  methods().try_emplace(std::move(name), std::move(create));
+  methods().try_emplace(std::move(name), create);
 }
 
 std::vector<std::string> qopt::registeredMethods() {

@@ -97,7 +97,7 @@ private:
 };
 
 /// Makes a method known to recipes, by its pass's argument. The first of a name stays.
-void registerMethod(std::function<std::unique_ptr<MethodPass>()> create);
+void registerMethod(const std::function<std::unique_ptr<MethodPass>()> &create);
 
 /// Makes PassT known by its argument: to pipelines as a pass, and to recipes as a method. For the callback of a plugin.
 template <typename PassT> struct MethodRegistration {

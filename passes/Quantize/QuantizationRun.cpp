@@ -164,8 +164,8 @@ int64_t QuantizationRun::totalElements() {
 
 Status QuantizationRun::startOverlay() {
   absorbed = findAbsorbed(module, selection.targets, absorbedArchives);
-  Result<OverlayWriter> created = OverlayWriter::create(options.overlay, declareTensors(selection.targets, absorbed),
-                                                        selection.ledger, std::move(provenance));
+  Result<OverlayWriter> created =
+      OverlayWriter::create(options.overlay, declareTensors(selection.targets, absorbed), selection.ledger, provenance);
   if (!created)
     return created.takeError();
   writer.emplace(std::move(*created));

@@ -83,7 +83,7 @@ void RecipeReader::readPlugin(const std::string &method, yaml::Node *node) {
       failure = usageError("expected each key once, but got \"" + escapeForMessage(key) + "\" again", where);
     else if (Status status = pass->set(key, value); !status)
       failure = status.takeError().in(where);
-    plugin.settings.emplace_back(std::move(key), std::move(value));
+    plugin.settings.emplace_back(key, value);
   }
   if (failure)
     return;
