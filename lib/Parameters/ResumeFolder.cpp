@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 static constexpr std::string_view kIdentityFile = "identity.json", kLockFile = "lock";
-static constexpr std::string_view kPieceKey = "qopt.piece", kTextKey = "qopt.text";
+static constexpr std::string_view kPieceKey = "qopt.piece", kTextKey = "qopt.text", kDigestKey = "qopt.digest";
 
 static Error folderError(const std::string &path, std::error_code code) {
   return resourceError("cannot use the folder: " + code.message(), escapeForMessage(path, 1000));
@@ -118,35 +118,45 @@ bool ResumeFolder::contains(std::string_view kind, std::string_view name) const 
   return fs::exists(fileOf(kind, name), code);
 }
 
+static Error damagedFile(std::string rule, const std::string &file) {
+  return badInput(std::move(rule), escapeForMessage(file, 1000))
+      .withNext("remove this file, and run the command again");
+}
+
+Error ResumeFolder::Piece::damaged(std::string rule) const { return damagedFile(std::move(rule), archive->path()); }
+
 Result<ResumeFolder::Piece> ResumeFolder::read(std::string_view kind, std::string_view name) const {
   std::string file = fileOf(kind, name);
-  auto damaged = [&](std::string rule) {
-    return badInput(std::move(rule), escapeForMessage(file, 1000))
-        .withNext("remove this file, and run the command again");
-  };
   Result<std::shared_ptr<const Archive>> archive = Archive::open(file);
-  if (!archive) {
-    Error error = archive.takeError();
-    error.next = "remove this file, and run the command again";
-    return error;
-  }
-  std::optional<std::string_view> piece = (*archive)->metadata(kPieceKey), text = (*archive)->metadata(kTextKey);
-  if (!piece || *piece != name || !text)
-    return damaged("expected the finished " + std::string(kind) + " \"" + escapeForMessage(name) + "\"");
+  if (!archive)
+    return damagedFile(archive.error().rule, file);
+  std::optional<std::string_view> piece = (*archive)->metadata(kPieceKey), text = (*archive)->metadata(kTextKey),
+                                  digest = (*archive)->metadata(kDigestKey);
+  if (!piece || *piece != name || !text || !digest)
+    return damagedFile("expected the finished " + std::string(kind) + " \"" + escapeForMessage(name) + "\"", file);
+  Sha256 sum;
+  for (const TensorEntry &entry : (*archive)->tensors())
+    sum.update((*archive)->bytes(entry));
+  if (toString(sum.finish()) != *digest)
+    return damagedFile("expected tensors with digest " + std::string(*digest) + ", but got others", file);
   return Piece{*archive, std::string(*text)};
 }
 
 Status ResumeFolder::write(std::string_view kind, std::string_view name, std::span<const Part> parts,
                            std::string text) {
   std::vector<TensorDeclaration> declarations;
-  for (const Part &part : parts)
+  Sha256 sum;
+  for (const Part &part : parts) {
     declarations.push_back(part.declaration);
-  Result<SafetensorsPlan> plan = planSafetensors(std::move(declarations), SafetensorsAlignment{64, 64});
+    sum.update(part.bytes);
+  }
+  Result<SafetensorsPlan> plan = planSafetensors(std::move(declarations));
   if (!plan)
     return plan.takeError();
-  Result<SafetensorsWriter> writer =
-      SafetensorsWriter::create(fileOf(kind, name), std::move(*plan),
-                                {{std::string(kPieceKey), std::string(name)}, {std::string(kTextKey), text}});
+  Result<SafetensorsWriter> writer = SafetensorsWriter::create(fileOf(kind, name), std::move(*plan),
+                                                               {{std::string(kPieceKey), std::string(name)},
+                                                                {std::string(kTextKey), std::move(text)},
+                                                                {std::string(kDigestKey), toString(sum.finish())}});
   if (!writer)
     return writer.takeError();
   for (const Part &part : parts)

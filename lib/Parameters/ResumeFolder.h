@@ -33,6 +33,9 @@ public:
   struct Piece {
     std::shared_ptr<const Archive> archive;
     std::string text;
+
+    /// That the file is not what was written: bad input, with its name and what to do.
+    Error damaged(std::string rule) const;
   };
   /// A tensor of a piece.
   struct Part {
@@ -41,7 +44,7 @@ public:
   };
 
   bool contains(std::string_view kind, std::string_view name) const;
-  /// The piece, which is there. Errors: a file that is damaged (bad input).
+  /// The piece, which is there. Errors (bad input): a file that is damaged, its tensors' digest included.
   Result<Piece> read(std::string_view kind, std::string_view name) const;
   Status write(std::string_view kind, std::string_view name, std::span<const Part> parts, std::string text);
 

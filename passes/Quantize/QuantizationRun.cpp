@@ -149,9 +149,12 @@ Result<QuantizationRun> QuantizationRun::begin(ModuleOp module, const Recipe &re
     run.provenance["statistics"] = {{"digest", options.statistics->digest()},
                                     {"key", options.statistics->header().key}};
   for (const std::string &archive : run.absorbedArchives)
-    if (auto scales = run.evaluator->archive(archive)->metadata(scalesKey))
-      if (Result<nlohmann::ordered_json> found = parseJson(*scales))
-        run.provenance["scales"].push_back(std::move(*found));
+    if (auto scales = run.evaluator->archive(archive)->metadata(scalesKey)) {
+      Result<nlohmann::ordered_json> found = parseJson(*scales);
+      if (!found)
+        return found.takeError().in(std::string(scalesKey)).in(run.evaluator->archive(archive)->path());
+      run.provenance["scales"].push_back(std::move(*found));
+    }
   return run;
 }
 
@@ -263,25 +266,16 @@ Status QuantizationRun::takeFinished(QuantizationTarget &target, bool keep) {
   Result<ResumeFolder::Piece> piece = options.resume->read(kFinishedWeight, name);
   if (!piece)
     return piece.takeError();
-  const std::string &file = piece->archive->path();
   Result<Ledger> ledger = Ledger::parse(piece->text);
-  if (!ledger)
-    return ledger.takeError().in(escapeForMessage(file, 1000));
+  if (!ledger || ledger->rows.size() != 1 || ledger->rows[0].name != name)
+    return piece->damaged("expected a row of the ledger for " + escapeForMessage(name));
   KeptTensors kept(typesFor(target));
   std::vector<std::byte> packed(*packedCodeBytes(target.scheme.weights.bits, kept.codes.tensor.elements()));
-  auto damaged = [&](const std::string &wanted, const std::string &got) {
-    return badInput("expected " + wanted + ", but got " + got, escapeForMessage(file, 1000))
-        .withNext("remove this file, and run the command again");
-  };
-  if (ledger->rows.size() != 1 || ledger->rows[0].name != name)
-    return damaged("a row of the ledger for " + escapeForMessage(name), "another");
   for (const NamedBytes &tensor : namedBytes(kept, packed)) {
-    Result<const TensorEntry *> entry = piece->archive->get(tensor.name);
-    if (!entry)
-      return entry.takeError();
-    if ((*entry)->bytes != tensor.bytes.size())
-      return damaged(std::to_string(tensor.bytes.size()) + " bytes of " + tensor.name, std::to_string((*entry)->bytes));
-    std::ranges::copy(piece->archive->bytes(**entry), tensor.bytes.begin());
+    const TensorEntry *entry = piece->archive->find(tensor.name);
+    if (!entry || entry->bytes != tensor.bytes.size())
+      return piece->damaged("expected " + std::to_string(tensor.bytes.size()) + " bytes of " + tensor.name);
+    std::ranges::copy(piece->archive->bytes(*entry), tensor.bytes.begin());
     if (Status status = writer->write(name + "." + tensor.name, 0, tensor.bytes); !status)
       return status;
   }

@@ -101,17 +101,15 @@ Status ScaleStage::takeFinished(const ScaleSite &site) {
   if (!piece)
     return piece.takeError();
   Result<nlohmann::ordered_json> found = parseJson(piece->text);
+  const TensorEntry *entry = piece->archive->find("factor");
+  if (!found || (entry && (entry->format != ElementFormat::F32 || entry->elements() != site.factors())))
+    return piece->damaged("expected what was found for site " + site.name() + ", with " +
+                          std::to_string(site.factors()) + " factors of f32 or none");
   std::vector<float> factor;
-  if (const TensorEntry *entry = piece->archive->find("factor")) {
+  if (entry) {
     factor.resize(entry->elements());
-    if (entry->format == ElementFormat::F32)
-      std::memcpy(factor.data(), piece->archive->bytes(*entry).data(), entry->bytes);
+    std::memcpy(factor.data(), piece->archive->bytes(*entry).data(), entry->bytes);
   }
-  if (!found || (!factor.empty() && static_cast<int64_t>(factor.size()) != site.factors()))
-    return badInput("expected what was found for site " + site.name() + ", with " + std::to_string(site.factors()) +
-                        " factors or none",
-                    escapeForMessage(piece->archive->path(), 1000))
-        .withNext("remove this file, and run the command again");
   note(site, std::move(factor), std::move(*found));
   return {};
 }
