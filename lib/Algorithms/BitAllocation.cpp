@@ -68,6 +68,18 @@ static void upgrade(Choices choices, int64_t budget, Allocation &all) {
   }
 }
 
+int64_t qopt::leastBits(Choices choices) {
+  int64_t least = 0;
+  for (const auto &item : choices) {
+    int64_t fewest = std::numeric_limits<int64_t>::max();
+    for (const auto &choice : item)
+      if (choice)
+        fewest = std::min(fewest, choice->bits);
+    least += fewest;
+  }
+  return least;
+}
+
 Result<std::vector<size_t>> qopt::allocateBits(Choices choices, int64_t budget) {
   for (size_t i = 0; i < choices.size(); ++i)
     if (std::ranges::none_of(choices[i], [](const auto &choice) { return choice.has_value(); }))

@@ -22,6 +22,9 @@ struct BitChoice {
   double cost = 0;  ///< not negative
 };
 
+/// The fewest bits that all items together can take; each has a choice.
+int64_t leastBits(std::span<const std::vector<std::optional<BitChoice>>> choices);
+
 /// choices[i] : the forms of item i; nothing where form j does not fit it. All items have as many.
 /// Returns the index of a choice for each item. Error (bad input): an item without choices; a budget below the least
 /// that there is (with both numbers).

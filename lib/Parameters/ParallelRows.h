@@ -6,6 +6,7 @@
 
 #include "mlir/IR/Threading.h"
 
+#include <functional>
 #include <vector>
 
 namespace qopt {
@@ -23,6 +24,13 @@ template <typename Body> Status parallelRows(mlir::MLIRContext *context, int64_t
     if (!status)
       return std::move(status);
   return {};
+}
+
+/// Calls body(0) … body(count - 1) on the threads of a context: what lib/Algorithms is given to run on.
+inline auto parallelFor(mlir::MLIRContext *context) {
+  return [context](int64_t count, const std::function<void(int64_t)> &body) {
+    mlir::parallelFor(context, 0, count, [&](size_t i) { body(static_cast<int64_t>(i)); });
+  };
 }
 
 /// Rows of so many bytes that make a chunk of about 1 MiB: a multiple of `multiple`, at least that.

@@ -9,12 +9,11 @@
 
 #include "lib/Algorithms/Shrinkage.h"
 #include "lib/Parameters/Diagnostics.h"
+#include "lib/Parameters/ParallelRows.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Quantize/ScaleStage.h"
 #include "passes/Quantize/Selection.h"
 #include "passes/Support/PassCounts.h"
-
-#include "mlir/IR/Threading.h"
 
 namespace qopt {
 #define GEN_PASS_DEF_AWQ
@@ -93,9 +92,7 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
     AwqInputs inputs{hessian, calibrated->meanAbs, {}, site.factors()};
     for (int64_t channel = 0; channel < channels; ++channel)
       inputs.factorOf.push_back(site.factorOf(channel));
-    AwqScale best = searchAwqScale(linears, inputs, [&](int64_t count, const std::function<void(int64_t)> &body) {
-      mlir::parallelFor(&getContext(), 0, count, [&](size_t i) { body(static_cast<int64_t>(i)); });
-    });
+    AwqScale best = searchAwqScale(linears, inputs, qopt::parallelFor(&getContext()));
     double gain = best.unscaledError > 0 ? best.error / best.unscaledError : 1;
     if (best.isIdentity())
       return stage.leave(site, {{"gain", 1}});

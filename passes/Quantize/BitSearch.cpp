@@ -3,8 +3,7 @@
 
 #include "lib/Algorithms/Awq.h"
 #include "lib/Algorithms/BitAllocation.h"
-
-#include "mlir/IR/Threading.h"
+#include "lib/Parameters/ParallelRows.h"
 
 #include <algorithm>
 #include <cmath>
@@ -29,10 +28,7 @@ static Status measureErrors(SearchedWeight &weight, ArrayRef<WeightScheme> forms
     return of.takeError();
   ModelStatistics::Hessian hessian = statistics.hessianOf(*of);
   MatrixView h{hessian.values.data(), inputs, inputs, inputs};
-  MLIRContext *context = weight.target.parameter.getContext();
-  auto parallel = [&](int64_t count, const std::function<void(int64_t)> &body) {
-    mlir::parallelFor(context, 0, count, [&](size_t i) { body(static_cast<int64_t>(i)); });
-  };
+  auto parallel = qopt::parallelFor(weight.target.parameter.getContext());
   AwqLinear whole{values.values, rows, {}};
   weight.power = outputPower({&whole, 1}, h, parallel);
   Error reason;
@@ -54,9 +50,6 @@ static Status measureErrors(SearchedWeight &weight, ArrayRef<WeightScheme> forms
 
 Result<BitSearch> BitSearch::begin(ModuleOp module, const Recipe &recipe, std::vector<WeightScheme> forms,
                                    const ModelStatistics &statistics, ParameterEvaluator &parameters) {
-  if (!recipe.body)
-    return usageError("expected a scheme for the linears, which the forms take the place of, but it is keep")
-        .withNext("say for example --scheme w4a16:g64:asym");
   // A weight's own scheme does not matter here: one that fits everything lets all of them be looked at.
   Recipe fitting = recipe;
   fitting.body->weights = WeightScheme{8, /*symmetric=*/true, /*group=*/0, ElementFormat::F16};
@@ -108,10 +101,10 @@ std::optional<double> BitSearch::costOf(size_t same) const {
   return sum;
 }
 
-double BitSearch::bitsPerWeight() {
+double BitSearch::bitsPerWeight(std::optional<size_t> same) {
   double bits = 0, elements = 0;
   for (SearchedWeight &weight : searched) {
-    bits += static_cast<double>(weight.bitsOf(candidates[*weight.form]));
+    bits += static_cast<double>(weight.bitsOf(candidates[same.value_or(*weight.form)]));
     elements += static_cast<double>(weight.elements());
   }
   return bits / elements;
@@ -136,19 +129,11 @@ Status BitSearch::choose(double bits, const std::vector<double> &measured) {
     elements += static_cast<double>(weight.elements());
   }
   Result<std::vector<size_t>> chosen = allocateBits(choices, static_cast<int64_t>(std::floor(bits * elements)));
-  if (!chosen) {
-    int64_t least = 0;
-    for (const auto &item : choices) {
-      int64_t fewest = std::numeric_limits<int64_t>::max();
-      for (const auto &choice : item)
-        if (choice)
-          fewest = std::min(fewest, choice->bits);
-      least += fewest;
-    }
-    return badInput("expected a budget of at least " + std::to_string(static_cast<double>(least) / elements) +
+  if (!chosen) // every weight has a form: begin() has seen to it
+    return badInput("expected a budget of at least " +
+                    std::to_string(static_cast<double>(leastBits(choices)) / elements) +
                     " bits per weight, the least of these forms, but got " + std::to_string(bits))
         .withNext("allow a larger budget, or forms with fewer bits: --forms");
-  }
   total = 0;
   for (size_t i = 0; i < searched.size(); ++i) {
     searched[i].form = (*chosen)[i];

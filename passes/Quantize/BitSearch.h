@@ -27,8 +27,8 @@ struct SearchedWeight {
 
 class BitSearch {
 public:
-  /// The linears that `recipe` gives its body's scheme, and what each of `forms` would do to them. Errors: as
-  /// selectTargets; a recipe that keeps the body; a weight that the statistics do not know, or that no form fits.
+  /// The linears that `recipe`, which does not keep its body, gives the body's scheme, and what each of `forms` would
+  /// do to them. Errors: as selectTargets; a weight that the statistics do not know, or that no form fits.
   static Result<BitSearch> begin(mlir::ModuleOp module, const Recipe &recipe, std::vector<WeightScheme> forms,
                                  const ModelStatistics &statistics, ParameterEvaluator &parameters);
 
@@ -47,7 +47,8 @@ public:
   /// all.
   double cost() const { return total; }
   std::optional<double> costOf(size_t same) const;
-  double bitsPerWeight();
+  /// Of the choice, or of form `same` for all weights.
+  double bitsPerWeight(std::optional<size_t> same = std::nullopt);
 
   /// The recipe with a rule for each weight that did not take the commonest form, which becomes the body's.
   Recipe result();

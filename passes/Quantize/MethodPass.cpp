@@ -154,13 +154,9 @@ Status MethodPass::quantizeModel() {
       return opened.takeError();
     model.emplace(std::move(*opened));
   }
-  Result<QuantizationRun> run = QuantizationRun::begin(getOperation(), *wanted,
-                                                       {overlay,
-                                                        directory,
-                                                        {absorb.begin(), absorb.end()},
-                                                        context.resume,
-                                                        model ? &model->archive() : nullptr,
-                                                        context.recipe});
+  Result<QuantizationRun> run = QuantizationRun::begin(
+      getOperation(), *wanted,
+      QuantizationRun::Options::of(overlay, directory, *absorb, context, model ? &model->archive() : nullptr));
   if (!run)
     return run.takeError();
   for (QuantizationTarget &target : run->targets()) {

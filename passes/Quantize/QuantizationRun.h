@@ -39,6 +39,12 @@ public:
     // For the overlay's provenance:
     const StatisticsArchive *statistics = nullptr;
     std::string recipe = {}; ///< as YAML; empty: begin()'s
+
+    /// What the options of a pass and its context come to. `statistics` may be null.
+    static Options of(const std::string &overlay, const std::string &directory, llvm::ArrayRef<std::string> absorb,
+                      const QuantizeContext &context, const StatisticsArchive *statistics) {
+      return {overlay, directory, {absorb.begin(), absorb.end()}, context.resume, statistics, context.recipe};
+    }
   };
 
   /// Opens the model's archives and decides every parameter. Errors: as selectTargets; an overlay that is an archive of

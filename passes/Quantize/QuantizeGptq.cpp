@@ -94,8 +94,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
       return opened.takeError();
     model.emplace(std::move(*opened));
     Result<QuantizationRun> run = QuantizationRun::begin(
-        getOperation(), *wanted,
-        {overlay, directory, {absorb.begin(), absorb.end()}, context.resume, &model->archive(), context.recipe});
+        getOperation(), *wanted, QuantizationRun::Options::of(overlay, directory, *absorb, context, &model->archive()));
     if (!run)
       return run.takeError();
     total = run->totalElements();

@@ -65,13 +65,9 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
         return opened.takeError();
       model.emplace(std::move(*opened));
     }
-    Result<QuantizationRun> run = QuantizationRun::begin(module, *wanted,
-                                                         {overlay,
-                                                          directory,
-                                                          {absorb.begin(), absorb.end()},
-                                                          context.resume,
-                                                          model ? &model->archive() : nullptr,
-                                                          context.recipe});
+    Result<QuantizationRun> run = QuantizationRun::begin(
+        module, *wanted,
+        QuantizationRun::Options::of(overlay, directory, *absorb, context, model ? &model->archive() : nullptr));
     if (!run)
       return run.takeError();
     for (QuantizationTarget &target : run->targets())

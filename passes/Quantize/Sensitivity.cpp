@@ -118,14 +118,16 @@ private:
     return {};
   }
 
-  /// Computes `output` for every sample from `input` (null: from the tokens) and keeps it in `to`, which may be `from`.
-  Status fill(std::optional<SampleStream> &to, Value input, SampleStream *from, Value output) {
+  /// Computes `output` for every sample from `input` (null: from the tokens), with a weight rounded if there is a
+  /// probe, and keeps it in `to`, which may be `from`.
+  Status fill(std::optional<SampleStream> &to, Value input, SampleStream *from, Value output,
+              const SensitivityProbe *probe = nullptr) {
     Result<std::optional<SampleStream>> beside =
         runner.streamBeside(to, cast<RankedTensorType>(output.getType()).getDimSize(1), options.memory);
     if (!beside)
       return beside.takeError();
     SampleStream &target = *beside ? **beside : *to;
-    Status status = run(input, from, output, nullptr, [&](int64_t sample, std::span<const MatrixView> got) -> Status {
+    Status status = run(input, from, output, probe, [&](int64_t sample, std::span<const MatrixView> got) -> Status {
       std::copy_n(got[0].data, got[0].rows * got[0].cols, target.sample(sample));
       return {};
     });
@@ -186,7 +188,9 @@ private:
             return compiled.takeError();
           rest = std::move(*compiled);
         }
-        status = runThrough(segment, from, probe, rest, compare);
+        status = fill(changed, segment.input, from, segment.output, &probe);
+        if (status)
+          status = run(rest, &*changed, compare);
       }
       if (!status)
         return status;
@@ -196,25 +200,6 @@ private:
         options.progress(done, static_cast<int64_t>(probes.size()), probe.parameter);
     }
     return {};
-  }
-
-  /// The segment with the weight rounded, then what is left.
-  Status runThrough(const Segment &segment, SampleStream *from, const SensitivityProbe &probe,
-                    const std::shared_ptr<const Model> &rest, const PartRunner::Consumer &compare) {
-    Result<std::optional<SampleStream>> beside =
-        runner.streamBeside(changed, cast<RankedTensorType>(segment.output.getType()).getDimSize(1), options.memory);
-    if (!beside)
-      return beside.takeError();
-    if (*beside)
-      changed = std::move(**beside);
-    Status status = run(segment.input, from, segment.output, &probe,
-                        [&](int64_t sample, std::span<const MatrixView> got) -> Status {
-                          std::copy_n(got[0].data, got[0].rows * got[0].cols, changed->sample(sample));
-                          return {};
-                        });
-    if (!status)
-      return status;
-    return run(rest, &*changed, compare);
   }
 
   /// Whether ops outside of the segment read the parameter.

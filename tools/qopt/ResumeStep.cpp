@@ -79,18 +79,16 @@ Result<std::unique_ptr<ResumeFolder>> qopt::openResumeFolder(Session &session, m
       return statistics.takeError();
     identity["statistics"] = statistics->digest();
   }
+  Result<std::vector<TextSource>> sourcesOfText = readSources(calibration);
+  if (!sourcesOfText)
+    return sourcesOfText.takeError();
   Json texts = Json::array();
-  for (const auto *list : {&calibration.texts, &calibration.lines})
-    for (const std::string &argument : *list) {
-      std::string field = list == &calibration.lines ? calibration.field : "";
-      Result<TextSource> source = TextSource::parse(argument, field);
-      if (!source)
-        return source.takeError();
-      Result<std::string> digest = fileDigest(source->path);
-      if (!digest)
-        return digest.takeError();
-      texts.push_back({{"digest", *digest}, {"field", field}, {"weight", source->weight}});
-    }
+  for (const TextSource &source : *sourcesOfText) {
+    Result<std::string> digest = fileDigest(source.path);
+    if (!digest)
+      return digest.takeError();
+    texts.push_back({{"digest", *digest}, {"field", source.field}, {"weight", source.weight}});
+  }
   if (!texts.empty()) {
     identity["texts"] = std::move(texts);
     identity["samples"] = calibration.samples.samples;

@@ -119,12 +119,9 @@ static void printResult(BitSearch &search, const Scheme &body, const Recipe &mix
     for (SearchedWeight &weight : search.weights())
       weights += weight.form == form;
     std::optional<double> same = search.costOf(form);
-    double bits = 0, elements = 0;
-    for (SearchedWeight &weight : search.weights())
-      bits += static_cast<double>(weight.bitsOf(search.forms()[form])),
-          elements += static_cast<double>(weight.elements());
     std::fprintf(stderr, "  %-24s %4lld weights; all of them would take %.3f bits",
-                 formText(body, search.forms()[form]).c_str(), static_cast<long long>(weights), bits / elements);
+                 formText(body, search.forms()[form]).c_str(), static_cast<long long>(weights),
+                 search.bitsPerWeight(form));
     if (same)
       std::fprintf(stderr, " and cost %.4g", *same);
     std::fprintf(stderr, "\n");
@@ -150,7 +147,8 @@ static Status search(const CompilerArguments &compiler, const SearchArguments &a
   if (!recipe)
     return recipe.takeError();
   if (!recipe->body)
-    return usageError("expected a scheme for the linears, which the forms take the place of, but it is keep");
+    return usageError("expected a scheme for the linears, which the forms take the place of, but it is keep")
+        .withNext("say for example --scheme w4a16:g64:asym");
   Scheme body = *recipe->body;
   Result<std::vector<WeightScheme>> forms = parseForms(arguments.forms, body);
   if (!forms)
