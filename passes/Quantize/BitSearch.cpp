@@ -3,10 +3,13 @@
 
 #include "lib/Algorithms/Awq.h"
 #include "lib/Algorithms/BitAllocation.h"
+#include "lib/Algorithms/Gptq.h"
 #include "lib/Parameters/ParallelRows.h"
+#include "passes/Quantize/NearestRounding.h"
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 using namespace mlir;
 using namespace qopt;
@@ -15,38 +18,105 @@ int64_t SearchedWeight::bitsOf(const WeightScheme &form) {
   return static_cast<int64_t>(form.bitsPerRow(target.type().getDimSize(1))) * target.type().getDimSize(0);
 }
 
-/// Output errors of a weight in each form that fits it.
-static Status measureErrors(SearchedWeight &weight, ArrayRef<WeightScheme> forms, const ModelStatistics &statistics,
-                            ParameterEvaluator &parameters) {
-  Result<HostTensor> tensor = parameters.evaluate(weight.target.parameter);
-  if (!tensor)
-    return tensor.takeError();
-  FloatView values = viewAsF32(*tensor);
-  int64_t rows = weight.target.type().getDimSize(0), inputs = weight.target.type().getDimSize(1);
-  Result<ModelStatistics::Inputs> of = statistics.inputsOf(weight.target.parameter, parameters);
-  if (!of)
-    return of.takeError();
-  ModelStatistics::Hessian hessian = statistics.hessianOf(*of);
-  MatrixView h{hessian.values.data(), inputs, inputs, inputs};
-  auto parallel = qopt::parallelFor(weight.target.parameter.getContext());
-  AwqLinear whole{values.values, rows, {}};
-  weight.power = outputPower({&whole, 1}, h, parallel);
-  Error reason;
-  for (const WeightScheme &form : forms) {
-    QuantizationTarget candidate = weight.target;
-    candidate.scheme.weights = form;
-    if (Status status = checkFit(candidate); !status) {
-      reason = status.takeError();
-      weight.errors.emplace_back();
-      continue;
+namespace {
+/// Finds what weights' codes cost their outputs, by the recipe's method with H of the model as it was calibrated.
+class ErrorMeter {
+public:
+  ErrorMeter(const Recipe &recipe, const ModelStatistics &statistics, ParameterEvaluator &parameters)
+      : recipe(recipe), statistics(statistics), parameters(parameters) {}
+
+  /// In each form that fits the weight.
+  Status measure(SearchedWeight &weight, ArrayRef<WeightScheme> forms) {
+    transformer::ParameterOp parameter = weight.target.parameter;
+    Result<HostTensor> tensor = parameters.evaluate(parameter);
+    if (!tensor)
+      return tensor.takeError();
+    FloatView values = viewAsF32(*tensor);
+    Result<ModelStatistics::Inputs> of = statistics.inputsOf(parameter, parameters);
+    if (!of)
+      return of.takeError();
+    if (!hessianOf || *hessianOf != *of) {
+      if (hessianOf)
+        statistics.archive().drop(*hessianOf->site);
+      hessian = statistics.hessianOf(*of);
+      hessianOf = *of, gptq.reset();
     }
-    AwqLinear linear{values.values, rows, form};
-    weight.errors.emplace_back(nearestError({&linear, 1}, h, parallel));
+    auto parallel = qopt::parallelFor(parameter.getContext());
+    int64_t inputs = weight.target.type().getDimSize(1);
+    MatrixView h{hessian.values.data(), inputs, inputs, inputs};
+    AwqLinear whole{values.values, weight.target.type().getDimSize(0), {}};
+    weight.power = outputPower({&whole, 1}, h, parallel);
+    Error reason;
+    for (const WeightScheme &form : forms) {
+      QuantizationTarget candidate = weight.target;
+      candidate.scheme.weights = form;
+      if (Status status = checkFit(candidate); !status) {
+        reason = status.takeError();
+        weight.errors.emplace_back(), weight.nearest.push_back(0);
+        continue;
+      }
+      AwqLinear linear{values.values, whole.rows, form};
+      weight.nearest.push_back(nearestError({&linear, 1}, h, parallel));
+      Result<double> error = byMethod(candidate, values.values, h);
+      if (!error)
+        return error.takeError().in("parameter @" + weight.name());
+      weight.errors.emplace_back(*error);
+    }
+    parameters.drop(parameter);
+    return llvm::any_of(weight.errors, [](const auto &error) { return error.has_value(); }) ? Status() : Status(reason);
   }
-  statistics.archive().drop(*of->site);
-  parameters.drop(weight.target.parameter);
-  return llvm::any_of(weight.errors, [](const auto &error) { return error.has_value(); }) ? Status() : Status(reason);
-}
+
+private:
+  /// Linears that read the same inputs share what GPTQ makes of their Hessian.
+  Result<double> byMethod(QuantizationTarget &target, std::span<const float> values, MatrixView h) {
+    const WeightScheme &form = target.scheme.weights;
+    if (target.method == Method::Gptq && !gptq) {
+      Result<Gptq> made = Gptq::create(hessian.values, h.cols, statistics.tokens(), recipe.gptq);
+      if (!made)
+        return made.takeError();
+      gptq.emplace(std::move(*made));
+    }
+    int64_t rows = target.type().getDimSize(0), groups = form.groupsPerRow(h.cols);
+    RangeOptions ranges = RangeOptions::of(rangeOf(target, recipe.nearestRange));
+    std::vector<double> sums((rows + Gptq::rowsPerChunk - 1) / Gptq::rowsPerChunk);
+    Status status = parallelRows(
+        target.parameter.getContext(), rows, Gptq::rowsPerChunk,
+        [&](int64_t chunk, int64_t first, int64_t end) -> Status {
+          int64_t count = end - first;
+          std::span<const float> mine = values.subspan(first * h.cols, count * h.cols);
+          std::vector<uint8_t> codes(count * h.cols), zeros(form.symmetric ? 0 : count * groups);
+          std::vector<std::byte> scales(count * groups * info(form.scale).blockBytes);
+          if (target.method == Method::Gptq) {
+            GptqErrors errors;
+            Status done = gptq->quantizeRows(form, count, mine, {codes, scales, zeros}, errors, first);
+            sums[chunk] = errors.trace;
+            return done;
+          }
+          if (Status done = quantizeWithRanges(form, ranges, count, h.cols, mine, h, {codes, scales, zeros}, first);
+              !done)
+            return done;
+          std::vector<float> rounded(mine.size());
+          if (Status done = dequantizeRows(form, count, h.cols, QuantizedRows{codes, scales, zeros}, rounded); !done)
+            return done;
+          AlignedVector<float> delta(mine.size()), forms(count);
+          for (int64_t r = 0; r < count; ++r)
+            for (int64_t k = 0; k < h.cols; ++k)
+              delta[k * count + r] = mine[r * h.cols + k] - rounded[r * h.cols + k];
+          dense().quadraticForms(h, delta.data(), count, forms.data());
+          sums[chunk] = std::accumulate(forms.begin(), forms.end(), 0.0);
+          return {};
+        });
+    return status ? Result<double>(std::accumulate(sums.begin(), sums.end(), 0.0)) : status.takeError();
+  }
+
+  const Recipe &recipe;
+  const ModelStatistics &statistics;
+  ParameterEvaluator &parameters;
+  std::optional<ModelStatistics::Inputs> hessianOf; ///< whose `hessian` is
+  ModelStatistics::Hessian hessian;
+  std::optional<Gptq> gptq;
+};
+} // namespace
 
 Result<BitSearch> BitSearch::begin(ModuleOp module, const Recipe &recipe, std::vector<WeightScheme> forms,
                                    const ModelStatistics &statistics, ParameterEvaluator &parameters) {
@@ -58,6 +128,7 @@ Result<BitSearch> BitSearch::begin(ModuleOp module, const Recipe &recipe, std::v
     return selection.takeError();
   BitSearch search(recipe);
   search.candidates = std::move(forms);
+  ErrorMeter meter(recipe, statistics, parameters);
   for (QuantizationTarget &target : selection->targets) {
     const std::string name = target.parameter.getSymName().str();
     bool ruled = llvm::any_of(recipe.rules, [&](const RecipeRule &rule) { return rule.matches(name); });
@@ -65,7 +136,7 @@ Result<BitSearch> BitSearch::begin(ModuleOp module, const Recipe &recipe, std::v
       continue;
     SearchedWeight weight;
     weight.target = target;
-    if (Status status = measureErrors(weight, search.candidates, statistics, parameters); !status)
+    if (Status status = meter.measure(weight, search.candidates); !status)
       return status.takeError();
     search.searched.push_back(std::move(weight));
   }
@@ -79,14 +150,14 @@ size_t BitSearch::probeOf(const SearchedWeight &weight) const {
   for (size_t form = 0; form < candidates.size(); ++form)
     if (weight.errors[form])
       fitting.push_back(form);
-  llvm::sort(fitting, [&](size_t a, size_t b) { return *weight.errors[a] > *weight.errors[b]; });
+  llvm::sort(fitting, [&](size_t a, size_t b) { return weight.nearest[a] > weight.nearest[b]; });
   return fitting[fitting.size() > 1 ? 1 : 0];
 }
 
 std::optional<double> BitSearch::costOf(const SearchedWeight &weight, size_t form, double sensitivity) const {
   if (!weight.errors[form])
     return std::nullopt;
-  double probed = *weight.errors[probeOf(weight)];
+  double probed = weight.nearest[probeOf(weight)];
   return probed > 0 ? sensitivity * *weight.errors[form] / probed : 0;
 }
 
@@ -117,7 +188,7 @@ Status BitSearch::choose(double bits, const std::vector<double> &measured) {
     value = std::max(value, 0.0);
   if (sensitivities.empty())
     for (const SearchedWeight &weight : searched)
-      sensitivities.push_back(weight.power > 0 ? *weight.errors[probeOf(weight)] / weight.power : 0);
+      sensitivities.push_back(weight.power > 0 ? weight.nearest[probeOf(weight)] / weight.power : 0);
   std::vector<std::vector<std::optional<BitChoice>>> choices;
   double elements = 0;
   for (auto [i, weight] : llvm::enumerate(searched)) {

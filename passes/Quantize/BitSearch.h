@@ -1,8 +1,9 @@
 // Which weights deserve more bits than others: the best mix of forms within a budget.
 //
-// What a form costs a weight is the sensitivity of the weight times how large its output error is in that form,
-// relative to the one that the sensitivity was measured with; output errors are tr(ΔW·H·ΔWᵀ) of round to nearest, with
-// H of calibration. The costs of all weights are taken to add up (lib/Algorithms/BitAllocation.h).
+// What a form costs a weight is the sensitivity of the weight times how large its output error is in that form by the
+// recipe's own method, relative to the error that the sensitivity was measured with, which is that of round to nearest.
+// Output errors are tr(ΔW·H·ΔWᵀ) with H of calibration. The costs of all weights are taken to add up
+// (lib/Algorithms/BitAllocation.h).
 #ifndef QOPT_PASSES_QUANTIZE_BITSEARCH_H
 #define QOPT_PASSES_QUANTIZE_BITSEARCH_H
 
@@ -15,7 +16,8 @@ namespace qopt {
 /// A weight whose form is looked for.
 struct SearchedWeight {
   QuantizationTarget target;
-  std::vector<std::optional<double>> errors; ///< of each form; nothing where it does not fit
+  std::vector<std::optional<double>> errors; ///< of each form by the recipe's method; nothing where it does not fit
+  std::vector<double> nearest;               ///< of each form that fits, rounded to nearest: what a probe does
   double power = 0;                          ///< tr(W·H·Wᵀ)
   std::optional<size_t> form;                ///< that was chosen
 
@@ -36,7 +38,7 @@ public:
   const std::vector<WeightScheme> &forms() const { return candidates; }
 
   /// The form that a weight is best probed in: that with the largest error that fits it and is not the largest of all,
-  /// for an effect that can be measured but is still one of rounding.
+  /// for an effect that can be measured but is still one of rounding. Probes are rounded to nearest.
   size_t probeOf(const SearchedWeight &weight) const;
 
   /// Chooses forms of at most `bits` per weight on average. `sensitivities` : KL of each weight in its probeOf();

@@ -17,8 +17,7 @@ static bool isQueryOrKey(Value value) {
   });
 }
 
-/// The rule for one weight.
-static RangeRule ruleFor(QuantizationTarget &target, RangeRule rule) {
+RangeRule qopt::rangeOf(QuantizationTarget &target, RangeRule rule) {
   if (target.isHead)
     return RangeRule::MinMax;
   // AWQ clips all but what goes through the softmax, where few channels carry much.
@@ -31,7 +30,7 @@ Status qopt::roundToNearest(QuantizationRun &run, QuantizationTarget &target, Ra
   if (run.isFinished(target))
     return run.takeFinished(target, keep);
   int64_t inputs = target.type().getDimSize(1);
-  RangeOptions ranges = RangeOptions::of(ruleFor(target, rule));
+  RangeOptions ranges = RangeOptions::of(rangeOf(target, rule));
   ModelStatistics::Hessian hessian;
   if (needsHessian(ranges.rule)) {
     Result<ModelStatistics::Inputs> of = statistics->inputsOf(target.parameter, run.parameters());

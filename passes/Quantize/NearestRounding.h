@@ -10,9 +10,12 @@
 
 namespace qopt {
 
-/// Rounds a weight of `run`. Ranges of a linear are chosen by `rule`; the embedding and the head keep all of theirs,
-/// and so do query and key projections where the rule is Clip. `statistics`: may be null for rules that need no H.
-/// `keep`: as QuantizationRun::quantize has it. Errors (bad input): the rule needs H, and there is none for this
+/// The rule for one weight where `rule` is the recipe's: the embedding and the head keep all of their range, and so do
+/// query and key projections where the rule is Clip.
+RangeRule rangeOf(QuantizationTarget &target, RangeRule rule);
+
+/// Rounds a weight of `run`, with the range of rangeOf(target, rule). `statistics`: may be null for rules that need no
+/// H. `keep`: as QuantizationRun::quantize has it. Errors (bad input): the rule needs H, and there is none for this
 /// weight; as QuantizationRun::quantize.
 Status roundToNearest(QuantizationRun &run, QuantizationTarget &target, RangeRule rule,
                       const ModelStatistics *statistics, bool keep = false);

@@ -10,7 +10,7 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/IR/Threading.h"
-#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -70,64 +70,113 @@ static void roundWeight(ModuleOp part, const SensitivityProbe &probe) {
 }
 
 namespace {
+/// The model as a chain of segments, each of which is compiled once as it is: segments that are alike share their code.
 class Meter {
 public:
   Meter(ModuleOp module, const ParameterEvaluator &parameters, PartRunner &runner, const SensitivityOptions &options)
       : copy(withAllLogits(module)), parameters(parameters), runner(runner), options(options) {}
 
   Result<std::vector<double>> measure(const std::vector<SensitivityProbe> &probes) {
-    Result<func::FuncOp> forward = forwardOf(*copy);
-    if (!forward)
-      return forward.takeError();
-    logits = cast<func::ReturnOp>(forward->getBody().front().getTerminator()).getOperand(0);
-    vocabulary = cast<RankedTensorType>(logits.getType()).getDimSize(1);
-    SmallVector<Segment> segments = findSegments(*forward);
-    if (Status status = assign(probes, segments); !status)
+    if (Status status = cut(); !status)
       return status.takeError();
-    if (Status status = fill(reference, {}, nullptr, logits); !status)
+    Result<std::vector<SmallVector<size_t>>> probesOf = assign(probes);
+    if (!probesOf)
+      return probesOf.takeError();
+    // Logits first: divergences are measured against them.
+    if (Status status = fillReference(); !status)
       return status.takeError();
     std::vector<double> found(probes.size());
-    for (auto [index, segment] : llvm::enumerate(segments)) {
-      if (done == static_cast<int64_t>(probes.size()))
-        break;
-      if (Status status = measureSegment(segment, probesOf[index], probes, found); !status)
-        return status.takeError();
-      if (segment.output)
-        if (Status status = fill(before, segment.input, before ? &*before : nullptr, segment.output); !status)
+    int64_t done = 0, total = static_cast<int64_t>(probes.size());
+    for (size_t index = 0; index < segments.size() && done < total; ++index) {
+      for (size_t probe : (*probesOf)[index]) {
+        Result<double> divergence = measureProbe(index, probes[probe]);
+        if (!divergence)
+          return divergence.takeError().in("parameter @" + probes[probe].parameter + ", rounded");
+        found[probe] = *divergence;
+        if (options.progress)
+          options.progress(++done, total, probes[probe].parameter);
+      }
+      if (index + 1 < segments.size())
+        if (Status status = fill(before, index, nullptr, before ? &*before : nullptr); !status)
           return status.takeError();
     }
     return found;
   }
 
 private:
-  /// Gives each probe to the first segment that reads its weight.
-  Status assign(const std::vector<SensitivityProbe> &probes, ArrayRef<Segment> segments) {
-    probesOf.resize(segments.size());
-    llvm::StringMap<size_t> firstReader;
-    for (auto [index, segment] : llvm::enumerate(segments))
+  struct Link {
+    Value input, output; ///< of @forward; no input: the tokens
+    llvm::StringSet<> reads;
+    std::shared_ptr<const Model> exact;
+  };
+
+  Status cut() {
+    Result<func::FuncOp> forward = forwardOf(*copy);
+    if (!forward)
+      return forward.takeError();
+    Value logits = cast<func::ReturnOp>(forward->getBody().front().getTerminator()).getOperand(0);
+    vocabulary = cast<RankedTensorType>(logits.getType()).getDimSize(1);
+    for (const Segment &segment : findSegments(*forward)) {
+      Link link{segment.input, segment.output ? segment.output : logits, {}, nullptr};
       for (Operation *op : segment.ops)
         for (Value operand : op->getOperands())
           if (auto get = operand.getDefiningOp<GetOp>())
-            firstReader.try_emplace(get.getParameter(), index);
-    for (auto [i, probe] : llvm::enumerate(probes)) {
-      auto found = firstReader.find(probe.parameter);
-      if (found == firstReader.end())
-        return badInput("expected a weight that @forward reads", "parameter @" + probe.parameter);
-      probesOf[found->second].push_back(i);
+            link.reads.insert(get.getParameter());
+      segments.push_back(std::move(link));
+      if (segments.back().output == logits)
+        break;
     }
     return {};
   }
 
-  /// Computes `output` for every sample from `input` (null: from the tokens), with a weight rounded if there is a
-  /// probe, and keeps it in `to`, which may be `from`.
-  Status fill(std::optional<SampleStream> &to, Value input, SampleStream *from, Value output,
-              const SensitivityProbe *probe = nullptr) {
-    Result<std::optional<SampleStream>> beside =
-        runner.streamBeside(to, cast<RankedTensorType>(output.getType()).getDimSize(1), options.memory);
+  /// Gives each probe to the first segment that reads its weight.
+  Result<std::vector<SmallVector<size_t>>> assign(const std::vector<SensitivityProbe> &probes) {
+    std::vector<SmallVector<size_t>> probesOf(segments.size());
+    for (auto [i, probe] : llvm::enumerate(probes)) {
+      auto reader = llvm::find_if(segments, [&](const Link &link) { return link.reads.contains(probe.parameter); });
+      if (reader == segments.end())
+        return badInput("expected a weight that @forward reads", "parameter @" + probe.parameter);
+      probesOf[reader - segments.begin()].push_back(i);
+    }
+    return probesOf;
+  }
+
+  Status fillReference() {
+    for (size_t index = 0; index + 1 < segments.size(); ++index)
+      if (Status status = fill(changed, index, nullptr, changed ? &*changed : nullptr); !status)
+        return status;
+    return fill(reference, segments.size() - 1, nullptr, changed ? &*changed : nullptr);
+  }
+
+  /// The mean divergence with the weight of `probe` rounded, which `index` is the first segment to read.
+  Result<double> measureProbe(size_t index, const SensitivityProbe &probe) {
+    SampleStream *from = before ? &*before : nullptr;
+    for (; index + 1 < segments.size(); ++index) {
+      if (Status status = fill(changed, index, &probe, from); !status)
+        return status.takeError();
+      from = &*changed;
+    }
+    double sum = 0;
+    Status status = run(index, &probe, from, [&](int64_t sample, std::span<const MatrixView> got) -> Status {
+      Result<double> divergence = divergenceOf(sample, got[0]);
+      if (!divergence)
+        return divergence.takeError();
+      sum += *divergence;
+      return {};
+    });
+    if (!status)
+      return status.takeError();
+    return sum / static_cast<double>(runner.samples() * (runner.tokensPerSample() - 1));
+  }
+
+  /// Runs a segment for every sample and keeps what it gives in `to`, which may be `from`.
+  Status fill(std::optional<SampleStream> &to, size_t index, const SensitivityProbe *probe, SampleStream *from) {
+    int64_t channels = cast<RankedTensorType>(segments[index].output.getType()).getDimSize(1);
+    Result<std::optional<SampleStream>> beside = runner.streamBeside(to, channels, options.memory);
     if (!beside)
       return beside.takeError();
     SampleStream &target = *beside ? **beside : *to;
-    Status status = run(input, from, output, probe, [&](int64_t sample, std::span<const MatrixView> got) -> Status {
+    Status status = run(index, probe, from, [&](int64_t sample, std::span<const MatrixView> got) -> Status {
       std::copy_n(got[0].data, got[0].rows * got[0].cols, target.sample(sample));
       return {};
     });
@@ -136,81 +185,29 @@ private:
     return status;
   }
 
-  Status run(Value input, SampleStream *from, Value output, const SensitivityProbe *probe,
-             const PartRunner::Consumer &consume) {
-    Result<std::shared_ptr<const Model>> part = compile(input, output, probe);
-    if (!part)
-      return part.takeError();
-    return run(*part, from, consume);
-  }
-
-  Status run(const std::shared_ptr<const Model> &part, SampleStream *from, const PartRunner::Consumer &consume) {
+  /// With the weight of `probe`, which may be null, rounded wherever the segment reads it.
+  Status run(size_t index, const SensitivityProbe *probe, SampleStream *from, const PartRunner::Consumer &consume) {
+    Link &link = segments[index];
+    std::shared_ptr<const Model> part = link.exact;
+    bool rounded = probe && link.reads.contains(probe->parameter);
+    if (rounded || !part) {
+      SmallVector<Value> inputs;
+      if (link.input)
+        inputs.push_back(link.input);
+      OwningOpRef<ModuleOp> module = extractPart(*copy, inputs, link.output);
+      if (rounded)
+        roundWeight(*module, *probe);
+      Result<std::shared_ptr<const Model>> compiled = runner.compile(*module, *parameters.forModule(*module));
+      if (!compiled)
+        return compiled.takeError();
+      part = std::move(*compiled);
+      if (!rounded)
+        link.exact = part;
+    }
     SmallVector<SampleStream *> given;
-    if (from)
+    if (link.input)
       given.push_back(from);
     return runner.run(part, {given.data(), given.size()}, consume);
-  }
-
-  Result<std::shared_ptr<const Model>> compile(Value input, Value output, const SensitivityProbe *probe) {
-    SmallVector<Value> inputs;
-    if (input)
-      inputs.push_back(input);
-    OwningOpRef<ModuleOp> part = extractPart(*copy, inputs, output);
-    if (probe)
-      roundWeight(*part, *probe);
-    return runner.compile(*part, *parameters.forModule(*part));
-  }
-
-  Status measureSegment(const Segment &segment, ArrayRef<size_t> mine, const std::vector<SensitivityProbe> &probes,
-                        std::vector<double> &found) {
-    if (mine.empty())
-      return {};
-    SampleStream *from = segment.input ? &*before : nullptr;
-    // What comes after is compiled once for all probes, unless it reads one of their weights too.
-    std::shared_ptr<const Model> rest;
-    for (size_t i : mine) {
-      const SensitivityProbe &probe = probes[i];
-      double sum = 0;
-      auto compare = [&](int64_t sample, std::span<const MatrixView> got) -> Status {
-        Result<double> divergence = divergenceOf(sample, got[0]);
-        if (!divergence)
-          return divergence.takeError().in("parameter @" + probe.parameter + ", rounded");
-        sum += *divergence;
-        return {};
-      };
-      Status status;
-      if (!segment.output || segment.output == logits || isReadAfter(segment, probe.parameter)) {
-        status = run(segment.input, from, logits, &probe, compare);
-      } else {
-        if (!rest) {
-          Result<std::shared_ptr<const Model>> compiled = compile(segment.output, logits, nullptr);
-          if (!compiled)
-            return compiled.takeError();
-          rest = std::move(*compiled);
-        }
-        status = fill(changed, segment.input, from, segment.output, &probe);
-        if (status)
-          status = run(rest, &*changed, compare);
-      }
-      if (!status)
-        return status;
-      found[i] = sum / static_cast<double>(runner.samples() * (runner.tokensPerSample() - 1));
-      ++done;
-      if (options.progress)
-        options.progress(done, static_cast<int64_t>(probes.size()), probe.parameter);
-    }
-    return {};
-  }
-
-  /// Whether ops outside of the segment read the parameter.
-  bool isReadAfter(const Segment &segment, StringRef parameter) {
-    llvm::DenseSet<Operation *> inside(segment.ops.begin(), segment.ops.end());
-    bool outside = false;
-    copy->lookupSymbol<func::FuncOp>("forward").walk([&](GetOp get) {
-      if (get.getParameter() == parameter)
-        outside |= llvm::any_of(get->getUsers(), [&](Operation *user) { return !inside.contains(user); });
-    });
-    return outside;
   }
 
   /// The sum over the predictions of a sample.
@@ -234,11 +231,10 @@ private:
   const ParameterEvaluator &parameters;
   PartRunner &runner;
   const SensitivityOptions &options;
-  Value logits;
-  int64_t vocabulary = 0, done = 0;
-  std::vector<SmallVector<size_t>> probesOf;   ///< of each segment
+  int64_t vocabulary = 0;
+  std::vector<Link> segments;
   std::optional<SampleStream> reference;       ///< logits of the model as it is
-  std::optional<SampleStream> before, changed; ///< what a segment reads; what it gives with a weight rounded
+  std::optional<SampleStream> before, changed; ///< what a segment reads; what came of it with a weight rounded
 };
 } // namespace
 

@@ -1,8 +1,8 @@
 // How much a model's predictions change when one weight alone is rounded.
 //
 // The model is run once over the samples as it is. Then, for each weight, the segment (passes/Calibrate/Segments.h)
-// that reads it is run with the weight rounded to nearest, from what the segments before have given, and what is left
-// of the model after it; what comes before is not run again.
+// that reads it is run with the weight rounded to nearest, from what the segments before have given, and the segments
+// after it; what comes before is not run again. All segments stay compiled: memory is that of the whole model.
 #ifndef QOPT_PASSES_QUANTIZE_SENSITIVITY_H
 #define QOPT_PASSES_QUANTIZE_SENSITIVITY_H
 
