@@ -1,24 +1,20 @@
-//===-- Weights.cpp - Where a model's weights lie
-//--------------------------------------------------------------------===//
+// Where a model's weights lie.
 //
 // Decoding streams every weight once per token, so pages decide: with 4 KiB pages the address translation costs a fifth
 // of the bandwidth. Three states were measured (docs/decisions/WeightPlacement.md):
 //
 // - A mapped file whose pages the kernel holds in 2 MiB folios: it starts fastest and runs as fast as anything. The
-// kernel
-//   (seen: ext4 on Linux 6.18) makes such folios when a file is read for the first time through a mapping that asks for
-//   them.
+//   kernel (seen: ext4 on Linux 6.18) makes such folios when a file is read for the first time through a mapping that
+//   asks for them.
 // - A mapped file in small folios, as a fresh copy or an old kernel has it: fast to start, a quarter slower to run.
 // - A copy in anonymous 2 MiB pages: as fast as the first, some 0.1 ms per MiB later, and private to the process.
 //
 // So Auto asks for large folios, looks what it got, and copies only where that was not enough and the copy will not
 // wait. The copy goes piece by piece: copied, its checksum taken while it is in the processor's cache, the source's
 // pages dropped from this process. So the weights never count twice.
-//
-//===------------------------------------------------------------------------------------------------------------------===//
 #include "lib/Runtime/Weights.h"
 
-#include "lib/Runtime/Cgroup.h"
+#include "lib/Runtime/AvailableMemory.h"
 
 #include <algorithm>
 #include <atomic>
@@ -78,24 +74,6 @@ static bool hugePagesOffered() {
   std::ifstream file("/sys/kernel/mm/transparent_hugepage/enabled");
   std::string line;
   return std::getline(file, line) && line.find("[never]") == std::string::npos;
-}
-
-/// Bytes that can be taken without driving others out: what the kernel calls available, or a cgroup's limit.
-static uint64_t availableMemory() {
-  uint64_t available = 0;
-  std::ifstream meminfo("/proc/meminfo");
-  for (std::string line; std::getline(meminfo, line);) {
-    unsigned long long kilobytes;
-    if (std::sscanf(line.c_str(), "MemAvailable: %llu kB", &kilobytes) == 1)
-      available = kilobytes * 1024;
-  }
-  for (const CgroupFolder &group : cgroupFolders("memory", "")) {
-    std::ifstream file(group.path + (group.unified ? "/memory.max" : "/memory.limit_in_bytes"));
-    uint64_t limit;
-    if (file >> limit) // "max" is not a number
-      available = std::min(available, limit);
-  }
-  return available;
 }
 
 /// Memory that lies free in pieces of 2 MiB or more, in bytes. Beyond it the kernel has to move other pages out of the

@@ -131,11 +131,11 @@ static LinearOp findHead(func::FuncOp forward) {
 }
 
 /// Every parameter that forward reads, in that order.
-static Result<llvm::MapVector<Operation *, Uses>> collectUses(ModuleOp module, func::FuncOp forward) {
+static llvm::MapVector<Operation *, Uses> collectUses(ModuleOp module, func::FuncOp forward,
+                                                      std::vector<Error> &problems) {
   LinearOp head = findHead(forward);
   SymbolTable symbols(module);
   llvm::MapVector<Operation *, Uses> all;
-  std::optional<Error> failure;
   forward.walk([&](Operation *op) {
     if (auto get = dyn_cast<GetOp>(op)) {
       Uses &uses = all[symbols.lookup(get.getParameter())];
@@ -148,29 +148,47 @@ static Result<llvm::MapVector<Operation *, Uses>> collectUses(ModuleOp module, f
       weight = linear.getWeight();
     else if (auto embedding = dyn_cast<EmbeddingOp>(op))
       weight = embedding.getTable();
-    if (weight && !weight.getDefiningOp<GetOp>() && !failure)
-      failure =
+    if (weight && !weight.getDefiningOp<GetOp>())
+      problems.push_back(
           badInput("expected a weight that transformer.get reads", describeOp(op))
               .withNext(
-                  "fold scales first (--fold-scales), and quantize before passes that outline or compute weights");
+                  "fold scales first (--fold-scales), and quantize before passes that outline or compute weights"));
   });
-  if (failure)
-    return std::move(*failure);
   return all;
 }
 
-Result<Selection> qopt::selectTargets(ModuleOp module, const Recipe &recipe, const Ledger &previous) {
+/// Rules that match nothing, or that others before them have left nothing.
+static void checkRules(const Recipe &recipe, const std::vector<bool> &matched, const std::vector<bool> &decided,
+                       const std::vector<LedgerRow> &rows, std::vector<Error> &problems) {
+  for (size_t i = 0; i < recipe.rules.size(); ++i) {
+    const RecipeRule &rule = recipe.rules[i];
+    std::string quoted = "\"" + escapeForMessage(rule.match) + "\"";
+    if (!matched[i])
+      problems.push_back(
+          badInput("expected a pattern that matches a weight of the model, but " + quoted + " matches none", rule.where)
+              .withNext("compare it with the names of the parameters, such as " +
+                        (rows.empty() ? std::string("none") : rows[rows.size() / 2].name)));
+    else if (!decided[i])
+      problems.push_back(badInput("expected each rule to decide a weight, but all that " + quoted +
+                                      " matches are decided by rules before it",
+                                  rule.where)
+                             .withNext("put the rule before the more general ones, or remove it"));
+  }
+}
+
+Survey qopt::surveyTargets(ModuleOp module, const Recipe &recipe, const Ledger &previous) {
+  Survey survey;
+  Selection &selection = survey.selection;
   Result<func::FuncOp> forward = forwardOf(module);
-  if (!forward)
-    return forward.takeError();
-  auto uses = collectUses(module, *forward);
-  if (!uses)
-    return uses.takeError();
-  Selection selection;
+  if (!forward) {
+    survey.problems.push_back(forward.takeError());
+    return survey;
+  }
+  auto uses = collectUses(module, *forward, survey.problems);
   selection.ledger.cancelled = cancelledScales(module);
   std::vector<LedgerRow> &rows = selection.ledger.rows;
   std::vector<bool> matched(recipe.rules.size()), decided(recipe.rules.size());
-  for (auto &[op, use] : *uses) {
+  for (auto &[op, use] : uses) {
     auto parameter = cast<ParameterOp>(op);
     if (use.weightUsers.empty()) {
       if (!use.isQuantized)
@@ -194,36 +212,31 @@ Result<Selection> qopt::selectTargets(ModuleOp module, const Recipe &recipe, con
       continue;
     }
     if (use.other)
-      return badInput("expected a weight that only linears and embeddings use, but " + describeOp(use.other) +
-                          " uses it too",
-                      "parameter @" + parameter.getSymName().str())
-          .withNext("keep this weight by a rule of the recipe");
+      survey.problems.push_back(badInput("expected a weight that only linears and embeddings use, but " +
+                                             describeOp(use.other) + " uses it too",
+                                         "parameter @" + parameter.getSymName().str())
+                                    .withNext("keep this weight by a rule of the recipe"));
     // The embedding and the head are rounded to nearest unless a rule says otherwise.
     Method method = use.isHeadOrEmbedding ? Method::RoundToNearest : recipe.method;
     if (rule && rule->method)
       method = *rule->method;
     QuantizationTarget target{parameter, *scheme, use.weightUsers, rows.size(), method, use.isHeadOrEmbedding && !rule};
     if (Status status = checkFit(target); !status)
-      return status.takeError();
+      survey.problems.push_back(status.takeError());
     rows.push_back(quantizedRow(target, reason));
     selection.targets.push_back(std::move(target));
   }
-  for (size_t i = 0; i < recipe.rules.size(); ++i) {
-    const RecipeRule &rule = recipe.rules[i];
-    std::string quoted = "\"" + escapeForMessage(rule.match) + "\"";
-    if (!matched[i])
-      return badInput("expected a pattern that matches a weight of the model, but " + quoted + " matches none",
-                      rule.where)
-          .withNext("compare it with the names of the parameters, such as " +
-                    (rows.empty() ? std::string("none") : rows[rows.size() / 2].name));
-    if (!decided[i])
-      return badInput("expected each rule to decide a weight, but all that " + quoted +
-                          " matches are decided by rules before it",
-                      rule.where)
-          .withNext("put the rule before the more general ones, or remove it");
-  }
+  checkRules(recipe, matched, decided, rows, survey.problems);
   if (selection.targets.empty())
-    return badInput("expected weights to quantize, but found none")
-        .withNext("the model is quantized already, or all of it is kept: remove the step, or the rules");
-  return selection;
+    survey.problems.push_back(badInput("expected weights to quantize, but found none")
+                                  .withNext("the model is quantized already, or all of it is kept: remove the step, "
+                                            "or the rules"));
+  return survey;
+}
+
+Result<Selection> qopt::selectTargets(ModuleOp module, const Recipe &recipe, const Ledger &previous) {
+  Survey survey = surveyTargets(module, recipe, previous);
+  if (!survey.problems.empty())
+    return std::move(survey.problems.front());
+  return std::move(survey.selection);
 }

@@ -47,6 +47,14 @@ struct Selection {
 /// to quantize.
 Result<Selection> selectTargets(mlir::ModuleOp module, const Recipe &recipe, const Ledger &previous);
 
+/// A selection, and all that selectTargets would refuse it for; a weight whose scheme does not fit is among its
+/// targets.
+struct Survey {
+  Selection selection;
+  std::vector<Error> problems;
+};
+Survey surveyTargets(mlir::ModuleOp module, const Recipe &recipe, const Ledger &previous);
+
 } // namespace qopt
 
 #endif // QOPT_PASSES_QUANTIZE_SELECTION_H

@@ -6,6 +6,7 @@ qopt_add_passes(Quantize
   ModelFollower.cpp
   ModelStatistics.cpp
   NearestRounding.cpp
+  QuantizationCost.cpp
   QuantizationRun.cpp
   QuantizeGptq.cpp
   QuantizeRtn.cpp

@@ -61,12 +61,14 @@ static Result<MappedFile> openText(const Gate &gate, const std::string &recipePa
   return error;
 }
 
-Status qopt::checkGateTexts(const Recipe &recipe, const std::string &recipePath) {
-  for (const Gate &gate : recipe.gates)
-    if (!gate.text.empty())
-      if (Result<MappedFile> file = openText(gate, recipePath); !file)
-        return file.takeError();
-  return {};
+Status qopt::checkGateText(const Recipe &recipe, const Gate &gate, const std::string &recipePath) {
+  if (gate.heldOut && !recipe.needsStatistics())
+    return usageError("expected a recipe that is calibrated, because a gate is on what calibration has held out",
+                      gate.where);
+  if (gate.text.empty())
+    return {};
+  Result<MappedFile> file = openText(gate, recipePath);
+  return file ? Status() : Status(file.takeError());
 }
 
 static Result<std::vector<int32_t>> tokensOf(const Gate &gate, const std::string &recipePath,
@@ -93,9 +95,6 @@ static Result<std::vector<GateText>> gatherTexts(const GateInputs &inputs, const
     }
     if (!gate.heldOut)
       continue;
-    if (inputs.statistics.empty())
-      return usageError("expected a recipe that is calibrated, because a gate is on what calibration has held out",
-                        gate.where);
     Result<StatisticsArchive> archive = StatisticsArchive::open(inputs.statistics);
     if (!archive)
       return archive.takeError();

@@ -23,6 +23,20 @@ Status qopt::checkArguments(const QuantizeArguments &arguments) {
   return {};
 }
 
+Status qopt::checkStatisticsArguments(const Recipe &recipe, const QuantizeArguments &arguments) {
+  bool has = arguments.calibrates() || !arguments.statistics.empty();
+  if (!recipe.needsStatistics() && has)
+    return usageError("expected no --statistics, --text or --jsonl for " +
+                      (recipe.plugin ? recipe.plugin->name : std::string("round to nearest")))
+        .withNext("say --method gptq or --scales awq, or leave it out");
+  if (arguments.calibrates() && !arguments.statistics.empty())
+    return usageError("expected either --statistics or texts to calibrate on, but got both");
+  if (recipe.needsStatistics() && !has)
+    return usageError("expected statistics, or text to calibrate on")
+        .withNext("say --text FILE, or --statistics with what 'qopt calibrate MODEL --text FILE' wrote");
+  return {};
+}
+
 Result<Recipe> qopt::recipeOf(const QuantizeArguments &arguments) {
   if (!arguments.recipe.empty())
     return readRecipe(arguments.recipe);
@@ -77,18 +91,11 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
   Result<Recipe> recipe = recipeOf(arguments);
   if (!recipe)
     return recipe.takeError();
-  if (Status status = checkGateTexts(*recipe, arguments.recipe); !status)
+  for (const Gate &gate : recipe->gates)
+    if (Status status = checkGateText(*recipe, gate, arguments.recipe); !status)
+      return status;
+  if (Status status = checkStatisticsArguments(*recipe, arguments); !status)
     return status;
-  bool calibrates = !arguments.calibration.texts.empty() || !arguments.calibration.lines.empty();
-  if (!recipe->needsStatistics() && (calibrates || !arguments.statistics.empty()))
-    return usageError("expected no --statistics, --text or --jsonl for " +
-                      (recipe->plugin ? recipe->plugin->name : std::string("round to nearest")))
-        .withNext("say --method gptq or --scales awq, or leave it out");
-  if (calibrates && !arguments.statistics.empty())
-    return usageError("expected either --statistics or texts to calibrate on, but got both");
-  if (recipe->needsStatistics() && !calibrates && arguments.statistics.empty())
-    return usageError("expected statistics, or text to calibrate on")
-        .withNext("say --text FILE, or --statistics with what 'qopt calibrate MODEL --text FILE' wrote");
   mlir::OwningOpRef<mlir::ModuleOp> original;
   if (!recipe->gates.empty())
     original = module.clone();
@@ -98,7 +105,7 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
       return status;
   std::string statistics = arguments.statistics;
   std::optional<TemporaryPath> calibrated;
-  if (calibrates) {
+  if (arguments.calibrates()) {
     if (resume) {
       statistics = resume->pathOf("statistics.safetensors");
     } else {

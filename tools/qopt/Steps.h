@@ -37,6 +37,8 @@ struct QuantizeArguments {
   CalibrateArguments calibration; ///< of what needs statistics, if texts are given in place of them
   /// Whether nothing is said of how to quantize.
   bool empty() const { return recipe.empty() && !saysMoreThanRecipe(); }
+  /// Whether texts are given to take statistics from.
+  bool calibrates() const { return !calibration.texts.empty() || !calibration.lines.empty(); }
   /// Whether something is said that a recipe says too.
   bool saysMoreThanRecipe() const {
     return !(scheme.empty() && head.empty() && method.empty() && scales.empty() && keep.empty());
@@ -44,6 +46,8 @@ struct QuantizeArguments {
 };
 /// Refuses a recipe beside what it says itself.
 Status checkArguments(const QuantizeArguments &arguments);
+/// Refuses statistics or texts that the recipe does not need, both of them, and none where it needs them.
+Status checkStatisticsArguments(const Recipe &recipe, const QuantizeArguments &arguments);
 
 /// The folder of --resume, which stays until it is removed; null without one. `module` is what will be quantized, whose
 /// archives are named relative to `directory`. Errors: as ResumeFolder::open; a file that is named and cannot be read.
@@ -69,8 +73,8 @@ Result<std::vector<TextSource>> readSources(const CalibrateArguments &arguments)
 /// The tokenizer that was imported with `module`. Error (bad input): there is none.
 Result<Tokenizer> openTokenizer(const CompileOptions &options);
 
-/// Whether the texts of a recipe's gates can be read: before hours of work, not after.
-Status checkGateTexts(const Recipe &recipe, const std::string &recipePath);
+/// Whether a gate's text can be read, or there will be windows that are held out: before hours of work, not after.
+Status checkGateText(const Recipe &recipe, const Gate &gate, const std::string &recipePath);
 
 /// What a recipe's gates are judged by. Archives of both modules are named relative to `directory`, and can be opened.
 struct GateInputs {

@@ -13,6 +13,7 @@ int evalMain(int argc, char **argv);
 int exportMain(int argc, char **argv);
 int importMain(int argc, char **argv);
 int inspectMain(int argc, char **argv);
+int planMain(int argc, char **argv);
 int quantizeMain(int argc, char **argv);
 int recipesMain(int argc, char **argv);
 int runSubcommand(int argc, char **argv);

@@ -13,11 +13,11 @@ struct Subcommand {
 } // namespace
 
 static constexpr Subcommand subcommands[] = {
-    {"bench", qopt::benchMain},     {"build", qopt::buildMain},       {"calibrate", qopt::calibrateMain},
-    {"compile", qopt::compileMain}, {"eval", qopt::evalMain},         {"export", qopt::exportMain},
-    {"import", qopt::importMain},   {"inspect", qopt::inspectMain},   {"quantize", qopt::quantizeMain},
-    {"recipes", qopt::recipesMain}, {"run", qopt::runSubcommand},     {"search", qopt::searchMain},
-    {"stats", qopt::statsMain},     {"tokenize", qopt::tokenizeMain},
+    {"bench", qopt::benchMain},       {"build", qopt::buildMain},     {"calibrate", qopt::calibrateMain},
+    {"compile", qopt::compileMain},   {"eval", qopt::evalMain},       {"export", qopt::exportMain},
+    {"import", qopt::importMain},     {"inspect", qopt::inspectMain}, {"plan", qopt::planMain},
+    {"quantize", qopt::quantizeMain}, {"recipes", qopt::recipesMain}, {"run", qopt::runSubcommand},
+    {"search", qopt::searchMain},     {"stats", qopt::statsMain},     {"tokenize", qopt::tokenizeMain},
 };
 
 int main(int argc, char **argv) {
