@@ -218,6 +218,20 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks>, qopt::Repor
     for (auto source : leaving)
       if (!carried.contains(source))
         return std::nullopt;
+    // What a block gives to the next has a buffer of its own, which a slice has not.
+    for (auto [op, result] : carried)
+      if (isa<transformer::SliceOp>(sequence[run.start + op]))
+        return std::nullopt;
+    // What the first block is given lives on in the buffer that its results get: each has one, which nobody else reads
+    // afterwards.
+    llvm::DenseSet<Value> given;
+    for (auto &[source, value] : initial) {
+      if (value.getDefiningOp<transformer::SliceOp>() || !given.insert(value).second)
+        return std::nullopt;
+      for (Operation *user : value.getUsers())
+        if (!position.contains(user) && !user->isBeforeInBlock(sequence[run.start]))
+          return std::nullopt;
+    }
     signature.invariants = llvm::to_vector(invariants);
     signature.carried = llvm::to_vector(carried);
     for (auto source : signature.carried)

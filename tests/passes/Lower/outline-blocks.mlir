@@ -11,6 +11,7 @@ transformer.parameter @w0 : tensor<16x16xf32>
 transformer.parameter @w1 : tensor<16x16xf32>
 transformer.parameter @w2 : tensor<16x16xf32>
 transformer.parameter @half : tensor<16x16xf16>
+transformer.parameter @wide : tensor<32x16xf32>
 transformer.parameter @last : tensor<16xf32>
 
 // CHECK-LABEL: func.func @three_blocks
@@ -89,6 +90,67 @@ func.func @other_wiring(%x: tensor<?x16xf32>, %t: tensor<?x16xf32>) -> (tensor<?
   %c1 = transformer.rotate %b0, %t : tensor<?x16xf32>, tensor<?x16xf32>
   %d1 = transformer.residual %b1, %c1 : tensor<?x16xf32>
   return %d0, %d1 : tensor<?x16xf32>, tensor<?x16xf32>
+}
+
+// They decline: a slice has no buffer that a block could be given, or give to the next.
+// CHECK-LABEL: func.func @from_slice
+// CHECK-NOT: kernel.repeat
+// CHECK-COUNT-2: transformer.linear
+func.func @from_slice(%both: tensor<?x32xf32>, %t: tensor<?x16xf32>) -> tensor<?x16xf32> {
+  %x = transformer.slice %both at 16 : tensor<?x32xf32> -> tensor<?x16xf32>
+  %n0 = transformer.get @n0 : tensor<16xf32>
+  %w0 = transformer.get @w0 : tensor<16x16xf32>
+  %a0 = transformer.rms_norm %x, %n0 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b0 = transformer.linear %a0, %w0 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c0 = transformer.rotate %b0, %t : tensor<?x16xf32>, tensor<?x16xf32>
+  %d0 = transformer.residual %x, %c0 : tensor<?x16xf32>
+  %n1 = transformer.get @n1 : tensor<16xf32>
+  %w1 = transformer.get @w1 : tensor<16x16xf32>
+  %a1 = transformer.rms_norm %d0, %n1 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b1 = transformer.linear %a1, %w1 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c1 = transformer.rotate %b1, %t : tensor<?x16xf32>, tensor<?x16xf32>
+  %d1 = transformer.residual %d0, %c1 : tensor<?x16xf32>
+  return %d1 : tensor<?x16xf32>
+}
+
+// CHECK-LABEL: func.func @to_slice
+// CHECK-NOT: kernel.repeat
+// CHECK-COUNT-2: transformer.linear
+func.func @to_slice(%x: tensor<?x16xf32>) -> tensor<?x16xf32> {
+  %n0 = transformer.get @n0 : tensor<16xf32>
+  %w0 = transformer.get @wide : tensor<32x16xf32>
+  %a0 = transformer.rms_norm %x, %n0 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b0 = transformer.linear %a0, %w0 : (tensor<?x16xf32>, tensor<32x16xf32>) -> tensor<?x32xf32>
+  %c0 = transformer.residual %b0, %b0 : tensor<?x32xf32>
+  %d0 = transformer.slice %c0 at 16 : tensor<?x32xf32> -> tensor<?x16xf32>
+  %n1 = transformer.get @n1 : tensor<16xf32>
+  %w1 = transformer.get @wide : tensor<32x16xf32>
+  %a1 = transformer.rms_norm %d0, %n1 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b1 = transformer.linear %a1, %w1 : (tensor<?x16xf32>, tensor<32x16xf32>) -> tensor<?x32xf32>
+  %c1 = transformer.residual %b1, %b1 : tensor<?x32xf32>
+  %d1 = transformer.slice %c1 at 16 : tensor<?x32xf32> -> tensor<?x16xf32>
+  return %d1 : tensor<?x16xf32>
+}
+
+// It declines: what the first block is given is read again afterwards, when the last block's result is in its place.
+// CHECK-LABEL: func.func @read_later
+// CHECK-NOT: kernel.repeat
+// CHECK-COUNT-2: transformer.linear
+func.func @read_later(%x: tensor<?x16xf32>, %t: tensor<?x16xf32>) -> tensor<?x16xf32> {
+  %n0 = transformer.get @n0 : tensor<16xf32>
+  %w0 = transformer.get @w0 : tensor<16x16xf32>
+  %a0 = transformer.rms_norm %x, %n0 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b0 = transformer.linear %a0, %w0 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c0 = transformer.rotate %b0, %t : tensor<?x16xf32>, tensor<?x16xf32>
+  %d0 = transformer.residual %x, %c0 : tensor<?x16xf32>
+  %n1 = transformer.get @n1 : tensor<16xf32>
+  %w1 = transformer.get @w1 : tensor<16x16xf32>
+  %a1 = transformer.rms_norm %d0, %n1 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b1 = transformer.linear %a1, %w1 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c1 = transformer.rotate %b1, %t : tensor<?x16xf32>, tensor<?x16xf32>
+  %d1 = transformer.residual %d0, %c1 : tensor<?x16xf32>
+  %y = transformer.residual %x, %d1 : tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
 }
 
 // It declines: three ops are not worth a function.
