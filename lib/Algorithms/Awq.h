@@ -15,16 +15,13 @@
 
 #include "lib/Algorithms/Aligned.h"
 #include "lib/Algorithms/Dense.h"
+#include "lib/Algorithms/ParallelFor.h"
 #include "lib/Numerics/Scheme.h"
 
-#include <functional>
 #include <span>
 #include <vector>
 
 namespace qopt {
-
-/// Calls body(0) … body(count - 1), in any order, on as many threads as there are.
-using ParallelFor = std::function<void(int64_t count, const std::function<void(int64_t)> &body)>;
 
 /// A weight that reads the activations.
 struct AwqLinear {

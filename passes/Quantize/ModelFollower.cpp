@@ -3,9 +3,8 @@
 
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
+#include "lib/Algorithms/ActivationRounder.h"
 #include "lib/Calibration/Statistics.h"
-#include "lib/Numerics/Activations.h"
-#include "lib/Numerics/Float.h"
 #include "lib/Runtime/UsableCpus.h"
 #include "passes/Calibrate/Segments.h"
 
@@ -102,49 +101,6 @@ Status ModelFollower::quantizeStages(size_t index, const Quantizer &quantize) {
     }
   }
 }
-
-namespace {
-/// Activations in the form in which a linear takes them, as f32 again.
-class ActivationRounder {
-public:
-  ActivationRounder(ActivationKind kind, int64_t tokens, int64_t channels)
-      : kind(kind), tokens(tokens), channels(channels), rounded(kind == ActivationKind::F32 ? 0 : tokens * channels) {
-    if (kind == ActivationKind::BF16)
-      halves.resize(rounded.size());
-    else if (kind != ActivationKind::F32) {
-      codes.resize(rounded.size());
-      scales.resize(rounded.size() / group());
-    }
-  }
-
-  Result<MatrixView> round(MatrixView x) {
-    std::span<const float> values(x.data, tokens * channels);
-    if (kind == ActivationKind::F32)
-      return x;
-    if (kind == ActivationKind::BF16) {
-      if (Status status = encodeActivationsBF16(values, halves); !status)
-        return status.takeError();
-      std::transform(halves.begin(), halves.end(), rounded.begin(), bfloat16ToFloat);
-    } else {
-      if (Status status = encodeActivationsI8(tokens, channels, group(), values, codes, scales); !status)
-        return status.takeError();
-      for (size_t i = 0; i < rounded.size(); ++i)
-        rounded[i] = scales[i / group()] * static_cast<float>(codes[i]);
-    }
-    return MatrixView{rounded.data(), tokens, channels, channels};
-  }
-
-private:
-  int64_t group() const { return kind == ActivationKind::I8PerGroup ? activationGroup : channels; }
-
-  ActivationKind kind;
-  int64_t tokens, channels;
-  AlignedVector<float> rounded;
-  std::vector<uint16_t> halves;
-  std::vector<int8_t> codes;
-  std::vector<float> scales;
-};
-} // namespace
 
 Status ModelFollower::gatherHessian(FollowedStage &stage, Value site, Value input) {
   stage.inputs = cast<RankedTensorType>(site.getType()).getDimSize(1);

@@ -35,6 +35,7 @@ enum class ColumnOrder { Activation, Stored };
 std::unique_ptr<mlir::Pass> createQuantizeRtn(QuantizeRtnOptions options, QuantizeContext context);
 std::unique_ptr<mlir::Pass> createQuantizeGptq(QuantizeGptqOptions options, QuantizeContext context);
 std::unique_ptr<mlir::Pass> createAwq(AwqOptions options, QuantizeContext context);
+std::unique_ptr<mlir::Pass> createSmoothQuant(SmoothQuantOptions options, QuantizeContext context);
 
 #define GEN_PASS_REGISTRATION
 #include "passes/Quantize/Passes.h.inc"

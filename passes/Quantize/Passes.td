@@ -126,11 +126,13 @@ def SmoothQuant : Pass<"smooth-quant", "::mlir::ModuleOp"> {
   let description = [{
     Xiao et al., 2023: s_j = max|X_j|^α / max|W_j|^(1−α) over all linears that read X (lib/Algorithms/SmoothQuant.h), put
     into the graph as pairs of `lowbit.scale` that `--fold-scales` takes in. Query heads that share a value head have one
-    scale.
+    scale. A recipe may ask for an α to be searched for: then the model is run on samples of the statistics, and each site
+    has the α of 0, 0.05, … 1, or no scale at all, with the least error of what its linears give, weights and activations
+    rounded as their schemes have it.
 
     *Requires*: `@forward`, and `statistics` of this model or of what it was before scales were folded into it.
-    *Guarantees*: every site of the given kinds is scaled; the factors are in the archive `overlay`, with how they were
-    found. *Leaves alone*: values that something else than linears reads; the output head. *Refuses*: statistics of
+    *Guarantees*: every site of the given kinds is scaled, or a search has left it; the factors are in the archive
+    `overlay`, with how they were found. *Leaves alone*: values that something else than linears reads; the output head. *Refuses*: statistics of
     another model, a site without statistics, an α out of [0, 1].
 
     Example, with `statistics=stats.safetensors`:

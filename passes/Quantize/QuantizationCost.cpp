@@ -5,6 +5,7 @@
 #include "lib/Algorithms/Dense.h"
 #include "lib/Algorithms/Gptq.h"
 #include "passes/Calibrate/Segments.h"
+#include "passes/Quantize/SiteSamples.h"
 
 #include "llvm/ADT/MapVector.h"
 
@@ -235,6 +236,11 @@ static StageCost scalesCost(Counted &counted, const Recipe &recipe, Selection &s
     uint64_t weights = static_cast<uint64_t>(elements) * sizeof(float);
     if (!recipe.awq) {
       stage.memory = std::max(stage.memory, 2 * weights);
+      if (recipe.smoothQuant->searches()) { // outputs with 1 and 21 α, and as they are
+        constexpr int candidates = 23;
+        stage.work.rounding += candidates * elements;
+        stage.work.gram += candidates * 2 * elements * SiteSamples::kSearchedTokens;
+      }
       continue;
     }
     // Two kinds of s for each of 21 α, but one where α is 0 or 1 makes them alike, and s = 1.
@@ -244,6 +250,11 @@ static StageCost scalesCost(Counted &counted, const Recipe &recipe, Selection &s
     stage.memory = std::max(stage.memory, 2 * weights + 3 * squareBytes(read.channels));
   }
   stage.what = std::to_string(scaled) + " sites";
+  if (recipe.smoothQuant && recipe.smoothQuant->searches()) {
+    int64_t samples = std::min(counted.inputs.samples, SiteSamples::kSamples);
+    stage.work.forward = counted.forward() * static_cast<double>(samples * counted.inputs.length);
+    stage.memory += 2 * counted.largestSegment() + counted.stream();
+  }
   return stage;
 }
 

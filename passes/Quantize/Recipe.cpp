@@ -94,6 +94,14 @@ GptqOptions qopt::defaultGptqOptions() {
   return options;
 }
 
+std::optional<double> SmoothQuantSettings::alphaOf(SiteKind kind) const {
+  return alphas.empty() ? alpha : alphas[std::ranges::find(sites, kind) - sites.begin()];
+}
+
+bool SmoothQuantSettings::searches() const {
+  return alphas.empty() ? !alpha : std::ranges::any_of(alphas, [](const auto &each) { return !each; });
+}
+
 bool Recipe::uses(Method which) const {
   return method == which ||
          std::any_of(rules.begin(), rules.end(), [&](const RecipeRule &rule) { return rule.method == which; });

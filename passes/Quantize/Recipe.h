@@ -21,8 +21,8 @@
 //   awq: {shrink: 0.1}           # scales before the codes (lib/Algorithms/Awq.h); sites: [attention-input,
 //                                #   attention-output, mlp-input, mlp-output] unless some of them are named
 //   smooth_quant:                # or these (lib/Algorithms/SmoothQuant.h), of all sites by one alpha
-//     alpha: 0.5
-//     sites: {mlp-output: 0.8}   #   or of some, each by its own
+//     alpha: 0.5                 #   or search: for each site the one with the least error of its outputs
+//     sites: {mlp-output: 0.8}   #   or of some, each by its own, or search
 //   unfoldable: refuse           # a pair of scales that no weight can take in; or cancel: it is left out, and named
 //   gates:                       # what must hold, or nothing is written
 //                                #   on a text, by its path from the recipe:
@@ -116,11 +116,14 @@ struct AwqSettings {
   double shrink = 0.1;         ///< of the Hessian toward its diagonal, in [0, 1)
 };
 
-/// Scales by SmoothQuant.
+/// Scales by SmoothQuant; an α that is not there is searched for.
 struct SmoothQuantSettings {
-  double alpha = 0.5;
-  std::vector<SiteKind> sites; ///< empty: all, by alpha
-  std::vector<double> alphas;  ///< of each of `sites`
+  std::optional<double> alpha = 0.5;
+  std::vector<SiteKind> sites;               ///< empty: all, by alpha
+  std::vector<std::optional<double>> alphas; ///< of each of `sites`
+
+  std::optional<double> alphaOf(SiteKind kind) const;
+  bool searches() const;
 };
 
 struct Recipe {

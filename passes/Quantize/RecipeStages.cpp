@@ -145,10 +145,12 @@ void RecipeReader::readAwq(yaml::Node *node) {
 
 void RecipeReader::readSmoothQuant(yaml::Node *node) {
   SmoothQuantSettings smooth;
-  auto alpha = [&](yaml::Node *value) {
+  auto alpha = [&](yaml::Node *value) -> std::optional<double> {
+    if (auto *text = llvm::dyn_cast_or_null<yaml::ScalarNode>(value); text && text->getRawValue() == kSearch)
+      return std::nullopt;
     double read = number(value, "alpha");
     if (!failure && !(read >= 0 && read <= 1))
-      fail(value, "expected an alpha from 0 to 1");
+      fail(value, "expected an alpha from 0 to 1", "or write search");
     return read;
   };
   mapping(node, "smooth_quant",

@@ -12,6 +12,8 @@ namespace qopt {
 
 template <typename Value> using Word = std::pair<llvm::StringRef, Value>;
 
+inline constexpr llvm::StringLiteral kSearch = "search"; ///< in the place of a number that shall be found
+
 inline constexpr Word<bool> booleanWords[] = {{"true", true}, {"false", false}};
 inline constexpr Word<RangeRule> rangeWords[] = {{"minmax", RangeRule::MinMax},     {"squared", RangeRule::Squared},
                                                  {"diagonal", RangeRule::Diagonal}, {"power", RangeRule::Power},

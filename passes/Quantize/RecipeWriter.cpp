@@ -60,11 +60,13 @@ static std::string awqText(const AwqSettings &awq) {
   return "awq: {shrink: " + digits(awq.shrink) + (sites.empty() ? "" : ", sites: [" + sites + "]") + "}\n";
 }
 
+static std::string alphaText(std::optional<double> alpha) { return alpha ? digits(*alpha) : std::string(kSearch); }
+
 static std::string smoothQuantText(const SmoothQuantSettings &smooth) {
   std::string sites;
   for (auto [kind, alpha] : llvm::zip_equal(smooth.sites, smooth.alphas))
-    sites += (sites.empty() ? "" : ", ") + wordFor(siteKindWords, kind) + ": " + digits(alpha);
-  return "smooth_quant: {alpha: " + digits(smooth.alpha) + (sites.empty() ? "" : ", sites: {" + sites + "}") + "}\n";
+    sites += (sites.empty() ? "" : ", ") + wordFor(siteKindWords, kind) + ": " + alphaText(alpha);
+  return "smooth_quant: {alpha: " + alphaText(smooth.alpha) + (sites.empty() ? "" : ", sites: {" + sites + "}") + "}\n";
 }
 
 static std::string gateText(const Gate &gate) {

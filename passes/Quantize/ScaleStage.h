@@ -27,6 +27,8 @@ public:
   /// The sites, in the order of their first reader.
   const std::vector<ScaleSite> &sites() const { return found; }
 
+  const StatisticsArchive &archive() const { return statistics.archive(); }
+
   /// What linears of a site read, and what they do with it.
   struct Calibrated {
     ModelStatistics::Hessian hessian;             ///< of the activations as they are now, as are the others

@@ -3,14 +3,16 @@
 //   %0 = norm …                             %0 = norm …
 //   %1 = transformer.linear %0, %w          %1 = transformer.linear (lowbit.scale %0 inverse), (lowbit.scale %w)
 //
-// The formula is lib/Algorithms/SmoothQuant.h's; which sites, which statistics and where scales go is ScaleStage.h's.
-//
-// Limits: α is given, not searched for.
+// The formula and the search for α are lib/Algorithms/SmoothQuant.h's; which sites, which statistics and where scales
+// go is ScaleStage.h's.
 #include "lib/Algorithms/SmoothQuant.h"
 
 #include "lib/Parameters/Diagnostics.h"
+#include "lib/Parameters/ParallelRows.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Quantize/ScaleStage.h"
+#include "passes/Quantize/Selection.h"
+#include "passes/Quantize/SiteSamples.h"
 #include "passes/Support/PassCounts.h"
 
 namespace qopt {
@@ -44,19 +46,28 @@ static std::vector<float> greatestInputs(const ScaleSite &site, const ScaleStage
 }
 
 namespace {
+/// What a search needs beside statistics.
+struct Search {
+  SiteSamples samples;                         ///< what linears read
+  llvm::DenseMap<Operation *, Scheme> schemes; ///< of them
+};
+
 struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCounts {
   SmoothQuant() = default;
   explicit SmoothQuant(SmoothQuantOptions options) : SmoothQuantBase(std::move(options)) {}
+  SmoothQuant(SmoothQuantOptions options, QuantizeContext context)
+      : SmoothQuantBase(std::move(options)), context(std::move(context)) {}
 
-  SmallVector<Count> counts() const override { return {{"sites-scaled", scaled}}; }
+  SmallVector<Count> counts() const override { return {{"sites-scaled", scaled}, {"sites-left", left}}; }
 
   void runOnOperation() override {
-    scaled = 0;
+    scaled = left = 0;
     if (failed(emitFailure(getOperation().getLoc(), scaleModel(), "nothing was written")))
       signalPassFailure();
   }
 
-  Result<SmoothQuantSettings> settings() {
+  /// The recipe, if there is one; with what the options say in its place.
+  Result<std::optional<Recipe>> readSettings(SmoothQuantSettings &settings) {
     if (!recipe.empty()) {
       Result<Recipe> read = readRecipe(recipe);
       if (!read)
@@ -64,7 +75,8 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
       if (!read->smoothQuant)
         return usageError("expected a recipe with a section smooth_quant", recipe)
             .withNext("add smooth_quant: {}, or leave this pass out");
-      return *read->smoothQuant;
+      settings = *read->smoothQuant;
+      return std::optional(std::move(*read));
     }
     auto allowed = [](double value) { return value >= 0 && value <= 1; };
     if (!allowed(alpha) || !llvm::all_of(alphas, allowed))
@@ -73,41 +85,94 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
       return usageError("expected an alpha for each of " + std::to_string(sites.size()) + " sites, but got " +
                         std::to_string(alphas.size()))
           .withNext("say for example sites=attention-input,mlp-input alphas=0.5,0.7");
-    return SmoothQuantSettings{alpha, {sites.begin(), sites.end()}, {alphas.begin(), alphas.end()}};
-  }
-
-  static double alphaOf(const SmoothQuantSettings &settings, SiteKind kind) {
-    if (settings.alphas.empty())
-      return settings.alpha;
-    return settings.alphas[llvm::find(settings.sites, kind) - settings.sites.begin()];
+    settings = {alpha, {sites.begin(), sites.end()}, {alphas.begin(), alphas.end()}};
+    return std::optional<Recipe>();
   }
 
   Status scaleModel() {
-    Result<SmoothQuantSettings> wanted = settings();
+    SmoothQuantSettings settings;
+    Result<std::optional<Recipe>> wanted = readSettings(settings);
     if (!wanted)
       return wanted.takeError();
     Result<ScaleStage> stage = ScaleStage::begin(getOperation(), {.algorithm = "smooth_quant",
                                                                   .statistics = statistics,
                                                                   .overlay = overlay,
                                                                   .directory = directory,
-                                                                  .kinds = wanted->sites,
-                                                                  .needsGram = false});
+                                                                  .kinds = settings.sites,
+                                                                  .needsGram = false,
+                                                                  .resume = context.resume});
     if (!stage)
       return stage.takeError();
-    for (const ScaleSite &site : stage->sites()) {
-      Result<ScaleStage::Calibrated> calibrated = stage->calibrated(site);
-      if (!calibrated)
-        return calibrated.takeError();
-      double of = alphaOf(*wanted, site.kind());
-      std::vector<float> scale =
-          smoothQuantScale(greatestInputs(site, *calibrated), greatestWeights(site, *calibrated), of);
-      if (Status status = stage->add(site, std::move(scale), {{"alpha", of}}); !status)
-        return status;
-      ++scaled;
+    std::optional<Search> search;
+    if (settings.searches()) {
+      Result<Search> begun = beginSearch(**wanted, *stage);
+      if (!begun)
+        return begun.takeError();
+      search.emplace(std::move(*begun));
     }
+    int64_t done = 0;
+    for (const ScaleSite &site : stage->sites()) {
+      Status status = stage->isFinished(site)
+                          ? stage->takeFinished(site)
+                          : scaleSite(*stage, site, settings.alphaOf(site.kind()), search ? &*search : nullptr);
+      if (!status)
+        return status;
+      if (context.progress)
+        context.progress(++done, static_cast<int64_t>(stage->sites().size()), site.name());
+    }
+    scaled = stage->scaledSites(), left = stage->leftSites();
     return stage->finish();
   }
 
-  int64_t scaled = 0;
+  Result<Search> beginSearch(const Recipe &wanted, ScaleStage &stage) {
+    Result<Selection> selection = selectTargets(getOperation(), wanted, Ledger());
+    if (!selection)
+      return selection.takeError();
+    Result<SiteSamples> samples = SiteSamples::create(getOperation(), directory, stage.archive().samples(),
+                                                      stage.archive().header().length, SiteSamples::kSearchedTokens);
+    if (!samples)
+      return samples.takeError();
+    Search search{std::move(*samples), llvm::DenseMap<Operation *, Scheme>()};
+    for (const QuantizationTarget &target : selection->targets)
+      for (Operation *user : target.users)
+        search.schemes[user] = target.scheme;
+    return search;
+  }
+
+  /// By `given`, or by what `search` finds.
+  Status scaleSite(ScaleStage &stage, const ScaleSite &site, std::optional<double> given, Search *search) {
+    Result<ScaleStage::Calibrated> calibrated = stage.calibrated(site);
+    if (!calibrated)
+      return calibrated.takeError();
+    std::vector<float> inputs = greatestInputs(site, *calibrated), weights = greatestWeights(site, *calibrated);
+    if (given)
+      return stage.add(site, smoothQuantScale(inputs, weights, *given), {{"alpha", *given}});
+    std::vector<SmoothQuantLinear> linears;
+    for (auto [i, reader] : llvm::enumerate(site.readers))
+      if (auto found = search->schemes.find(reader); found != search->schemes.end())
+        linears.push_back({calibrated->weights[i].values, calibrated->rows(i), found->second});
+    if (linears.empty())
+      return {}; // all of them are kept as they are
+    Result<MatrixView> rows = search->samples.of(site.value);
+    if (!rows)
+      return rows.takeError().in("site " + site.name());
+    SmoothQuantInputs searched{*rows, inputs, weights, {}};
+    for (int64_t channel = 0; channel < site.channels(); ++channel)
+      searched.factorOf.push_back(site.factorOf(channel));
+    Result<SmoothQuantChoice> best = searchSmoothQuantScale(linears, searched, qopt::parallelFor(&getContext()));
+    if (!best)
+      return best.takeError().in("site " + site.name());
+    if (best->factor.empty())
+      return stage.leave(site, {{"gain", 1}});
+    return stage.add(site, std::move(best->factor),
+                     {{"alpha", best->alpha}, {"gain", best->error / best->unscaledError}});
+  }
+
+  QuantizeContext context;
+  int64_t scaled = 0, left = 0;
 };
 } // namespace
+
+std::unique_ptr<Pass> qopt::createSmoothQuant(SmoothQuantOptions options, QuantizeContext context) {
+  return std::make_unique<SmoothQuant>(std::move(options), std::move(context));
+}

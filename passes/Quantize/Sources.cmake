@@ -18,6 +18,7 @@ qopt_add_passes(Quantize
   Selection.cpp
   Sensitivity.cpp
   SetCacheFormat.cpp
+  SiteSamples.cpp
   SmoothQuant.cpp
   LINK qopt_evaluation qopt_calibration qopt_algorithms qopt_archive qopt_numerics qopt_support)
 set_source_files_properties(Quantize/QuantizationRun.cpp PROPERTIES COMPILE_DEFINITIONS QOPT_VERSION="${PROJECT_VERSION}")

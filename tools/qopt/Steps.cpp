@@ -63,7 +63,7 @@ static void addScaling(mlir::PassManager &passes, const Recipe &recipe, const Qu
   } else {
     SmoothQuantOptions options;
     setCommon(options);
-    passes.addPass(createSmoothQuant(options));
+    passes.addPass(createSmoothQuant(options, std::move(context)));
   }
   FoldScalesOptions fold;
   fold.unfoldable = recipe.unfoldable;

@@ -14,6 +14,16 @@
 // RUN: qopt compile %t/driven.mlir -o %t/driven.qopt
 // RUN: qopt inspect %t/driven.qopt --ledger --json | FileCheck %s --check-prefix=LEDGER
 
+// An alpha that is searched for: the factors of the formula at the alpha that is named, and better than none.
+// RUN: qopt %t/mlir --smooth-quant="recipe=%S/Inputs/smooth-quant-search.yaml statistics=%t/stats directory=%t overlay=%t/found.safetensors" --pass-counts -o %t/found.mlir 2>&1 | FileCheck %s --check-prefix=FOUND
+// RUN: qopt %t/mlir --smooth-quant="recipe=%S/Inputs/smooth-quant-search.yaml statistics=%t/stats directory=%t overlay=%t/again.safetensors" --mlir-disable-threading -o %t/again.mlir
+// RUN: cmp %t/found.safetensors %t/again.safetensors
+// RUN: %python %dev/oracle/scales.py smooth_quant %qopt_src/tests/fixtures/llama-tied/model.safetensors %t/stats %t/found.safetensors --head-dim 16
+// RUN: %python %S/Inputs/gains.py %t/found.safetensors
+// RUN: qopt quantize %t/mlir --recipe %S/Inputs/smooth-quant-search.yaml --statistics %t/stats -o %t/searched.mlir
+// RUN: qopt %t/found.mlir --fold-scales=directory=%t -o %t/foundfolded.mlir
+// RUN: qopt-reference %t/foundfolded.mlir --inputs %qopt_src/tests/fixtures/expected-llama-tied.safetensors --against %qopt_src/tests/fixtures/expected-llama-tied.safetensors --tolerance 1e-4
+
 // A model that was scaled before, with an archive of factors of its own, keeps those.
 // RUN: qopt quantize %t/folded.mlir --scheme w8a8:channel --head keep --scales awq --statistics %t/stats -o %t/twice.mlir
 // RUN: FileCheck %s --input-file=%t/twice.mlir --check-prefix=TWICE
@@ -24,6 +34,7 @@
 // TWICE: transformer.archive @overlay "twice.safetensors"
 // COUNTS: smooth-quant on {{.*}}: 8 sites-scaled
 // SOME: 4 sites-scaled
+// FOUND: smooth-quant on {{.*}}: {{[1-8]}} sites-scaled, {{[0-7]}} sites-left
 // CHECK: transformer.parameter @model.layers.0.self_attn.q_proj.weight.smooth_quant : tensor<64xf32> from <@scales
 // CHECK: lowbit.scale %{{.*}} by %{{.*}} axis 1 inverse
 // LEDGER: "model.layers.{{[01]}}.{{.*}}.smooth_quant"

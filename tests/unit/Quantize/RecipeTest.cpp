@@ -243,7 +243,7 @@ TEST(Recipe, Scales) {
   ASSERT_TRUE(smooth) << smooth.error().format();
   ASSERT_TRUE(smooth->smoothQuant);
   EXPECT_EQ(smooth->smoothQuant->sites, (std::vector{SiteKind::MlpInput, SiteKind::AttentionInput}));
-  EXPECT_EQ(smooth->smoothQuant->alphas, (std::vector<double>{0.4, 1}));
+  EXPECT_EQ(smooth->smoothQuant->alphas, (std::vector<std::optional<double>>{0.4, 1}));
   EXPECT_TRUE(parseRecipe("version: 1\nscheme: w8a8\nawq: {}", "r.yaml")->awq);
   EXPECT_TRUE(makeRecipe({"w8a8", "", {}, "", "smooth-quant"})->smoothQuant);
   EXPECT_FALSE(makeRecipe({"w8a8", "", {}, "", "smooth"}));
@@ -327,6 +327,10 @@ rules:
   std::string smooth = "version: 1\nscheme: w8a8\nsmooth_quant: {alpha: 0.75, sites: {mlp-input: 0.4}}";
   EXPECT_CONTAINS(printRecipe(*parseRecipe(smooth, "r.yaml")),
                   "smooth_quant: {alpha: 0.75, sites: {mlp-input: 0.4}}\n");
+  std::string searched =
+      "version: 1\nscheme: w8a8\nsmooth_quant: {alpha: search, sites: {mlp-input: 0.4, mlp-output: search}}";
+  EXPECT_CONTAINS(printRecipe(*parseRecipe(searched, "r.yaml")),
+                  "smooth_quant: {alpha: search, sites: {mlp-input: 0.4, mlp-output: search}}\n");
   for (const BuiltinRecipe &builtin : builtinRecipes()) {
     Result<Recipe> first = parseRecipe(builtin.yaml, "builtin");
     ASSERT_TRUE(first) << first.error().format();
