@@ -21,7 +21,7 @@ def Kernel_PanelAttr : Kernel_Attr<"Panel", "panel", [DeclareAttrInterfaceMethod
   let description = [{
     The layout of lib/Numerics/Panel.h. `dot` adjacent inputs of an output lie together, for an instruction that multiplies
     and adds so many at once. After the codes of each `group` inputs (0: all) come 16 scales and, with `zeroPoints`, 16
-    zero points.
+    zero points: of a byte beside codes of 8 bits, else of 4 bits, those of outputs 0 to 7 in the low halves of 8 bytes.
 
     ```mlir
     #kernel.panel<code = u4, dot = 4, group = 64, scale = f16>
@@ -42,6 +42,8 @@ def Kernel_PanelAttr : Kernel_Attr<"Panel", "panel", [DeclareAttrInterfaceMethod
     /// Inputs that one block of codes covers for all outputs of the panel.
     int64_t getBlockDepth() const;
     int64_t getBlockBytes() const;
+    /// Bits of a stored zero point.
+    int64_t getZeroBits() const { return getCodeBits() == 8 ? 8 : 4; }
     /// Bytes of one group: codes, scales, zero points.
     int64_t getGroupBytes(int64_t inputs) const;
     /// Bytes of the codes of one group.

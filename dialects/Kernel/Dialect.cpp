@@ -96,7 +96,7 @@ int64_t PanelAttr::getGroupCodeBytes(int64_t inputs) const {
 int64_t PanelAttr::getGroupBytes(int64_t inputs) const {
   int64_t bytes = getGroupCodeBytes(inputs);
   if (isQuantized())
-    bytes += kOutputs * (getScale().getIntOrFloatBitWidth() / 8 + (getZeroPoints() ? 1 : 0));
+    bytes += kOutputs * (getScale().getIntOrFloatBitWidth() + (getZeroPoints() ? getZeroBits() : 0)) / 8;
   return bytes;
 }
 

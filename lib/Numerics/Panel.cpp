@@ -203,6 +203,20 @@ Error notFinite(const PanelLayout &layout, std::span<const float> panel, int64_t
 
 } // namespace
 
+/// `zeros` are those of a group, 0 as yet.
+static void storeZero(const PanelLayout &layout, std::byte *zeros, int64_t row, uint8_t zero) {
+  if (zeroPointBits(layout.codeBits()) == 8)
+    zeros[row] = std::byte{zero};
+  else
+    zeros[row % 8] |= std::byte(zero << (row < 8 ? 0 : 4));
+}
+
+static int loadZero(const PanelLayout &layout, const std::byte *zeros, int64_t row) {
+  if (zeroPointBits(layout.codeBits()) == 8)
+    return static_cast<int>(zeros[row]);
+  return static_cast<int>(zeros[row % 8]) >> (row < 8 ? 0 : 4) & 15;
+}
+
 Status packPanels(const PanelLayout &layout, int64_t n, int64_t k, const PackedWeightsView &weights,
                   std::span<std::byte> out) {
   if (Status status = layout.validate(n, k); !status)
@@ -218,6 +232,13 @@ Status packPanels(const PanelLayout &layout, int64_t n, int64_t k, const PackedW
                         checkSize("bytes of panels", out.size(), layout.totalBytes(n, k))})
     if (!status)
       return status;
+
+  auto worst = std::ranges::max_element(weights.zeros);
+  if (worst != weights.zeros.end() && *worst >> layout.codeBits() != 0)
+    return badInput("expected zero points that are codes of " + std::to_string(layout.codeBits()) + " bits, but got " +
+                        std::to_string(*worst),
+                    "row " + std::to_string((worst - weights.zeros.begin()) / groups) + ", group " +
+                        std::to_string((worst - weights.zeros.begin()) % groups));
 
   auto *packBlocks = layout.dot == 4 ? packCodeBlocks<4> : layout.dot == 2 ? packCodeBlocks<2> : packCodeBlocks<1>;
   std::byte *to = out.data();
@@ -237,7 +258,7 @@ Status packPanels(const PanelLayout &layout, int64_t n, int64_t k, const PackedW
         std::memcpy(scales + r * scaleBytes, weights.scales.data() + index * scaleBytes,
                     static_cast<size_t>(scaleBytes));
         if (layout.zeroPoints)
-          zeros[r] = static_cast<std::byte>(weights.zeros[static_cast<size_t>(index)]);
+          storeZero(layout, zeros, r, weights.zeros[static_cast<size_t>(index)]);
       }
     }
   }
@@ -314,7 +335,7 @@ PanelElement unpackElement(const PanelLayout &layout, int64_t k, std::span<const
   int64_t scaleBytes = info(layout.scale).blockBytes;
   const std::byte *scales = group + layout.group / layout.blockDepth() * layout.blockBytes();
   element.scale = loadScale(layout.scale, scales + lane * scaleBytes);
-  element.zero = layout.zeroPoints ? static_cast<int>(scales[panelRows * scaleBytes + lane]) : layout.impliedZero();
+  element.zero = layout.zeroPoints ? loadZero(layout, scales + panelRows * scaleBytes, lane) : layout.impliedZero();
   element.value = element.scale * static_cast<float>(static_cast<int>(element.code) - element.zero);
   return element;
 }

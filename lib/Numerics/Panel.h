@@ -3,7 +3,10 @@
 // Weights W : [N, K] (output channels, input channels) are cut into panels of 16 consecutive rows. A panel is one
 // contiguous stream of bytes over all of K, so that a kernel with one output row per vector lane reads straight on:
 //
-//   for each group along K:   [code blocks][16 scales][16 zero points, u8; only if `zeroPoints`]
+//   for each group along K:   [code blocks][16 scales][16 zero points; only if `zeroPoints`]
+//
+// A zero point takes a byte beside codes of 8 bits, and 4 bits beside narrower ones: that of row r < 8 is in the low
+// half of byte r, that of row r + 8 in the high half.
 //
 // A block holds some consecutive k of all 16 rows; lane r (row r of the panel) owns the r-th slice of the block.
 // `dot` is how many adjacent k one lane consumes per dot instruction.
@@ -23,7 +26,7 @@
 //
 // BF16, F32 and F16 are unquantized: one group, no scales, no zero points. Rows past N in the last panel decode to 0:
 // scale 0, zero point 0, and the code of the implied zero point (of zero point 0 if stored).
-// Nothing is padded: blocks after the scales of a group are aligned to 16 bytes only.
+// Nothing is padded: blocks after the scales of a group are aligned to 8 bytes only.
 #ifndef QOPT_LIB_NUMERICS_PANEL_H
 #define QOPT_LIB_NUMERICS_PANEL_H
 
@@ -66,6 +69,7 @@ struct PanelLayout {
   // Sizes. All require a valid layout; bytes are exact, and validate() has seen to it that none overflows.
   int64_t blockDepth() const;                     ///< k per block
   int64_t blockBytes() const;                     ///< bytes per block
+  int64_t zeroBytes() const;                      ///< bytes of a group's zero points, if any
   int64_t groupBytes() const;                     ///< bytes of a group: its blocks, scales and zero points
   int64_t panelBytes(int64_t k) const;            ///< bytes of a panel
   int64_t panelCount(int64_t n) const;            ///< ceil(n / 16)
@@ -87,7 +91,8 @@ struct PackedWeightsView {
 /// Lays out quantized weights [n, k]. out : [layout.totalBytes(n, k)]; every byte of it is written.
 /// Panels do not depend on each other: to split the work, cut the rows at multiples of 16 and `out` at multiples of
 /// panelBytes.
-/// Errors (bad input): the layout is not valid for [n, k] or not a quantized one; a span has the wrong length.
+/// Errors (bad input): the layout is not valid for [n, k] or not a quantized one; a span has the wrong length; a zero
+/// point that is no code, with row and group.
 Status packPanels(const PanelLayout &layout, int64_t n, int64_t k, const PackedWeightsView &weights,
                   std::span<std::byte> out);
 

@@ -93,10 +93,12 @@ int64_t PanelLayout::blockDepth() const {
 
 int64_t PanelLayout::blockBytes() const { return panelRows * blockDepth() * codeBits() / 8; }
 
+int64_t PanelLayout::zeroBytes() const { return zeroPoints ? panelRows * zeroPointBits(codeBits()) / 8 : 0; }
+
 int64_t PanelLayout::groupBytes() const {
   int64_t bytes = group / blockDepth() * blockBytes();
   if (isQuantized())
-    bytes += panelRows * (info(scale).blockBytes + (zeroPoints ? 1 : 0));
+    bytes += panelRows * static_cast<int64_t>(info(scale).blockBytes) + zeroBytes();
   return bytes;
 }
 

@@ -13,7 +13,7 @@ static bool isScaleFormat(ElementFormat format) {
 }
 
 uint64_t WeightScheme::bitsPerRow(int64_t cols) const {
-  uint64_t perGroup = 8u * info(scale).blockBytes + (symmetric ? 0u : 8u);
+  uint64_t perGroup = 8u * info(scale).blockBytes + (symmetric ? 0u : static_cast<unsigned>(zeroPointBits(bits)));
   return static_cast<uint64_t>(bits) * static_cast<uint64_t>(cols) +
          perGroup * static_cast<uint64_t>(groupsPerRow(cols));
 }

@@ -48,7 +48,7 @@ struct WeightScheme {
   int64_t groupSize(int64_t cols) const { return group == 0 ? cols : group; }
   /// Groups in a row of `cols`; meaningful if validate(cols) holds.
   int64_t groupsPerRow(int64_t cols) const { return group == 0 ? 1 : cols / group; }
-  /// Bits that a row of `cols` weights takes, scales and zero points counted.
+  /// Bits that a row of `cols` weights takes as kernels read it, scales and zero points counted.
   uint64_t bitsPerRow(int64_t cols) const;
 
   /// Whether the scheme is one that is implemented. Errors: bits, group or scale format outside of the list above.
@@ -56,6 +56,9 @@ struct WeightScheme {
   /// Also whether rows of `cols` weights can have it. Errors: cols < 1, or the group does not divide cols.
   Status validate(int64_t cols) const;
 };
+
+/// Bits of a zero point beside codes of `bits` bits, as kernels read it.
+constexpr int zeroPointBits(int bits) { return bits == 8 ? 8 : 4; }
 
 /// The form in which activations enter a linear; see Activations.h for the two i8 forms.
 enum class ActivationKind : uint8_t {

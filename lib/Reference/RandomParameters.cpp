@@ -20,7 +20,8 @@ Tensor reference::randomTensor(StringRef name, RankedTensorType type, uint64_t s
     key = mix(key ^ static_cast<unsigned char>(c));
   Tensor tensor = Tensor::zeros(type);
   if (!tensor.isFloat()) {
-    unsigned bits = std::min(type.getElementTypeBitWidth(), 31u);
+    // Zero points that codes of 4 bits and more may have.
+    unsigned bits = name.ends_with(".zeros") ? 4 : std::min(type.getElementTypeBitWidth(), 31u);
     for (int64_t i = 0; i < tensor.elements(); ++i)
       tensor.integers[i] = static_cast<int32_t>(mix(key + static_cast<uint64_t>(i)) >> (64 - bits));
     return tensor;

@@ -133,8 +133,7 @@ private:
       Value raw = b.load(weight, {panel, at}, scaleBytes);
       weightScales = b.extendToF32(vector::BitCastOp::create(b, b.vector(kLanes, layout.getScale()), raw));
       if (layout.getZeroPoints())
-        zeros = arith::ExtUIOp::create(b, b.vector(kLanes, b.getI32Type()),
-                                       b.load(weight, {panel, b.add(at, scaleBytes)}, kLanes));
+        zeros = loadZeros(panel, b.add(at, scaleBytes));
     }
     int64_t stretches = group / stretch;
     int64_t stretchBytes = layout.getGroupCodeBytes(inputs) / stretches;
@@ -221,6 +220,24 @@ private:
       totals[m] = weightScales ? b.fma(sum, weightScales, totals[m]) : b.add(sum, totals[m]);
     }
     return totals;
+  }
+
+  /// The zero points of a group as i32.
+  Value loadZeros(Value panel, Value at) {
+    auto words = b.vector(kLanes, b.getI32Type());
+    if (layout.getZeroBits() == 8)
+      return arith::ExtUIOp::create(b, words, b.load(weight, {panel, at}, kLanes));
+    // Those of the first half of outputs are the low halves of 8 bytes, those of the others the high halves.
+    SmallVector<int64_t> twice;
+    SmallVector<APInt> shifts;
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      twice.push_back(lane % (kLanes / 2));
+      shifts.push_back(APInt(32, lane < kLanes / 2 ? 0 : 4));
+    }
+    Value bytes = b.load(weight, {panel, at}, kLanes / 2);
+    Value both = arith::ExtUIOp::create(b, words, vector::ShuffleOp::create(b, bytes, bytes, twice));
+    Value by = arith::ConstantOp::create(b, DenseIntElementsAttr::get(words, shifts));
+    return arith::AndIOp::create(b, arith::ShRUIOp::create(b, both, by), b.splatInt(kLanes, b.getI32Type(), 15));
   }
 
   /// −zero · Σx over the stretch: what unsigned codes add too much.

@@ -59,7 +59,7 @@ public:
     int64_t scaleBytes = layout.getScale().getIntOrFloatBitWidth() / 8;
     Value scalesStart = b.add(groupStart, layout.getGroupCodeBytes(inputs));
     Value scale = number(panel, b.add(scalesStart, b.mul(lane, scaleBytes)), layout.getScale());
-    Value zero = layout.getZeroPoints() ? byte(panel, b.add(b.add(scalesStart, scaleBytes * kLanes), lane))
+    Value zero = layout.getZeroPoints() ? zeroPoint(panel, b.add(scalesStart, scaleBytes * kLanes), lane)
                                         : b.i32(static_cast<int32_t>(layout.getImpliedZero()));
     return b.mul(arith::SIToFPOp::create(b, b.getF32Type(), b.sub(code, zero)), scale);
   }
@@ -74,6 +74,14 @@ private:
     Value shift = arith::IndexCastOp::create(b, b.getI32Type(), b.mul(b.rem(place, perByte), bits));
     Value bytes = arith::ShRUIOp::create(b, byte(panel, b.add(word, b.div(place, perByte))), shift);
     return arith::AndIOp::create(b, bytes, b.i32((1 << bits) - 1));
+  }
+  Value zeroPoint(Value panel, Value start, Value lane) {
+    if (layout.getZeroBits() == 8)
+      return byte(panel, b.add(start, lane));
+    constexpr int64_t half = kLanes / 2;
+    Value shift = arith::IndexCastOp::create(b, b.getI32Type(), b.mul(b.div(lane, half), 4));
+    Value both = byte(panel, b.add(start, b.rem(lane, half)));
+    return arith::AndIOp::create(b, arith::ShRUIOp::create(b, both, shift), b.i32(15));
   }
   Value byte(Value panel, Value offset) {
     return arith::ExtUIOp::create(b, b.getI32Type(), b.loadScalar(table, {panel, offset}));

@@ -446,7 +446,7 @@ func.func @f(%w: tensor<32x64xf32>, %s: tensor<32x1xf16>) {
 func.func @f(%w: tensor<32x64xi4>, %s: tensor<32x1xf16>) {
   // expected-error@+1 {{expected zero points where the layout has them, and nowhere else}}
   %0 = lowbit.pack %w scales %s layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16, zeroPoints = true>)
-      : (tensor<32x64xi4>, tensor<32x1xf16>) -> tensor<2x560xi8>
+      : (tensor<32x64xi4>, tensor<32x1xf16>) -> tensor<2x552xi8>
   return
 }
 
@@ -466,7 +466,7 @@ func.func @f(%w: tensor<32x64xi4>, %s: tensor<32x2xf16>) {
 func.func @f(%w: tensor<32x64xi4>, %s: tensor<32x1xf16>, %z: tensor<31x1xi8>) {
   // expected-error@+1 {{expected 32x1 scales and zero points, but got 'tensor<31x1xi8>'}}
   %0 = lowbit.pack %w scales %s zeros %z layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16, zeroPoints = true>)
-      : (tensor<32x64xi4>, tensor<32x1xf16>, tensor<31x1xi8>) -> tensor<2x560xi8>
+      : (tensor<32x64xi4>, tensor<32x1xf16>, tensor<31x1xi8>) -> tensor<2x552xi8>
   return
 }
 

@@ -149,10 +149,10 @@ func.func @embedding() -> tensor<2x2xf32> {
 transformer.parameter @codes : tensor<20x32xi4>
 transformer.parameter @w.scales : tensor<20x2xf16>
 transformer.parameter @zeros : tensor<20x2xi8> {
-  %0 = transformer.get @bytes : tensor<20x2xi8>
+  %0 = transformer.get @w.zeros : tensor<20x2xi8>
   transformer.yield %0 : tensor<20x2xi8>
 }
-transformer.parameter @bytes : tensor<20x2xi8>
+transformer.parameter @w.zeros : tensor<20x2xi8>
 transformer.parameter @x : tensor<3x32xf32>
 transformer.parameter @b : tensor<20xf32>
 

@@ -78,7 +78,7 @@ func.func @nothing_to_do(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
 // CHECK: transformer.parameter @w.packed : tensor<2x4096xi8> {
 // CHECK: %[[W:.*]] = transformer.get @w : tensor<32x64xf32>
 // CHECK: lowbit.pack %[[W]] layout(#kernel.panel<code = f32, dot = 1>)
-// CHECK: transformer.parameter @codes2.packed : tensor<2x560xi8> {
+// CHECK: transformer.parameter @codes2.packed : tensor<2x552xi8> {
 // CHECK: lowbit.pack %{{.*}} scales %{{.*}} zeros %{{.*}} layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16, zeroPoints = true>)
 // CHECK: transformer.parameter @tied.packed : tensor<3x4096xi8> {
 // CHECK-NOT: transformer.parameter

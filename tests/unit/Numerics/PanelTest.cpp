@@ -73,6 +73,14 @@ private:
       else
         scale = halfToFloat(static_cast<uint16_t>(readBytes(2)));
     }
+    if (layout.zeroPoints && layout.code != PanelCode::U8) {
+      for (int64_t lane = 0; lane < 8; ++lane) {
+        uint32_t both = readBytes(1);
+        zeros[groupIndex(firstRow + lane, group)] = static_cast<int>(both & 15);
+        zeros[groupIndex(firstRow + 8 + lane, group)] = static_cast<int>(both >> 4);
+      }
+      return;
+    }
     for (int64_t lane = 0; lane < 16; ++lane)
       zeros[groupIndex(firstRow + lane, group)] =
           layout.zeroPoints ? static_cast<int>(readBytes(1)) : impliedZero(layout.code);
@@ -362,9 +370,10 @@ TEST(Panel, sizesAreTheStated) {
   EXPECT_EQ(layout, quantizedLayout(4, 4, 64, true, ElementFormat::F16));
   EXPECT_EQ(layout.blockDepth(), 8);
   EXPECT_EQ(layout.blockBytes(), 64);
-  EXPECT_EQ(layout.groupBytes(), 8 * 64 + 32 + 16);
-  EXPECT_EQ(layout.panelBytes(576), 9 * 560);
-  EXPECT_EQ(layout.totalBytes(577, 576), 37 * 9 * 560);
+  EXPECT_EQ(layout.groupBytes(), 8 * 64 + 32 + 8);
+  EXPECT_EQ(layout.panelBytes(576), 9 * 552);
+  EXPECT_EQ(layout.totalBytes(577, 576), 37 * 9 * 552);
+  EXPECT_EQ(PanelLayout::quantized({8, false, 64, ElementFormat::F16}, 4, 576).groupBytes(), 16 * 64 + 32 + 16);
   for (auto [bits, depth, bytes] : {std::array<int, 3>{2, 16, 64}, {3, 32, 192}}) {
     PanelLayout narrow = PanelLayout::quantized({bits, true, 64, ElementFormat::F16}, 2, 576);
     EXPECT_EQ(narrow, quantizedLayout(bits, 2, 64, false, ElementFormat::F16));
@@ -439,7 +448,10 @@ TEST(Panel, spansMustFit) {
   EXPECT_EQ(rule({view.codes.first(63), view.scales, view.zeros}, out), "expected 64 bytes of codes, but got 63");
   EXPECT_EQ(rule({view.codes, view.scales.first(2), view.zeros}, out), "expected 4 bytes of scales, but got 2");
   EXPECT_EQ(rule({view.codes, view.scales, {}}, out), "expected 2 zero points, but got 0");
-  EXPECT_EQ(rule(view, std::span(out).first(559)), "expected 560 bytes of panels, but got 559");
+  EXPECT_EQ(rule(view, std::span(out).first(551)), "expected 552 bytes of panels, but got 551");
+  std::vector<uint8_t> wide(view.zeros.begin(), view.zeros.end());
+  wide[1] = 16;
+  EXPECT_EQ(rule({view.codes, view.scales, wide}, out), "expected zero points that are codes of 4 bits, but got 16");
   std::vector<float> floats(2 * 64);
   EXPECT_EQ(packPanels(layout, 2, 64, floats, out).error().rule,
             "expected a layout of unquantized weights, but got u4");
@@ -447,7 +459,7 @@ TEST(Panel, spansMustFit) {
   EXPECT_EQ(packPanels(plain, 2, 64, view, out).error().rule, "expected a layout of quantized weights, but got f32");
   EXPECT_EQ(packPanels(plain, 2, 64, std::span(floats).first(127), out).error().rule,
             "expected 128 weights, but got 127");
-  EXPECT_EQ(packPanels(plain, 2, 64, floats, out).error().rule, "expected 4096 bytes of panels, but got 560");
+  EXPECT_EQ(packPanels(plain, 2, 64, floats, out).error().rule, "expected 4096 bytes of panels, but got 552");
 }
 
 TEST(Panel, weightsThatAreNotFiniteAreNamed) {

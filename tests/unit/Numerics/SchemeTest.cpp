@@ -100,8 +100,8 @@ TEST(Scheme, groupMustDivideTheRow) {
 
 TEST(Scheme, countsItsBits) {
   EXPECT_EQ((WeightScheme{4, true, 64, ElementFormat::F16}).bitsPerRow(576), 576u * 4 + 9 * 16);
-  EXPECT_EQ((WeightScheme{4, false, 64, ElementFormat::F16}).bitsPerRow(576), 576u * 4 + 9 * 24);
-  EXPECT_EQ((WeightScheme{3, false, 64, ElementFormat::F16}).bitsPerRow(576), 576u * 3 + 9 * 24);
+  EXPECT_EQ((WeightScheme{4, false, 64, ElementFormat::F16}).bitsPerRow(576), 576u * 4 + 9 * 20);
+  EXPECT_EQ((WeightScheme{3, false, 64, ElementFormat::F16}).bitsPerRow(576), 576u * 3 + 9 * 20);
   EXPECT_EQ((WeightScheme{8, false, 0, ElementFormat::F32}).bitsPerRow(576), 576u * 8 + 40);
   EXPECT_EQ((WeightScheme{4, true, 64, ElementFormat::F16}).groupsPerRow(576), 9);
   EXPECT_EQ((WeightScheme{4, true, 0, ElementFormat::F16}).groupSize(576), 576);
