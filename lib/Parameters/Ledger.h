@@ -33,7 +33,7 @@ struct LedgerRow {
   std::string scheme;                       ///< "scheme": text form (Scheme.h), or the element type if not quantized
   std::string algorithm;                    ///< "algorithm": "round to nearest", "gptq", or empty
   int64_t elements = 0;                     ///< "elements"
-  int64_t bytes = 0;                        ///< "bytes": codes, scales and zero points, or the elements themselves
+  int64_t bytes = 0;                        ///< "bytes": codes, scales and zero points as kernels read them, or the elements
   double bitsPerWeight = 0;                 ///< "bits_per_weight": 8 · bytes / elements
   double relativeError = 0;                 ///< "relative_mse": ‖w − ŵ‖² / ‖w‖²; 0 if w is 0
   double worstError = 0;                    ///< "worst_error": max |w − ŵ| over the root mean square of w

@@ -10,6 +10,7 @@ namespace qopt::reference {
 ///   scales, that is a name that ends in ".scales"   uniform in [0.005, 0.015]
 ///   other floats, one axis (norms, biases)          uniform in [0.5, 1.5]
 ///   other floats, more axes                         uniform in ±sqrt(3 / last axis): variance 1 / last axis
+///   zero points, that is a name in ".zeros"         uniform in [0, 16)
 ///   integers of b < 32 bits                         uniform over all 2^b values, unsigned
 ///   i32                                             uniform in [0, 2^31)
 /// Floats are rounded to the element type.

@@ -24,6 +24,9 @@ static Status build(const CompilerArguments &compiler, QuantizeArguments argumen
   Result<std::unique_ptr<ResumeFolder>> resume = openResumeFolder(session, **module, arguments, ".");
   if (!resume)
     return resume.takeError();
+  Result<RunReport> report = RunReport::begin(arguments.report, "build");
+  if (!report)
+    return report.takeError();
   std::optional<TemporaryPath> overlay;
   if (!arguments.empty()) {
     Result<TemporaryPath> path = TemporaryPath::create(".safetensors");
@@ -31,11 +34,14 @@ static Status build(const CompilerArguments &compiler, QuantizeArguments argumen
       return path.takeError();
     overlay.emplace(std::move(*path));
     Status status =
-        quantizeModule(session, **module, arguments, ".", overlay->path(), /*outputs=*/nullptr, resume->get());
+        quantizeModule(session, **module, arguments, ".", overlay->path(), /*outputs=*/nullptr, resume->get(), *report);
     if (!status)
       return status;
   }
-  if (Status status = compileArtifact(session, **module, ".", targets, output); !status)
+  if (Status status = report->time("compile", [&] { return compileArtifact(session, **module, ".", targets, output); });
+      !status)
+    return status;
+  if (Status status = report->write(); !status)
     return status;
   return *resume ? (*resume)->remove() : Status();
 }

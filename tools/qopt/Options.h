@@ -1,4 +1,4 @@
-// Options that `quantize` and `build` share, for CLI11.
+// Options that `quantize`, `build` and `plan` share, for CLI11.
 #ifndef QOPT_TOOLS_QOPT_OPTIONS_H
 #define QOPT_TOOLS_QOPT_OPTIONS_H
 
@@ -23,7 +23,8 @@ inline void addTextOptions(CLI::App &app, CalibrateArguments &arguments) {
       ->capture_default_str();
 }
 
-inline void addQuantizeOptions(CLI::App &app, QuantizeArguments &arguments) {
+/// What to do with a model.
+inline void addRecipeOptions(CLI::App &app, QuantizeArguments &arguments) {
   app.add_option("--scheme", arguments.scheme, "scheme of all linears, such as w4a8:g64:asym, or keep");
   app.add_option("--head", arguments.head,
                  "scheme of the embedding and the output head, such as w8:g32, or keep\n"
@@ -40,8 +41,15 @@ inline void addQuantizeOptions(CLI::App &app, QuantizeArguments &arguments) {
                  "and --keep");
   app.add_option("--statistics", arguments.statistics, "the archive that 'qopt calibrate' wrote for this model");
   addTextOptions(app, arguments.calibration);
+}
+
+/// The same, and how to go about it.
+inline void addQuantizeOptions(CLI::App &app, QuantizeArguments &arguments) {
+  addRecipeOptions(app, arguments);
   app.add_option("--resume", arguments.resume,
                  "a folder that keeps what is finished until all is: the same command goes on from there");
+  app.add_option("--report", arguments.report,
+                 "a file for what each stage took, and where it ran, in JSON; nothing of it is in the outputs");
   app.add_option("--max-fallback", arguments.maxFallback,
                  "how many linears may be rounded to nearest where gptq refuses (default: none)");
 }

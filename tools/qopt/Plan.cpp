@@ -228,7 +228,7 @@ int qopt::planMain(int argc, char **argv) {
   bool json = false;
   app.add_option("SOURCE", source, "an IR file, a .gguf file, or a directory that Hugging Face transformers saved")
       ->required();
-  addQuantizeOptions(app, arguments);
+  addRecipeOptions(app, arguments);
   app.add_flag("--json", json, "print JSON (docs/schemas/plan.json)");
   return runCommand(app, compiler, argc, argv, "qopt plan", "nothing was written",
                     [&] { return plan(compiler, arguments, source, json); });

@@ -35,7 +35,11 @@ static Status quantize(const CompilerArguments &compiler, const QuantizeArgument
     return resume.takeError();
   // IR and overlay are of no use without each other.
   OutputSet outputs;
-  if (Status status = quantizeModule(session, **module, arguments, directory, overlay, &outputs, resume->get());
+  Result<RunReport> report = RunReport::begin(arguments.report, "quantize");
+  if (!report)
+    return report.takeError();
+  if (Status status =
+          quantizeModule(session, **module, arguments, directory, overlay, &outputs, resume->get(), *report);
       !status)
     return status;
   bool printed = output == "-";
@@ -48,6 +52,8 @@ static Status quantize(const CompilerArguments &compiler, const QuantizeArgument
     if (Status status = writeModule(**module, output); !status)
       return status;
   if (Status status = outputs.keep(); !status)
+    return status;
+  if (Status status = report->write(); !status)
     return status;
   return *resume ? (*resume)->remove() : Status();
 }

@@ -87,7 +87,9 @@ Status qopt::rotateModule(Session &session, mlir::ModuleOp module, const RotateS
 
 Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const QuantizeArguments &arguments,
                             const std::string &directory, const std::string &overlay, OutputSet *outputs,
-                            ResumeFolder *resume) {
+                            ResumeFolder *resume, RunReport &report) {
+  if (resume)
+    report.setResumed(resume->found());
   Result<Recipe> recipe = recipeOf(arguments);
   if (!recipe)
     return recipe.takeError();
@@ -101,7 +103,7 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
     original = module.clone();
   // Statistics are those of the rotated model.
   if (recipe->rotate)
-    if (Status status = rotateModule(session, module, *recipe->rotate); !status)
+    if (Status status = report.time("rotate", [&] { return rotateModule(session, module, *recipe->rotate); }); !status)
       return status;
   std::string statistics = arguments.statistics;
   std::optional<TemporaryPath> calibrated;
@@ -117,12 +119,16 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
     }
     // The file is there complete, or not at all.
     if (!resume || !std::filesystem::exists(statistics))
-      if (Status status = calibrateModule(session, module, arguments.calibration, directory, statistics); !status)
+      if (Status status = report.time(
+              "calibrate",
+              [&] { return calibrateModule(session, module, arguments.calibration, directory, statistics); });
+          !status)
         return status;
   }
   mlir::PassManager passes(&session.context());
   if (mlir::failed(session.compiler().configure(passes)))
     return usageError("the pass manager's options do not fit together");
+  report.watch(passes);
   // Factors are of use until the overlay has taken them over.
   std::optional<TemporaryPath> factors;
   Progress scaling("scale", "sites", 1);
@@ -185,7 +191,8 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
   for (auto archive : quantized->getOps<transformer::ArchiveOp>())
     if (archive.getPath() == named && outputs)
       archive.setPath(pathInIR(outputs->pendingPath(overlay), directory));
-  return checkGates({*original, *quantized, *recipe, arguments.recipe, statistics, directory});
+  return report.time(
+      "gates", [&] { return checkGates({*original, *quantized, *recipe, arguments.recipe, statistics, directory}); });
 }
 
 Status qopt::compileArtifact(Session &session, mlir::ModuleOp module, const std::string &directory,

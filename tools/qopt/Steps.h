@@ -9,6 +9,7 @@
 #include "lib/Parameters/ResumeFolder.h"
 #include "passes/Quantize/Recipe.h"
 #include "tools/qopt/CompilerArguments.h"
+#include "tools/qopt/RunReport.h"
 #include "tools/qopt/Session.h"
 
 #include <string>
@@ -31,7 +32,7 @@ Status calibrateModule(Session &session, mlir::ModuleOp module, const CalibrateA
                        const std::string &directory, const std::string &output);
 
 struct QuantizeArguments {
-  std::string scheme, head, method, scales, recipe, statistics, resume;
+  std::string scheme, head, method, scales, recipe, statistics, resume, report;
   std::vector<std::string> keep;
   int64_t maxFallback = 0;
   CalibrateArguments calibration; ///< of what needs statistics, if texts are given in place of them
@@ -56,10 +57,10 @@ Result<std::unique_ptr<ResumeFolder>> openResumeFolder(Session &session, mlir::M
                                                        const std::string &directory);
 
 /// Quantizes `module`, whose archives are named relative to `directory`, and writes the overlay; with `outputs`, as one
-/// of that set. `resume`: what openResumeFolder has given, or null.
+/// of that set. `resume`: what openResumeFolder has given, or null. What stages take goes to `report`.
 Status quantizeModule(Session &session, mlir::ModuleOp module, const QuantizeArguments &arguments,
                       const std::string &directory, const std::string &overlay, OutputSet *outputs,
-                      ResumeFolder *resume);
+                      ResumeFolder *resume, RunReport &report);
 
 /// Rotates `module` as a recipe says.
 Status rotateModule(Session &session, mlir::ModuleOp module, const RotateSettings &settings);
