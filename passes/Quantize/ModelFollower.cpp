@@ -6,7 +6,6 @@
 #include "lib/Calibration/Statistics.h"
 #include "lib/Numerics/Activations.h"
 #include "lib/Numerics/Float.h"
-#include "lib/Runtime/UsableCpus.h"
 #include "passes/Calibrate/Segments.h"
 
 #include <algorithm>
@@ -16,15 +15,10 @@ using namespace qopt;
 
 Result<ModelFollower> ModelFollower::create(ModuleOp module, QuantizationRun &run, const Options &options) {
   ModelFollower follower(module, run, options);
-  Result<Target> native = findTarget("native");
-  if (!native)
-    return native.takeError();
-  Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(options.threads == 0 ? usableCpus() : options.threads);
-  if (!pool)
-    return pool.takeError();
-  CompileOptions compile;
-  compile.targets.push_back(std::move(*native));
-  follower.runner = std::make_unique<PartRunner>(std::move(compile), std::move(*pool), options.tokens, options.length);
+  Result<std::unique_ptr<PartRunner>> runner = PartRunner::create(options.tokens, options.length, options.threads);
+  if (!runner)
+    return runner.takeError();
+  follower.runner = std::move(*runner);
   for (QuantizationTarget &target : run.targets())
     for (Operation *user : target.users)
       follower.pending[user] = &target;
@@ -91,7 +85,7 @@ Status ModelFollower::quantizeStages(size_t index, const Quantizer &quantize) {
           .withNext("round embeddings to nearest (method: rtn)");
     bool finished = llvm::all_of(stage.targets, [&](QuantizationTarget *t) { return run.isFinished(*t); });
     if (calibrated && !finished)
-      if (Status status = gatherHessian(stage, site, segment.input); !status)
+      if (Status status = gatherHessian(stage, *first, segment.input); !status)
         return status;
     if (Status status = quantize(stage); !status)
       return status;
@@ -107,8 +101,10 @@ namespace {
 /// Activations in the form in which a linear takes them, as f32 again.
 class ActivationRounder {
 public:
-  ActivationRounder(ActivationKind kind, int64_t tokens, int64_t channels)
-      : kind(kind), tokens(tokens), channels(channels), rounded(kind == ActivationKind::F32 ? 0 : tokens * channels) {
+  /// `fixed`: the scale of static activations.
+  ActivationRounder(ActivationKind kind, std::optional<float> fixed, int64_t tokens, int64_t channels)
+      : kind(kind), fixed(fixed), tokens(tokens), channels(channels),
+        rounded(kind == ActivationKind::F32 ? 0 : tokens * channels) {
     if (kind == ActivationKind::BF16)
       halves.resize(rounded.size());
     else if (kind != ActivationKind::F32) {
@@ -125,6 +121,11 @@ public:
       if (Status status = encodeActivationsBF16(values, halves); !status)
         return status.takeError();
       std::transform(halves.begin(), halves.end(), rounded.begin(), bfloat16ToFloat);
+    } else if (kind == ActivationKind::I8Static) {
+      if (Status status = encodeActivationsStatic(*fixed, values, codes); !status)
+        return status.takeError();
+      std::transform(codes.begin(), codes.end(), rounded.begin(),
+                     [&](int8_t code) { return *fixed * static_cast<float>(code); });
     } else {
       if (Status status = encodeActivationsI8(tokens, channels, group(), values, codes, scales); !status)
         return status.takeError();
@@ -138,6 +139,7 @@ private:
   int64_t group() const { return kind == ActivationKind::I8PerGroup ? activationGroup : channels; }
 
   ActivationKind kind;
+  std::optional<float> fixed;
   int64_t tokens, channels;
   AlignedVector<float> rounded;
   std::vector<uint16_t> halves;
@@ -146,10 +148,12 @@ private:
 };
 } // namespace
 
-Status ModelFollower::gatherHessian(FollowedStage &stage, Value site, Value input) {
+Status ModelFollower::gatherHessian(FollowedStage &stage, Operation *reader, Value input) {
+  Value site = inputOf(reader);
   stage.inputs = cast<RankedTensorType>(site.getType()).getDimSize(1);
   SiteStatistics statistics(stage.inputs, {.gram = true});
-  ActivationRounder rounder(stage.targets.front()->scheme.activations, options.length, stage.inputs);
+  ActivationRounder rounder(stage.targets.front()->scheme.activations, run.activationScaleOf(reader), options.length,
+                            stage.inputs);
   auto add = [&](int64_t sample, MatrixView x) -> Status {
     Result<MatrixView> rounded = rounder.round(x);
     if (!rounded)
