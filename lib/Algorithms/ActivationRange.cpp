@@ -10,7 +10,7 @@ using namespace qopt;
 
 static constexpr double kGreatestCode = 127;
 /// Candidates of the least error: ranges from the greatest magnitude down to a thousandth of it.
-static constexpr int kCandidates = 161, kCandidatesPerOctave = 16;
+static constexpr int kCandidates = 321, kCandidatesPerOctave = 32;
 
 struct MagnitudeHistogram::Bin {
   double low, high; ///< of what was seen: nothing lies above the greatest magnitude

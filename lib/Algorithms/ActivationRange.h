@@ -4,7 +4,7 @@
 // clamped. Three ways to choose r:
 //   max         the greatest magnitude: nothing that was seen is clamped
 //   percentile  the magnitude that so many of 100 do not exceed, between neighbours in proportion
-//   error       least Σ (x - s·q(x))², over r = max·2^(-i/16), i = 0 … 160
+//   error       least Σ (x - s·q(x))², over r = max·2^(-i/32), i = 0 … 320
 //
 // Magnitudes are counted in bins of the float's 8 exponent and 7 upper mantissa bits, at most 0.8% wide, and taken to
 // be spread evenly within a bin: percentile and error are right to about that.

@@ -28,7 +28,8 @@ static std::string nameOf(LinearOp linear) {
 
 Result<ActivationScales> ActivationScales::find(ModuleOp module, const ParameterEvaluator &parameters,
                                                 ArrayRef<LinearOp> linears, std::span<const int32_t> tokens,
-                                                int64_t length, const ActivationRangeOptions &options) {
+                                                int64_t length, const ActivationRangeOptions &options,
+                                                const std::function<void(int64_t done, int64_t total)> &progress) {
   ActivationScales scales;
   llvm::MapVector<Value, size_t> sites;
   llvm::DenseSet<Value> watched;
@@ -48,13 +49,17 @@ Result<ActivationScales> ActivationScales::find(ModuleOp module, const Parameter
   SmallVector<Value> values;
   std::vector<std::vector<MagnitudeHistogram>> histograms;
   ValueWatcher watcher;
-  watcher.begin = [&](ArrayRef<Value> next, int64_t) {
+  int64_t done = 0, total = 0;
+  watcher.begin = [&](ArrayRef<Value> next, int64_t segments) {
+    total = (*runner)->samples() * segments;
     values.assign(next.begin(), next.end());
     histograms.assign(values.size(), std::vector<MagnitudeHistogram>(pool.workers()));
   };
   watcher.see = [&](int64_t, ArrayRef<MatrixView> seen) -> Status {
     for (auto [view, parts] : llvm::zip_equal(seen, histograms))
       count(pool, view, parts);
+    if (progress)
+      progress(++done, total);
     return {};
   };
   watcher.finish = [&]() -> Status {

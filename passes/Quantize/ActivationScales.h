@@ -12,6 +12,7 @@
 
 #include "llvm/ADT/DenseMap.h"
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -27,11 +28,13 @@ public:
 
   ActivationScales() = default;
 
-  /// Runs `module`, which is flat, over `tokens` : [samples, length]. Errors: a linear over the wanted rows, which is
+  /// Runs `module`, which is flat, over `tokens` : [samples, length]. `progress`, which may be null, is called with
+  /// samples that are done, over all parts. Errors: a linear over the wanted rows, which is
   /// never seen (bad input); as chooseActivationScale; those of compiling.
   static Result<ActivationScales> find(mlir::ModuleOp module, const ParameterEvaluator &parameters,
                                        llvm::ArrayRef<transformer::LinearOp> linears, std::span<const int32_t> tokens,
-                                       int64_t length, const ActivationRangeOptions &options);
+                                       int64_t length, const ActivationRangeOptions &options,
+                                       const std::function<void(int64_t done, int64_t total)> &progress);
 
   const std::vector<Site> &sites() const { return found; }
   /// The place in sites() of what an op reads, if it was among the linears.

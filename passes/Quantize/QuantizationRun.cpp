@@ -172,8 +172,9 @@ Status QuantizationRun::findActivationScales(const Recipe &recipe) {
   if (!options.statistics)
     return usageError("expected statistics, whose samples static ranges of activations are taken from")
         .withNext("make them with 'qopt calibrate MODEL --text FILE -o stats.safetensors'");
-  Result<ActivationScales> found = ActivationScales::find(module, *evaluator, linears, options.statistics->samples(),
-                                                          options.statistics->header().length, recipe.activationRange);
+  Result<ActivationScales> found =
+      ActivationScales::find(module, *evaluator, linears, options.statistics->samples(),
+                             options.statistics->header().length, recipe.activationRange, options.rangeProgress);
   if (!found)
     return found.takeError();
   activationScales = std::move(*found);

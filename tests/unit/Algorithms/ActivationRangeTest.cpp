@@ -86,7 +86,8 @@ TEST(ActivationRange, LeastErrorIsThatOfAFinerSearch) {
     for (int i = 0; i < 640; ++i)
       least = std::min(least, errorOf(values, histogram.greatest() * std::exp2(-i / 64.0)));
     EXPECT_LT(errorOf(values, 127.0 * *scale), 1.03 * least) << count;
-    EXPECT_LT(127.0 * *scale, 0.9 * histogram.greatest()); // or the rule would be max
+    if (count > 1000) // a single outlier of a thousand values is worth keeping
+      EXPECT_LT(127.0 * *scale, 0.9 * histogram.greatest());
   }
 }
 

@@ -284,8 +284,8 @@ TEST(Recipe, StaticActivations) {
   ASSERT_TRUE(inRule) << inRule.error().format();
   EXPECT_EQ(inRule->activationRange.rule, ActivationRangeRule::Error);
   EXPECT_TRUE(inRule->needsStatistics());
-  EXPECT_FALSE(makeRecipe({"w8a8"})->hasStaticActivations());
-  EXPECT_TRUE(makeRecipe({"w8a8s"})->needsStatistics());
+  EXPECT_FALSE(makeRecipe({"w8a8", "", {}})->hasStaticActivations());
+  EXPECT_TRUE(makeRecipe({"w8a8s", "", {}})->needsStatistics());
 
   std::string head = "version: 1\nscheme: w8a8s\nactivations: ";
   EXPECT_CONTAINS(failure(head + "{range: widest}"), "one of max, percentile, error, but got \"widest\"");
