@@ -7,6 +7,9 @@ include "mlir/IR/OpBase.td"
 
 class Qopt_AxisKnown<int axis> : CPred<"::llvm::cast<::mlir::ShapedType>($_self).getDimSize(" # axis # ") > 0">;
 
+class Qopt_AxisIs<int axis, int size>
+    : CPred<"::llvm::cast<::mlir::ShapedType>($_self).getDimSize(" # axis # ") == " # size>;
+
 // A tensor of `base` whose dimension `axis` is known and at least 1.
 class Qopt_KnownAxis<Type base, int axis, string what>
     : Type<And<[base.predicate, Qopt_AxisKnown<axis>]>, what, "::mlir::RankedTensorType">;

@@ -37,16 +37,19 @@ def LowBit_ActivationKind : I32EnumAttr<"ActivationKind", "how a linear sees its
 }
 
 def LowBit_ActivationsAttr : LowBit_Attr<"Activations", "activations"> {
-  let summary = "how a linear sees its input: f32, bf16, or i8 with a dynamic scale";
+  let summary = "how a linear sees its input: f32, bf16, or i8 with dynamic scales or a static one";
   let description = [{
     i8 codes lie in [−127, 127], with one scale max|x|/127 for each token (`group` 0) or for each `group` channels of a
-    token, found while running.
+    token, found while running. With `fixed` the scale is one for all tokens, and an operand of the op: what lies beyond
+    127 of it is clamped.
 
     ```mlir
     #lowbit.activations<kind = i8, group = 32>
+    #lowbit.activations<kind = i8, fixed = true>
     ```
   }];
-  let parameters = (ins EnumParameter<LowBit_ActivationKind>:$kind, DefaultValuedParameter<"int64_t", "0">:$group);
+  let parameters = (ins EnumParameter<LowBit_ActivationKind>:$kind, DefaultValuedParameter<"int64_t", "0">:$group,
+                        DefaultValuedParameter<"bool", "false">:$fixed);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

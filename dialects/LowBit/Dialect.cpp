@@ -51,12 +51,14 @@ FailureOr<int64_t> WeightsAttr::groupsFor(int64_t inputs) const {
   return inputs / getGroup();
 }
 
-LogicalResult ActivationsAttr::verify(function_ref<InFlightDiagnostic()> emitError, ActivationKind kind,
-                                      int64_t group) {
+LogicalResult ActivationsAttr::verify(function_ref<InFlightDiagnostic()> emitError, ActivationKind kind, int64_t group,
+                                      bool fixed) {
   if (group < 0) // activations_c1
     return emitError() << "expected a group of at least 1, or 0 for one scale per token, but got " << group;
   if (kind != ActivationKind::I8 && group != 0) // activations_c2
     return emitError() << "expected a group for i8 activations only, but got one for " << stringifyActivationKind(kind);
+  if (fixed && (kind != ActivationKind::I8 || group != 0)) // activations_c3
+    return emitError() << "expected a fixed scale for i8 activations without groups only";
   return success();
 }
 

@@ -85,6 +85,20 @@ LogicalResult FillOp::verify() {
   return success();
 }
 
+LogicalResult ActivationScaleOp::verify() {
+  APFloat value = getValue();
+  if (!value.isFinite() || value.isNegative() || value.isZero() || value.isDenormal()) // activation_scale_c1
+    return emitOpError() << "expected a finite scale of at least 2^-126, but got " << getValueAttr();
+  return success();
+}
+
+/// A scale is there exactly where activations are fixed: neither side is taken silently for the other.
+static LogicalResult verifyStaticScale(Operation *op, ActivationsAttr activations, Value scale) {
+  if (activations.getFixed() != (scale != nullptr)) // static_scale_c1
+    return op->emitOpError() << "expected a static scale for fixed activations, and for no others";
+  return success();
+}
+
 LogicalResult QuantizeOp::verify() {
   if (typeOf(getWeight()).getShape() != typeOf(getCodes()).getShape()) // quantize_c1
     return emitOpError() << "expected codes of the weight's shape, but got " << getCodes().getType();
@@ -107,6 +121,8 @@ LogicalResult LinearOp::verify() {
   if (group != 0 && width(getInput()) % group != 0) // linear_c4
     return emitOpError() << "expected a group of activations that divides " << width(getInput()) << " inputs, but got "
                          << group;
+  if (failed(verifyStaticScale(*this, getScheme().getActivations(), getStaticScale())))
+    return failure();
   if (failed(expectSameTokens(*this, {getInput(), getResult()})))
     return failure();
   return verifyWeight(*this, getScheme().getWeights(), getCodes(), getScales(), getZeroPoints());
@@ -185,6 +201,8 @@ LogicalResult EncodeOp::verify() {
     return emitOpError() << "expected a payload of " << stringifyActivationKind(activations.getKind()) // encode_c2
                          << ", but got " << payload;
   if (failed(expectSameTokens(*this, {getInput(), getPayload(), getScales(), getSums()})))
+    return failure();
+  if (failed(verifyStaticScale(*this, activations, getStaticScale())))
     return failure();
   if (isI8 != (getScales() != nullptr)) // encode_c3
     return emitOpError("expected scales for i8 activations, and for no others");

@@ -19,6 +19,8 @@ def LowBit_Codes : Qopt_KnownMatrix<2DTensorOf<[I<2>, I<3>, I<4>, I<5>, I<6>, I<
 def LowBit_Scales : Qopt_KnownMatrix<2DTensorOf<[F16, BF16, F32]>, "float matrix of known shape">; // scales_c1
 def LowBit_ZeroPoints : Qopt_KnownMatrix<2DTensorOf<[I8]>, "i8 matrix of known shape">; // zero_points_c1
 def LowBit_Bias : Qopt_KnownAxis<1DTensorOf<[F32, F16, BF16]>, 0, "float vector of known length">; // bias_c1
+def LowBit_ActivationScale : Type<And<[1DTensorOf<[F32]>.predicate, Qopt_AxisIs<0, 1>]>, // activation_scale_type_c1
+    "f32 tensor of one element", "::mlir::RankedTensorType">;
 // [tokens, inputs], [tokens, groups]
 def LowBit_Payload : Qopt_KnownAxis<2DTensorOf<[I8, BF16, F32]>, 1, // payload_c1
     "i8, bf16 or f32 tensor of tokens and a known number of channels">;
@@ -150,6 +152,25 @@ def LowBit_FillOp : LowBit_Op<"fill", [Pure]> {
   let hasVerifier = 1;
 }
 
+def LowBit_ActivationScaleOp : LowBit_Op<"activation_scale", [Pure]> {
+  let summary = "the static scale of a linear's input";
+  let description = [{
+    For the initializer of the parameter that linears with fixed activations take their scale from, so that the number is
+    in the IR: it is finite, and at least 2^−126, below which its inverse may overflow.
+
+    ```mlir
+    transformer.parameter @down.input_scale : tensor<1xf32> {
+      %0 = lowbit.activation_scale 2.5e-2 : tensor<1xf32>
+      transformer.yield %0 : tensor<1xf32>
+    }
+    ```
+  }];
+  let arguments = (ins F32Attr:$value);
+  let results = (outs LowBit_ActivationScale:$result);
+  let assemblyFormat = "$value attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
 //===----------------------------------------------------------------------===//
 // Weights
 //===----------------------------------------------------------------------===//
@@ -229,6 +250,7 @@ def LowBit_LinearOp : LowBit_Op<"linear", [Pure, AttrSizedOperandSegments]> {
   let description = [{
     input: [tokens, inputs]. i8 activations: products of codes are summed exactly within a group, then multiplied by both
     scales in f32. bf16: input rounded to bf16, products with (code − zero) summed in f32 within a group, then the scale.
+    Fixed activations take their scale from `static`, which other activations do not have.
 
     ```mlir
     func.func @f(%x: tensor<?x64xf32>, %codes: tensor<32x64xi4>, %scales: tensor<32x1xf16>) -> tensor<?x32xf32> {
@@ -241,10 +263,11 @@ def LowBit_LinearOp : LowBit_Op<"linear", [Pure, AttrSizedOperandSegments]> {
   }];
   let arguments = (ins LowBit_Activations:$input, LowBit_Codes:$codes, LowBit_Scales:$scales,
                        Optional<LowBit_ZeroPoints>:$zero_points, Optional<LowBit_Bias>:$bias,
-                       LowBit_SchemeAttr:$scheme);
+                       Optional<LowBit_ActivationScale>:$static_scale, LowBit_SchemeAttr:$scheme);
   let results = (outs LowBit_Activations:$result);
   let assemblyFormat = [{
-    $input `,` $codes `,` $scales (`zeros` $zero_points^)? (`bias` $bias^)? $scheme attr-dict `:`
+    $input `,` $codes `,` $scales (`zeros` $zero_points^)? (`bias` $bias^)? (`static` $static_scale^)? $scheme
+    attr-dict `:`
     functional-type(operands, $result)
   }];
   let hasVerifier = 1;
@@ -279,8 +302,8 @@ def LowBit_EncodeOp : LowBit_Op<"encode", [Pure, AttrSizedResultSegments]> {
   let description = [{
     i8: payload [tokens, inputs] codes, scales [tokens, 1 or inputs/group], and, where `sums` is not 0, the sums of the codes
     of each `sums` inputs [tokens, inputs/sums] in i32. bf16: payload rounded to nearest even, sums of the rounded values
-    in f32. A matmul multiplies sums by zero points, so that it can work on unsigned codes. lib/Numerics/Activations.h has
-    the formulas.
+    in f32. A matmul multiplies sums by zero points, so that it can work on unsigned codes. Fixed activations take their
+    scale from `static`, and it is the scale of every token. lib/Numerics/Activations.h has the formulas.
 
     ```mlir
     func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xi8> {
@@ -290,11 +313,13 @@ def LowBit_EncodeOp : LowBit_Op<"encode", [Pure, AttrSizedResultSegments]> {
     }
     ```
   }];
-  let arguments = (ins LowBit_Activations:$input, LowBit_ActivationsAttr:$activations,
+  let arguments = (ins LowBit_Activations:$input, Optional<LowBit_ActivationScale>:$static_scale,
+                       LowBit_ActivationsAttr:$activations,
                        DefaultValuedAttr<I64Attr, "0">:$sums_group);
   let results = (outs LowBit_Payload:$payload, Optional<LowBit_TokenScales>:$scales, Optional<LowBit_Sums>:$sums);
   let assemblyFormat = [{
-    $input $activations (`sums` $sums_group^)? attr-dict `:` type($input) `->` type($payload)
+    $input (`static` $static_scale^)? $activations (`sums` $sums_group^)? attr-dict `:`
+    type($input) (`,` type($static_scale)^)? `->` type($payload)
     (`scales` type($scales)^)? (`sums` type($sums)^)?
   }];
   let hasVerifier = 1;

@@ -20,7 +20,7 @@ ActivationRounder::ActivationRounder(ActivationKind kind, int64_t tokens, int64_
 
 int64_t ActivationRounder::group() const { return kind == ActivationKind::I8PerGroup ? activationGroup : channels; }
 
-Result<MatrixView> ActivationRounder::round(MatrixView x) {
+Result<MatrixView> ActivationRounder::round(MatrixView x, std::optional<float> fixed) {
   std::span<const float> values(x.data, tokens * channels);
   if (kind == ActivationKind::F32)
     return x;
@@ -28,6 +28,11 @@ Result<MatrixView> ActivationRounder::round(MatrixView x) {
     if (Status status = encodeActivationsBF16(values, halves); !status)
       return status.takeError();
     std::transform(halves.begin(), halves.end(), rounded.begin(), bfloat16ToFloat);
+  } else if (kind == ActivationKind::I8Static) {
+    if (Status status = encodeActivationsStatic(*fixed, values, codes); !status)
+      return status.takeError();
+    std::transform(codes.begin(), codes.end(), rounded.begin(),
+                   [&](int8_t code) { return *fixed * static_cast<float>(code); });
   } else {
     if (Status status = encodeActivationsI8(tokens, channels, group(), values, codes, scales); !status)
       return status.takeError();

@@ -7,6 +7,7 @@
 #include "lib/Numerics/Scheme.h"
 #include "lib/Support/Error.h"
 
+#include <optional>
 #include <vector>
 
 namespace qopt {
@@ -15,9 +16,9 @@ class ActivationRounder {
 public:
   ActivationRounder(ActivationKind kind, int64_t tokens, int64_t channels);
 
-  /// x : [tokens, channels], rows next to each other. The result is x itself where activations stay in f32, and valid
-  /// until the next call. Errors: as lib/Numerics/Activations.h.
-  Result<MatrixView> round(MatrixView x);
+  /// x : [tokens, channels], rows next to each other; `fixed` : the scale of static activations. The result is x itself
+  /// where activations stay in f32, and valid until the next call. Errors: as lib/Numerics/Activations.h.
+  Result<MatrixView> round(MatrixView x, std::optional<float> fixed = std::nullopt);
 
 private:
   int64_t group() const;

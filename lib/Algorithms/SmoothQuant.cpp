@@ -5,6 +5,7 @@
 #include "lib/Numerics/RoundToNearest.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <numeric>
@@ -62,7 +63,14 @@ public:
         scaled[t * channels + k] = inputs.samples.data[t * channels + k] / factor[inputs.factorOf[k]];
     std::map<ActivationKind, AlignedVector<float>> columnsOf; // Q(X·S⁻¹)ᵀ
     for (auto &[kind, rounder] : rounders) {
-      Result<MatrixView> rounded = rounder.round({scaled.data(), tokens, channels, channels});
+      std::optional<float> fixed;
+      if (kind == ActivationKind::I8Static) {
+        Result<float> scale = staticScale(scaled, factor);
+        if (!scale)
+          return scale.takeError();
+        fixed = *scale;
+      }
+      Result<MatrixView> rounded = rounder.round({scaled.data(), tokens, channels, channels}, fixed);
       if (!rounded)
         return rounded.takeError();
       columnsOf[kind] = transposed(*rounded);
@@ -84,6 +92,17 @@ public:
   }
 
 private:
+  /// Of X·S⁻¹. The greatest that calibration has seen is more than these samples have.
+  Result<float> staticScale(std::span<const float> scaled, std::span<const float> factor) const {
+    MagnitudeHistogram magnitudes;
+    if (inputs.staticRange.rule != ActivationRangeRule::Max)
+      magnitudes.add(scaled);
+    else
+      for (size_t j = 0; j < factor.size(); ++j)
+        magnitudes.add(std::array{inputs.greatest[j] / factor[j]});
+    return chooseActivationScale(magnitudes, inputs.staticRange);
+  }
+
   /// [channels, tokens]
   AlignedVector<float> transposed(MatrixView x) const {
     AlignedVector<float> columns(tokens * channels);

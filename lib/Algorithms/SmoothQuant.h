@@ -8,6 +8,7 @@
 #ifndef QOPT_LIB_ALGORITHMS_SMOOTHQUANT_H
 #define QOPT_LIB_ALGORITHMS_SMOOTHQUANT_H
 
+#include "lib/Algorithms/ActivationRange.h"
 #include "lib/Algorithms/Dense.h"
 #include "lib/Algorithms/ParallelFor.h"
 #include "lib/Numerics/Scheme.h"
@@ -33,6 +34,7 @@ struct SmoothQuantInputs {
   MatrixView samples;                              ///< X : [tokens, channels], rows next to each other
   std::span<const float> greatest, greatestWeight; ///< max|X_j|, max|W_j| : [factors]
   std::vector<int64_t> factorOf;                   ///< [channels]: the factor of each channel
+  ActivationRangeOptions staticRange = {};         ///< of static activations: of the maxima, or of the samples
 };
 
 struct SmoothQuantChoice {

@@ -5,18 +5,15 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 namespace qopt {
 
 /// 1.5·2^23: v + roundingBias has its last bit worth 1, so the addition rounds v to an integer, ties to even.
 static constexpr float roundingBias = 0x1.8p23f;
 
-/// One group: x : [count] → codes : [count]; returns the scale.
-static float encodeGroup(const float *x, int64_t count, int8_t *codes) {
-  int32_t greatest = 0; // as bits: the magnitudes of floats order as integers, NaN above infinity
-  for (int64_t i = 0; i < count; ++i)
-    greatest = std::max(greatest, std::bit_cast<int32_t>(x[i]) & 0x7FFFFFFF);
-  float scale = std::bit_cast<float>(greatest) / 127.0f;
+/// x : [count] → codes : [count], in steps of `scale`.
+static void encodeWith(float scale, const float *x, int64_t count, int8_t *codes) {
   float inverse = scale >= 0x1p-126f ? 1.0f / scale : 0.0f;
   for (int64_t i = 0; i < count; ++i) {
     float steps = x[i] * inverse;
@@ -24,6 +21,15 @@ static float encodeGroup(const float *x, int64_t count, int8_t *codes) {
     steps = steps < 127.0f ? steps : 127.0f;
     codes[i] = static_cast<int8_t>(std::bit_cast<int32_t>(steps + roundingBias) - std::bit_cast<int32_t>(roundingBias));
   }
+}
+
+/// One group: x : [count] → codes : [count]; returns the scale.
+static float encodeGroup(const float *x, int64_t count, int8_t *codes) {
+  int32_t greatest = 0; // as bits: the magnitudes of floats order as integers, NaN above infinity
+  for (int64_t i = 0; i < count; ++i)
+    greatest = std::max(greatest, std::bit_cast<int32_t>(x[i]) & 0x7FFFFFFF);
+  float scale = std::bit_cast<float>(greatest) / 127.0f;
+  encodeWith(scale, x, count, codes);
   return scale;
 }
 
@@ -43,6 +49,16 @@ Status encodeActivationsI8(int64_t tokens, int64_t channels, int64_t group, std:
     size_t first = i * static_cast<size_t>(group);
     scales[i] = encodeGroup(x.data() + first, group, codes.data() + first);
   }
+  return {};
+}
+
+Status encodeActivationsStatic(float scale, std::span<const float> x, std::span<int8_t> codes) {
+  if (x.size() != codes.size())
+    return badInput("expected as many codes as values, but got " + std::to_string(codes.size()) + " and " +
+                    std::to_string(x.size()));
+  if (!(scale >= 0x1p-126f) || !std::isfinite(scale))
+    return badInput("expected a scale that is finite and at least 2^-126, but got " + std::to_string(scale));
+  encodeWith(scale, x.data(), static_cast<int64_t>(x.size()), codes.data());
   return {};
 }
 

@@ -40,8 +40,8 @@ Status WeightScheme::validate(int64_t cols) const {
 }
 
 static constexpr std::string_view grammarHint =
-    "a scheme is w2, w3, w4 or w8, then a8, a8g32, a16 or a32, then optionally :g32 :g64 :g128 :g256 or :channel, "
-    ":sym or :asym, :f16 :bf16 or :f32; for example w4a8:g64:asym:f16";
+    "a scheme is w2, w3, w4 or w8, then a8, a8g32, a8s, a16 or a32, then optionally :g32 :g64 :g128 :g256 or "
+    ":channel, :sym or :asym, :f16 :bf16 or :f32; for example w4a8:g64:asym:f16";
 
 static Error schemeError(std::string_view text, std::string_view part, std::string_view expected) {
   std::string rule = "expected " + std::string(expected) + ", but got '" + escapeForMessage(part) + "'";
@@ -53,6 +53,8 @@ static std::optional<ActivationKind> parseActivations(std::string_view text) {
     return ActivationKind::I8PerToken;
   if (text == "8g32")
     return ActivationKind::I8PerGroup;
+  if (text == "8s")
+    return ActivationKind::I8Static;
   if (text == "16")
     return ActivationKind::BF16;
   if (text == "32")
@@ -78,7 +80,7 @@ Result<Scheme> parseScheme(std::string_view text) {
   scheme.weights.bits = head[1] - '0';
   std::optional<ActivationKind> activations = parseActivations(head.substr(3));
   if (!activations)
-    return schemeError(text, head.substr(2), "activations a8, a8t, a8g32, a16 or a32");
+    return schemeError(text, head.substr(2), "activations a8, a8t, a8g32, a8s, a16 or a32");
   scheme.activations = *activations;
 
   bool groupSeen = false, symmetrySeen = false, scaleSeen = false;
@@ -118,6 +120,8 @@ std::string_view activationName(ActivationKind kind) {
     return "a8";
   case ActivationKind::I8PerGroup:
     return "a8g32";
+  case ActivationKind::I8Static:
+    return "a8s";
   }
   return {};
 }

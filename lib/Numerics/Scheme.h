@@ -12,7 +12,8 @@
 //
 //   scheme      ::= 'w' bits 'a' activations (':' part)*
 //   bits        ::= '2' | '3' | '4' | '8'
-//   activations ::= '8' | '8t' | '8g32' | '16' | '32'    i8 per token (8 means 8t), i8 per 32 channels, bf16, f32
+//   activations ::= '8' | '8t' | '8g32' | '8s'           i8: per token (8 means 8t), per 32 channels, static
+//                 | '16' | '32'                          bf16, f32
 //   part        ::= 'g32' | 'g64' | 'g128' | 'g256' | 'channel'            default g64
 //                 | 'sym' | 'asym'                                         default sym
 //                 | 'f16' | 'bf16' | 'f32'                                 default f16: the format of the scales
@@ -60,12 +61,13 @@ struct WeightScheme {
 /// Bits of a zero point beside codes of `bits` bits, as kernels read it.
 constexpr int zeroPointBits(int bits) { return bits == 8 ? 8 : 4; }
 
-/// The form in which activations enter a linear; see Activations.h for the two i8 forms.
+/// The form in which activations enter a linear; see Activations.h for the i8 forms.
 enum class ActivationKind : uint8_t {
   F32,        ///< f32 products and sums
   BF16,       ///< rounded to bf16, products summed in f32
   I8PerToken, ///< i8 in [-127, 127], one f32 scale per token
   I8PerGroup, ///< i8 in [-127, 127], one f32 scale per token and 32 channels
+  I8Static,   ///< i8 in [-127, 127], one f32 scale for all that the linear ever reads, found by calibration
 };
 
 /// A whole scheme: what `--scheme` says.
@@ -83,7 +85,7 @@ Result<Scheme> parseScheme(std::string_view text);
 /// back to an equal scheme.
 std::string printScheme(const Scheme &scheme);
 
-/// "a8", "a8g32", "a16" or "a32": the part of the text form that says `kind`.
+/// "a8", "a8g32", "a8s", "a16" or "a32": the part of the text form that says `kind`.
 std::string_view activationName(ActivationKind kind);
 
 /// The scale that storing `scale` in `format` (F16, BF16, F32) leaves: nearest even. Infinite if it overflows.

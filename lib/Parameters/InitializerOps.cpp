@@ -167,6 +167,12 @@ static Result<Results> fill(lowbit::FillOp op, Operands) {
   return Results{result.tensor};
 }
 
+static Result<Results> activationScale(lowbit::ActivationScaleOp op, Operands) {
+  OwnedTensor result = OwnedTensor::allocate(typeOf(op.getResult()));
+  result.as<float>().front() = op.getValue().convertToFloat();
+  return Results{result.tensor};
+}
+
 //===----------------------------------------------------------------------===//
 // Quantization
 //===----------------------------------------------------------------------===//
@@ -292,6 +298,7 @@ Result<Results> qopt::evaluateOp(Operation *op, Operands operands, Rotations &ro
         return rotate(op, operands, **rotation);
       })
       .Case<lowbit::FillOp>([&](auto op) { return fill(op, operands); })
+      .Case<lowbit::ActivationScaleOp>([&](auto op) { return activationScale(op, operands); })
       .Case<lowbit::QuantizeOp>([&](auto op) { return quantize(op, operands); })
       .Case<lowbit::DequantizeOp>([&](auto op) { return dequantize(op, operands); })
       .Case<lowbit::PackOp>([&](auto op) { return pack(op, operands); })

@@ -46,13 +46,15 @@ lowbit::SchemeAttr qopt::toAttribute(MLIRContext *context, const Scheme &scheme)
     group = 32;
     [[fallthrough]];
   case ActivationKind::I8PerToken:
+  case ActivationKind::I8Static:
     kind = lowbit::ActivationKind::I8;
     break;
   }
   Type accumulation =
       kind == lowbit::ActivationKind::I8 ? Type(IntegerType::get(context, 32)) : Type(Float32Type::get(context));
-  return lowbit::SchemeAttr::get(context, toAttribute(context, scheme.weights),
-                                 lowbit::ActivationsAttr::get(context, kind, group), accumulation);
+  return lowbit::SchemeAttr::get(
+      context, toAttribute(context, scheme.weights),
+      lowbit::ActivationsAttr::get(context, kind, group, scheme.activations == ActivationKind::I8Static), accumulation);
 }
 
 PanelLayout qopt::toPanelLayout(kernel::PanelAttr attribute, int64_t inputs) {

@@ -11,6 +11,7 @@
 
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <algorithm>
 #include <numeric>
 
 using namespace mlir;
@@ -59,7 +60,8 @@ Coded codedWeight(WeightsAttr scheme, const Tensor &codes, const Tensor &scales,
 }
 
 /// The input of a linear as its scheme lets it be seen: i8 codes and scales, or rounded numbers.
-FailureOr<Coded> codedActivations(Operation *op, ActivationsAttr kind, const Tensor &x) {
+/// `fixed`: the static scale, or null.
+FailureOr<Coded> codedActivations(Operation *op, ActivationsAttr kind, const Tensor &x, const Tensor *fixed) {
   if (kind.getKind() != lowbit::ActivationKind::I8) {
     Tensor rounded = x;
     if (kind.getKind() == lowbit::ActivationKind::BF16)
@@ -73,7 +75,14 @@ FailureOr<Coded> codedActivations(Operation *op, ActivationsAttr kind, const Ten
     return result;
   std::vector<int8_t> codes(x.elements());
   std::vector<float> scales(tokens * (width / group));
-  if (Status status = encodeActivationsI8(tokens, width, group, x.floats, codes, scales); !status)
+  Status status;
+  if (fixed) {
+    std::ranges::fill(scales, fixed->floats[0]);
+    status = encodeActivationsStatic(fixed->floats[0], x.floats, codes);
+  } else {
+    status = encodeActivationsI8(tokens, width, group, x.floats, codes, scales);
+  }
+  if (!status)
     return emit(op, status.error());
   result.units.assign(codes.begin(), codes.end());
   result.scales.assign(scales.begin(), scales.end());
@@ -165,7 +174,8 @@ Results evaluate(DequantizeOp op, const Frame &frame) {
 Results evaluate(lowbit::LinearOp op, const Frame &frame) {
   Coded weight = codedWeight(op.getScheme().getWeights(), frame.tensor(op.getCodes()), frame.tensor(op.getScales()),
                              optional(frame, op.getZeroPoints()));
-  FailureOr<Coded> x = codedActivations(op, op.getScheme().getActivations(), frame.tensor(op.getInput()));
+  FailureOr<Coded> x = codedActivations(op, op.getScheme().getActivations(), frame.tensor(op.getInput()),
+                                        optional(frame, op.getStaticScale()));
   if (failed(x))
     return failure();
   return single(multiply(op.getContext(), *x, weight, optional(frame, op.getBias())));
@@ -273,7 +283,7 @@ Results evaluate(PackOp op, const Frame &frame) {
 Results evaluate(EncodeOp op, const Frame &frame) {
   const Tensor &x = frame.tensor(op.getInput());
   bool isI8 = op.getActivations().getKind() == lowbit::ActivationKind::I8;
-  FailureOr<Coded> coded = codedActivations(op, op.getActivations(), x);
+  FailureOr<Coded> coded = codedActivations(op, op.getActivations(), x, optional(frame, op.getStaticScale()));
   if (failed(coded))
     return failure();
   auto sized = [&](mlir::Value value) {
@@ -355,7 +365,8 @@ std::optional<Results> reference::evaluateLowBitOp(Operation *op, const Frame &f
   return llvm::TypeSwitch<Operation *, std::optional<Results>>(op)
       .Case<QuantizeOp, DequantizeOp, PackOp, lowbit::LinearOp, lowbit::EmbeddingOp, EncodeOp, MatmulOp, GatherOp>(
           [&](auto op) { return evaluate(op, frame); })
-      .Case<ScaleOp, RepeatHeadsOp, OrthogonalOp, FillOp>([&](auto op) { return evaluateParameterOp(op, frame); })
+      .Case<ScaleOp, RepeatHeadsOp, OrthogonalOp, FillOp, ActivationScaleOp>(
+          [&](auto op) { return evaluateParameterOp(op, frame); })
       // It looks, and computes nothing.
       .Case([](ObserveOp) { return Results(std::vector<HostValue>()); })
       .Default([](Operation *) { return std::nullopt; });

@@ -41,6 +41,7 @@ Results evaluateParameterOp(lowbit::ScaleOp op, const Frame &frame);
 Results evaluateParameterOp(lowbit::RepeatHeadsOp op, const Frame &frame);
 Results evaluateParameterOp(lowbit::OrthogonalOp op, const Frame &frame);
 Results evaluateParameterOp(lowbit::FillOp op, const Frame &frame);
+Results evaluateParameterOp(lowbit::ActivationScaleOp op, const Frame &frame);
 
 /// `index` as a row of something with `rows` rows; failure, with an error at `op`, if it is none.
 mlir::FailureOr<int64_t> checkedRow(mlir::Operation *op, llvm::StringRef what, int64_t index, int64_t rows);

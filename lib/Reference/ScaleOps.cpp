@@ -64,3 +64,9 @@ Results reference::evaluateParameterOp(lowbit::FillOp op, const Frame &) {
   std::ranges::fill(result.floats, static_cast<float>(op.getValue().convertToDouble()));
   return single(std::move(result));
 }
+
+Results reference::evaluateParameterOp(lowbit::ActivationScaleOp op, const Frame &) {
+  Tensor result = Tensor::zeros(cast<RankedTensorType>(op.getResult().getType()));
+  result.floats[0] = op.getValue().convertToFloat();
+  return single(std::move(result));
+}

@@ -1,6 +1,8 @@
 // See PartRunner.h.
 #include "passes/Calibrate/PartRunner.h"
 
+#include "lib/Runtime/UsableCpus.h"
+
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -54,6 +56,18 @@ SampleStream &SampleStream::operator=(SampleStream &&other) noexcept {
 SampleStream::~SampleStream() {
   if (start)
     ::munmap(start, bytes);
+}
+
+Result<std::unique_ptr<PartRunner>> PartRunner::create(std::span<const int32_t> tokens, int64_t length, int threads) {
+  Result<Target> native = findTarget("native");
+  if (!native)
+    return native.takeError();
+  Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(threads == 0 ? usableCpus() : threads);
+  if (!pool)
+    return pool.takeError();
+  CompileOptions compile;
+  compile.targets.push_back(std::move(*native));
+  return std::make_unique<PartRunner>(std::move(compile), std::move(*pool), tokens, length);
 }
 
 Result<std::optional<SampleStream>> PartRunner::streamBeside(const std::optional<SampleStream> &current,

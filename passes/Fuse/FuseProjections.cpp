@@ -34,7 +34,8 @@ struct Projection {
   Value input, result;
   SmallVector<Value, 3> weights;
   Value bias;
-  Attribute scheme; // null for a plain linear
+  Attribute scheme;       // null for a plain linear
+  Value staticScale = {}; // of the input, or null
 
   static std::optional<Projection> of(Operation *op) {
     if (auto linear = dyn_cast<transformer::LinearOp>(op))
@@ -47,12 +48,18 @@ struct Projection {
                           linear.getResult(),
                           {linear.getCodes(), linear.getScales()},
                           linear.getBias(),
-                          linear.getScheme()};
+                          linear.getScheme(),
+                          linear.getStaticScale()};
     if (linear.getZeroPoints())
       projection.weights.push_back(linear.getZeroPoints());
     return projection;
   }
   int64_t outputs() const { return cast<RankedTensorType>(result.getType()).getDimSize(1); }
+  /// The parameter that the static scale is; null if there is no scale, or it is none.
+  FlatSymbolRefAttr staticScaleName() const {
+    auto get = staticScale ? staticScale.getDefiningOp<GetOp>() : GetOp();
+    return get ? get.getParameterAttr() : FlatSymbolRefAttr();
+  }
   Type elementType() const { return cast<RankedTensorType>(weights[0].getType()).getElementType(); }
 };
 
@@ -60,6 +67,8 @@ struct Projection {
 StringRef whyNot(const Projection &a, const Projection &b) {
   if (a.scheme != b.scheme || a.elementType() != b.elementType())
     return "their schemes differ";
+  if (a.staticScale != b.staticScale && (!a.staticScaleName() || a.staticScaleName() != b.staticScaleName()))
+    return "the static scales of their input differ";
   if (!a.bias != !b.bias)
     return "one has a bias, the other none";
   if (a.bias && cast<RankedTensorType>(a.bias.getType()).getElementType() !=
@@ -160,10 +169,12 @@ struct FuseProjections : qopt::impl::FuseProjectionsBase<FuseProjections>, qopt:
     for (const Projection &projection : group)
       outputs += projection.outputs();
     auto type = RankedTensorType::get({ShapedType::kDynamic, outputs}, builder.getF32Type());
-    Value input = group.front().input, fused;
+    Value input = group.front().input, scale = group.front().staticScale, fused;
+    if (FlatSymbolRefAttr name = group.front().staticScaleName())
+      scale = GetOp::create(builder, loc, scale.getType(), name);
     if (group.front().scheme)
       fused = lowbit::LinearOp::create(builder, loc, type, input, weights[0], weights[1],
-                                       weights.size() > 2 ? weights[2] : Value(), bias,
+                                       weights.size() > 2 ? weights[2] : Value(), bias, scale,
                                        cast<lowbit::SchemeAttr>(group.front().scheme));
     else
       fused = transformer::LinearOp::create(builder, loc, type, input, weights[0], bias);
@@ -187,6 +198,8 @@ struct FuseProjections : qopt::impl::FuseProjectionsBase<FuseProjections>, qopt:
       if (projection.bias)
         leaves.push_back(projection.bias);
       projection.op->erase();
+      if (projection.staticScale && projection.staticScale.getDefiningOp<GetOp>() && projection.staticScale.use_empty())
+        leaves.push_back(projection.staticScale);
       for (Value leaf : leaves)
         leaf.getDefiningOp()->erase();
     }

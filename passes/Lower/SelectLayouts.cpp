@@ -104,7 +104,7 @@ struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts>, qopt::Repor
       Value payload = linear.getInput();
       if (element.isBF16())
         payload = encode(builder, op->getLoc(), linear.getInput(),
-                         lowbit::ActivationsAttr::get(&getContext(), lowbit::ActivationKind::BF16, 0), 0)
+                         lowbit::ActivationsAttr::get(&getContext(), lowbit::ActivationKind::BF16, 0, false), {}, 0)
                       .getPayload();
       replace(op, lowbit::MatmulOp::create(builder, op->getLoc(), linear.getType(), payload, Value(), Value(), *packed,
                                            linear.getBias(), *layout));
@@ -134,8 +134,12 @@ struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts>, qopt::Repor
       if (stretch % layout->getBlockDepth() != 0)
         return op->emitOpError() << "expected activation groups that blocks of " << layout->getBlockDepth()
                                  << " inputs divide, but got " << activations.getGroup();
+      FailureOr<StringAttr> fixed = staticScaleOf(linear);
+      if (failed(fixed))
+        return failure();
       bool wantsSums = isI8 || !weights.getSymmetric();
-      lowbit::EncodeOp encoded = encode(builder, op->getLoc(), linear.getInput(), activations, wantsSums ? stretch : 0);
+      lowbit::EncodeOp encoded =
+          encode(builder, op->getLoc(), linear.getInput(), activations, *fixed, wantsSums ? stretch : 0);
       payload = encoded.getPayload(), scales = encoded.getScales(), sums = encoded.getSums();
     }
     replace(op, lowbit::MatmulOp::create(builder, op->getLoc(), linear.getType(), payload, scales, sums, *packed,
@@ -217,10 +221,25 @@ struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts>, qopt::Repor
     return Value(transformer::GetOp::create(builder, op->getLoc(), type, FlatSymbolRefAttr::get(packed)));
   }
 
-  /// The encoded form of `input`, shared by all that want the same.
+  /// The parameter that holds the static scale of a linear's input; null if it has none. Its number has been checked
+  /// where it is made, so no other parameter will do.
+  FailureOr<StringAttr> staticScaleOf(lowbit::LinearOp linear) {
+    if (!linear.getStaticScale())
+      return StringAttr();
+    StringAttr name = parameterOf(linear.getStaticScale());
+    auto parameter = name ? symbols->lookup<transformer::ParameterOp>(name) : transformer::ParameterOp();
+    if (!parameter || parameter.getInitializer().empty() ||
+        !cast<transformer::YieldOp>(parameter.getInitializer().front().getTerminator())
+             .getValue()
+             .getDefiningOp<lowbit::ActivationScaleOp>())
+      return linear.emitOpError("expected a static scale that is a parameter made by lowbit.activation_scale");
+    return name;
+  }
+
+  /// The encoded form of `input`, shared by all that want the same. `fixed` names the static scale, or is null.
   lowbit::EncodeOp encode(OpBuilder &builder, Location loc, Value input, lowbit::ActivationsAttr activations,
-                          int64_t sumsGroup) {
-    lowbit::EncodeOp &op = encodings[{input, activations, sumsGroup}];
+                          StringAttr fixed, int64_t sumsGroup) {
+    lowbit::EncodeOp &op = encodings[{input, activations, fixed, sumsGroup}];
     if (op)
       return op;
     OpBuilder::InsertionGuard guard(builder);
@@ -235,14 +254,18 @@ struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts>, qopt::Repor
         isI8 ? tensor(activations.getGroup() ? inputs / activations.getGroup() : 1, builder.getF32Type()) : Type();
     Type sums =
         sumsGroup ? tensor(inputs / sumsGroup, isI8 ? Type(builder.getI32Type()) : builder.getF32Type()) : Type();
-    op = lowbit::EncodeOp::create(builder, loc, payload, scales, sums, input, activations, sumsGroup);
+    Value scale;
+    if (fixed)
+      scale = transformer::GetOp::create(builder, loc, RankedTensorType::get({1}, builder.getF32Type()),
+                                         FlatSymbolRefAttr::get(fixed));
+    op = lowbit::EncodeOp::create(builder, loc, payload, scales, sums, input, scale, activations, sumsGroup);
     return op;
   }
 
   SymbolTable *symbols = nullptr;
   llvm::DenseMap<StringAttr, PanelAttr> layouts; // the first layout chosen for a parameter
   llvm::DenseMap<std::pair<StringAttr, Attribute>, StringAttr> packedParameters;
-  llvm::DenseMap<std::tuple<Value, Attribute, int64_t>, lowbit::EncodeOp> encodings;
+  llvm::DenseMap<std::tuple<Value, Attribute, Attribute, int64_t>, lowbit::EncodeOp> encodings;
   int64_t packedWeights = 0, encodingCount = 0;
 };
 } // namespace

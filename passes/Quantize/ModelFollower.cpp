@@ -15,15 +15,10 @@ using namespace qopt;
 
 Result<ModelFollower> ModelFollower::create(ModuleOp module, QuantizationRun &run, const Options &options) {
   ModelFollower follower(module, run, options);
-  Result<Target> native = findTarget("native");
-  if (!native)
-    return native.takeError();
-  Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(options.threads == 0 ? usableCpus() : options.threads);
-  if (!pool)
-    return pool.takeError();
-  CompileOptions compile;
-  compile.targets.push_back(std::move(*native));
-  follower.runner = std::make_unique<PartRunner>(std::move(compile), std::move(*pool), options.tokens, options.length);
+  Result<std::unique_ptr<PartRunner>> runner = PartRunner::create(options.tokens, options.length, options.threads);
+  if (!runner)
+    return runner.takeError();
+  follower.runner = std::move(*runner);
   for (QuantizationTarget &target : run.targets())
     for (Operation *user : target.users)
       follower.pending[user] = &target;
@@ -90,7 +85,7 @@ Status ModelFollower::quantizeStages(size_t index, const Quantizer &quantize) {
           .withNext("round embeddings to nearest (method: rtn)");
     bool finished = llvm::all_of(stage.targets, [&](QuantizationTarget *t) { return run.isFinished(*t); });
     if (calibrated && !finished)
-      if (Status status = gatherHessian(stage, site, segment.input); !status)
+      if (Status status = gatherHessian(stage, *first, segment.input); !status)
         return status;
     if (Status status = quantize(stage); !status)
       return status;
@@ -102,12 +97,14 @@ Status ModelFollower::quantizeStages(size_t index, const Quantizer &quantize) {
   }
 }
 
-Status ModelFollower::gatherHessian(FollowedStage &stage, Value site, Value input) {
+Status ModelFollower::gatherHessian(FollowedStage &stage, Operation *reader, Value input) {
+  Value site = inputOf(reader);
   stage.inputs = cast<RankedTensorType>(site.getType()).getDimSize(1);
   SiteStatistics statistics(stage.inputs, {.gram = true});
   ActivationRounder rounder(stage.targets.front()->scheme.activations, options.length, stage.inputs);
+  std::optional<float> fixed = run.activationScaleOf(reader);
   auto add = [&](int64_t sample, MatrixView x) -> Status {
-    Result<MatrixView> rounded = rounder.round(x);
+    Result<MatrixView> rounded = rounder.round(x, fixed);
     if (!rounded)
       return rounded.takeError();
     statistics.add(runner->pool(), sample, *rounded);

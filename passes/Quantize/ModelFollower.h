@@ -50,7 +50,8 @@ private:
       : module(module), run(run), options(options) {}
 
   Status quantizeStages(size_t segment, const Quantizer &quantize);
-  Status gatherHessian(FollowedStage &stage, mlir::Value site, mlir::Value input);
+  /// Of what `reader` reads.
+  Status gatherHessian(FollowedStage &stage, mlir::Operation *reader, mlir::Value input);
   Status advance(size_t segment);
   QuantizationTarget *targetOf(mlir::Operation *op);
 

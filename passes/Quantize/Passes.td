@@ -9,13 +9,16 @@ def QuantizeRtn : Pass<"quantize-rtn", "::mlir::ModuleOp"> {
     Each weight that the recipe selects is read, rounded by lib/Numerics/RoundToNearest.h and written, as codes, scales
     and zero points, to an overlay archive; `transformer.linear` and `transformer.embedding` become their `lowbit`
     namesakes. A weight that several ops share, such as a tied embedding, is quantized once. The overlay also holds the
-    ledger: a row for every parameter.
+    ledger: a row for every parameter. For static activations (a8s) the model is first run over the samples of the
+    statistics, and each value that linears read gets one scale: a parameter whose initializer is
+    `lowbit.activation_scale`.
 
     *Requires*: `@forward`; weights read by `transformer.get`; archives that can be opened from `directory`.
     *Guarantees*: no weight that the recipe selects is left; parameters that nothing uses any more are gone; the overlay
     is complete before the IR names it; the same bytes for any number of threads.
     *Leaves alone*: norms, biases, and what the recipe keeps.
-    *Refuses*: groups that do not divide a weight's inputs; a rule that decides nothing; weights that are not finite.
+    *Refuses*: groups that do not divide a weight's inputs; a rule that decides nothing; weights that are not finite;
+    static activations without statistics, of the output head, or of values that are always 0.
 
     Example, with `scheme=w4a8:g64`:
     ```mlir
@@ -47,7 +50,7 @@ def QuantizeRtn : Pass<"quantize-rtn", "::mlir::ModuleOp"> {
                                 clEnumValN(::qopt::RangeRule::Hessian, "hessian", "least error of the output"),
                                 clEnumValN(::qopt::RangeRule::Clip, "clip", "AWQ's: the same, of magnitudes, coarsely"))}]>,
     Option<"statistics", "statistics", "std::string", "\"\"",
-           "the archive that 'qopt calibrate' wrote, for range=diagonal, hessian and clip">,
+           "the archive that 'qopt calibrate' wrote, for range=diagonal, hessian and clip, and for static activations">,
     Option<"overlay", "overlay", "std::string", "\"overlay.safetensors\"", "the archive to write">,
     Option<"directory", "directory", "std::string", "\".\"",
            "the directory that the IR's archive paths are relative to">,

@@ -277,6 +277,13 @@ static StageCost codesCost(Counted &counted, const Recipe &recipe, Selection &se
   }
   stage.memory = static_cast<uint64_t>(chunk) * counted.inputs.threads;
   stage.what = std::to_string(selection.targets.size()) + " weights";
+  // Static activations: the model is run once for their ranges.
+  if (llvm::any_of(selection.targets, [](const QuantizationTarget &target) {
+        return target.scheme.activations == qopt::ActivationKind::I8Static;
+      })) {
+    stage.work.forward += counted.forward() * counted.tokens();
+    stage.memory += counted.stream() + 2 * counted.largestSegment();
+  }
   if (!gptq)
     return stage;
   uint64_t most = 0;

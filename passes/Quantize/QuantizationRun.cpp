@@ -155,7 +155,56 @@ Result<QuantizationRun> QuantizationRun::begin(ModuleOp module, const Recipe &re
         return found.takeError().in(std::string(scalesKey)).in(run.evaluator->archive(archive)->path());
       run.provenance["scales"].push_back(std::move(*found));
     }
+  if (Status status = run.findActivationScales(recipe); !status)
+    return status.takeError();
   return run;
+}
+
+Status QuantizationRun::findActivationScales(const Recipe &recipe) {
+  SmallVector<LinearOp> linears;
+  for (QuantizationTarget &target : selection.targets)
+    if (target.scheme.activations == ActivationKind::I8Static)
+      for (Operation *user : target.users)
+        if (auto linear = dyn_cast<LinearOp>(user))
+          linears.push_back(linear);
+  if (linears.empty())
+    return {};
+  if (!options.statistics)
+    return usageError("expected statistics, whose samples static ranges of activations are taken from")
+        .withNext("make them with 'qopt calibrate MODEL --text FILE -o stats.safetensors'");
+  Result<ActivationScales> found =
+      ActivationScales::find(module, *evaluator, linears, options.statistics->samples(),
+                             options.statistics->header().length, recipe.activationRange, options.rangeProgress);
+  if (!found)
+    return found.takeError();
+  activationScales = std::move(*found);
+  for (const ActivationScales::Site &site : activationScales.sites())
+    provenance["activations"].push_back(
+        {{"site", site.name}, {"scale", site.scale}, {"greatest", site.greatest}, {"clamped", site.clamped}});
+  return {};
+}
+
+std::optional<float> QuantizationRun::activationScaleOf(Operation *op) const {
+  std::optional<size_t> site = activationScales.siteOf(op);
+  return site ? std::optional<float>(activationScales.sites()[*site].scale) : std::nullopt;
+}
+
+ParameterOp QuantizationRun::activationScaleParameter(Operation *op, RewriterBase &rewriter) {
+  std::optional<size_t> index = activationScales.siteOf(op);
+  if (!index)
+    return {};
+  ParameterOp &parameter = scaleParameters[*index];
+  if (parameter)
+    return parameter;
+  OpBuilder::InsertionGuard guard(rewriter);
+  const ActivationScales::Site &site = activationScales.sites()[*index];
+  auto type = RankedTensorType::get({1}, rewriter.getF32Type());
+  rewriter.setInsertionPoint(op->getParentOfType<func::FuncOp>());
+  parameter = ParameterOp::create(rewriter, op->getLoc(), site.name + ".input_scale", type, EntryAttr());
+  rewriter.createBlock(&parameter.getInitializer());
+  YieldOp::create(rewriter, op->getLoc(),
+                  lowbit::ActivationScaleOp::create(rewriter, op->getLoc(), type, llvm::APFloat(site.scale)));
+  return parameter;
 }
 
 int64_t QuantizationRun::totalElements() {
@@ -377,8 +426,9 @@ void QuantizationRun::rewrite(QuantizationTarget &target) {
     Operation *weight;
     if (auto linear = dyn_cast<LinearOp>(user)) {
       weight = linear.getWeight().getDefiningOp();
+      Value staticScale = read(activationScaleParameter(linear, rewriter));
       rewriter.replaceOpWithNewOp<lowbit::LinearOp>(linear, linear.getType(), linear.getInput(), codesValue,
-                                                    scalesValue, zerosValue, linear.getBias(),
+                                                    scalesValue, zerosValue, linear.getBias(), staticScale,
                                                     toAttribute(context, target.scheme));
     } else {
       auto embedding = cast<EmbeddingOp>(user);

@@ -12,6 +12,7 @@
 #include "lib/Parameters/OverlayWriter.h"
 #include "lib/Parameters/ParameterEvaluator.h"
 #include "lib/Parameters/ResumeFolder.h"
+#include "passes/Quantize/ActivationScales.h"
 #include "passes/Quantize/QuantizeContext.h"
 #include "passes/Quantize/Selection.h"
 
@@ -38,23 +39,28 @@ public:
     ResumeFolder *resume = nullptr; ///< where finished weights are kept, if they are
     // For the overlay's provenance:
     const StatisticsArchive *statistics = nullptr;
-    std::string recipe = {}; ///< as YAML; empty: begin()'s
+    std::string recipe = {};                                             ///< as YAML; empty: begin()'s
+    std::function<void(int64_t done, int64_t total)> rangeProgress = {}; ///< see QuantizeContext
 
     /// What the options of a pass and its context come to. `statistics` may be null.
     static Options of(const std::string &overlay, const std::string &directory, llvm::ArrayRef<std::string> absorb,
                       const QuantizeContext &context, const StatisticsArchive *statistics) {
-      return {overlay, directory, {absorb.begin(), absorb.end()}, context.resume, statistics, context.recipe};
+      return {overlay,    directory,      {absorb.begin(), absorb.end()}, context.resume,
+              statistics, context.recipe, context.rangeProgress};
     }
   };
 
-  /// Opens the model's archives and decides every parameter. Errors: as selectTargets; an overlay that is an archive of
-  /// the model itself.
+  /// Opens the model's archives, decides every parameter, and finds the static scales of activations, where any are
+  /// wanted. Errors: as selectTargets and ActivationScales::find; no statistics where scales are wanted (usage); an
+  /// overlay that is an archive of the model itself.
   static Result<QuantizationRun> begin(mlir::ModuleOp module, const Recipe &recipe, const Options &options);
 
   std::vector<QuantizationTarget> &targets() { return selection.targets; }
   LedgerRow &row(const QuantizationTarget &target) { return selection.ledger.rows[target.row]; }
   ParameterEvaluator &parameters() { return *evaluator; }
   int64_t totalElements();
+  /// The static scale of what an op of a target reads; nothing if it has none.
+  std::optional<float> activationScaleOf(mlir::Operation *op) const;
 
   /// Starts the overlay: the ledger's rows are final but for errors and damping.
   Status startOverlay();
@@ -89,11 +95,17 @@ public:
 private:
   QuantizationRun(mlir::ModuleOp module, Options options) : module(module), options(std::move(options)) {}
 
+  Status findActivationScales(const Recipe &recipe);
+  /// The parameter of a linear's static scale, declared the first time; null if it has none.
+  transformer::ParameterOp activationScaleParameter(mlir::Operation *op, mlir::RewriterBase &rewriter);
+
   mlir::ModuleOp module;
   Options options;
   std::string overlayPath; ///< as the IR will name it
   std::unique_ptr<ParameterEvaluator> evaluator;
   Selection selection;
+  ActivationScales activationScales;
+  llvm::DenseMap<size_t, transformer::ParameterOp> scaleParameters; ///< of the sites of activationScales
   nlohmann::ordered_json provenance;
   std::optional<OverlayWriter> writer;
   llvm::SmallVector<std::string> absorbedArchives;      ///< the symbols of `absorb`

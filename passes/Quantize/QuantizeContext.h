@@ -21,6 +21,8 @@ struct QuantizeContext {
   OutputSet *outputs = nullptr;   ///< the overlay is added there, and gets its name with the others
   ResumeFolder *resume = nullptr; ///< finished weights and scales are kept there, and taken from there
   std::string recipe = {};        ///< all that is done, for the provenance, where the pass is one stage of it
+  /// Called with the samples that are done, of those in all, while static ranges of activations are found.
+  std::function<void(int64_t done, int64_t total)> rangeProgress = {};
 };
 
 } // namespace qopt

@@ -107,17 +107,29 @@ bool Recipe::uses(Method which) const {
          std::any_of(rules.begin(), rules.end(), [&](const RecipeRule &rule) { return rule.method == which; });
 }
 
+bool Recipe::hasStaticActivations() const {
+  auto isStatic = [](const std::optional<Scheme> &scheme) {
+    return scheme && scheme->activations == ActivationKind::I8Static;
+  };
+  return isStatic(body) || isStatic(head) ||
+         std::any_of(rules.begin(), rules.end(), [&](const RecipeRule &rule) { return isStatic(rule.scheme); });
+}
+
 Result<std::optional<Scheme>> qopt::makeHead(const std::string &text, const std::optional<Scheme> &body,
                                              Method method) {
   if (text == "keep" || (text.empty() && method != Method::RoundToNearest))
     return std::optional<Scheme>();
+  // Calibration never sees the wanted rows, which the head reads.
+  std::optional<Scheme> like = body;
+  if (like && like->activations == ActivationKind::I8Static)
+    like->activations = ActivationKind::I8PerToken;
   if (!text.empty()) {
-    Result<Scheme> head = parseSchemeLike(text, body);
+    Result<Scheme> head = parseSchemeLike(text, like);
     if (!head)
       return head.takeError();
     return std::optional<Scheme>(*head);
   }
-  std::optional<Scheme> head = body;
+  std::optional<Scheme> head = like;
   if (head && head->weights.bits < 8)
     head->weights = WeightScheme{8, /*symmetric=*/true, /*group=*/32, ElementFormat::F16};
   return head;

@@ -6,6 +6,9 @@
 //   method: gptq                 # how codes are chosen: rtn (round to nearest, the default), gptq, or the pass of a
 //                                #   plugin, such as quantize-hqq, beside which rules may say rtn
 //   quantize-hqq: {p: 0.7}       # its settings: options of that pass
+//   activations:                 # static ranges, of schemes such as w8a8s (lib/Algorithms/ActivationRange.h)
+//     range: max                 #   or percentile, or error
+//     percentile: 99.99          #   of range: percentile
 //   rtn: {range: minmax}         # or squared, power, and with statistics diagonal, hessian, clip
 //                                #   (lib/Algorithms/RangeSearch.h)
 //   gptq:                        # its settings, each with the default that is shown (lib/Algorithms/Gptq.h)
@@ -44,11 +47,13 @@
 // `match` is a glob (* ? [a-z] {a,b}; * crosses dots) for the whole name of a parameter, or for its first parts up to a
 // dot: model.layers.3 matches all of that layer. A scheme without activations ("w8:g32") has those of the body.
 // Without `head`, embedding and head are w8:g32:sym:f16 if the body has fewer than 8 bits, and are as the body
-// otherwise; with another method than rtn they are kept. They are rounded to nearest unless a rule says otherwise.
+// otherwise, but for static activations, which are per token there; with another method than rtn they are kept. They
+// are rounded to nearest unless a rule says otherwise.
 #ifndef QOPT_PASSES_QUANTIZE_RECIPE_H
 #define QOPT_PASSES_QUANTIZE_RECIPE_H
 
 #include "dialects/LowBit/Dialect.h"
+#include "lib/Algorithms/ActivationRange.h"
 #include "lib/Algorithms/Gptq.h"
 #include "lib/Numerics/Scheme.h"
 #include "lib/Support/Error.h"
@@ -136,6 +141,7 @@ struct Recipe {
   HessianInputs inputs = HessianInputs::Quantized;
   int64_t maxFallback = 0;                    ///< linears that may be rounded to nearest where GPTQ refuses
   RangeRule nearestRange = RangeRule::MinMax; ///< of the linears that are rounded to nearest
+  ActivationRangeOptions activationRange;     ///< of static activations
   std::optional<RotateSettings> rotate;
   std::optional<AwqSettings> awq;
   std::optional<SmoothQuantSettings> smoothQuant; ///< not both
@@ -146,8 +152,11 @@ struct Recipe {
   bool uses(Method which) const;
   /// Whether statistics of the model are needed, or the samples that they were taken from.
   bool needsStatistics() const {
-    return uses(Method::Gptq) || needsHessian(nearestRange) || scales() || (plugin && plugin->needsStatistics);
+    return uses(Method::Gptq) || needsHessian(nearestRange) || scales() || hasStaticActivations() ||
+           (plugin && plugin->needsStatistics);
   }
+  /// Whether the activations of any linear may be static.
+  bool hasStaticActivations() const;
   /// Whether values are scaled before weights are rounded.
   bool scales() const { return awq || smoothQuant; }
 };

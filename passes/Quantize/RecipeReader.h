@@ -60,6 +60,7 @@ private:
   /// What the sections and the uses of methods of plugins come to.
   void checkPlugins(bool usesGptq);
   // The sections of the algorithms: RecipeStages.cpp.
+  void readActivations(llvm::yaml::Node *node);
   void readRtn(llvm::yaml::Node *node);
   void readGptq(llvm::yaml::Node *node);
   void readRotate(llvm::yaml::Node *node);
@@ -82,6 +83,7 @@ private:
   std::optional<Error> failure;
   std::vector<RawRule> rules;
   std::vector<std::pair<PluginMethod, std::string>> plugins; ///< sections, and where they are
+  std::string activationsPlace;                              ///< where the section is, if there is one
   std::string pluginPlace;                                   ///< where stages.plugin is first named
   Recipe stages;                                             ///< what the sections of the algorithms say
 };

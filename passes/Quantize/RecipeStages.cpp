@@ -10,6 +10,22 @@
 using namespace qopt;
 namespace yaml = llvm::yaml;
 
+void RecipeReader::readActivations(yaml::Node *node) {
+  ActivationRangeOptions &range = stages.activationRange;
+  bool hasPercentile = false;
+  mapping(node, "activations",
+          {{"range",
+            [&](yaml::Node *value) { range.rule = word<ActivationRangeRule>(value, "range", activationRangeWords); }},
+           {"percentile", [&](yaml::Node *value) {
+              range.percentile = number(value, "percentile"), hasPercentile = true;
+              if (!failure && !(range.percentile > 0 && range.percentile <= 100))
+                fail(value, "expected a percentile above 0 and up to 100");
+            }}});
+  if (hasPercentile && range.rule != ActivationRangeRule::Percentile)
+    fail(node, "expected a percentile with range: percentile alone", "add range: percentile, or remove the key");
+  activationsPlace = place(node);
+}
+
 void RecipeReader::readRtn(yaml::Node *node) {
   mapping(node, "rtn",
           {{"range", [&](yaml::Node *value) { stages.nearestRange = word<RangeRule>(value, "range", rangeWords); }}});

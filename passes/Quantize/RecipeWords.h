@@ -18,6 +18,9 @@ inline constexpr Word<bool> booleanWords[] = {{"true", true}, {"false", false}};
 inline constexpr Word<RangeRule> rangeWords[] = {{"minmax", RangeRule::MinMax},     {"squared", RangeRule::Squared},
                                                  {"diagonal", RangeRule::Diagonal}, {"power", RangeRule::Power},
                                                  {"hessian", RangeRule::Hessian},   {"clip", RangeRule::Clip}};
+inline constexpr Word<ActivationRangeRule> activationRangeWords[] = {{"max", ActivationRangeRule::Max},
+                                                                     {"percentile", ActivationRangeRule::Percentile},
+                                                                     {"error", ActivationRangeRule::Error}};
 inline constexpr Word<bool> orderWords[] = {{"activation", true}, {"stored", false}}; ///< whether by activation
 inline constexpr Word<HessianInputs> inputWords[] = {{"quantized", HessianInputs::Quantized},
                                                      {"statistics", HessianInputs::Statistics}};

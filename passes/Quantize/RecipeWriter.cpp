@@ -62,6 +62,13 @@ static std::string awqText(const AwqSettings &awq) {
 
 static std::string alphaText(std::optional<double> alpha) { return alpha ? digits(*alpha) : std::string(kSearch); }
 
+static std::string activationsText(const ActivationRangeOptions &range) {
+  std::string text = "activations: {range: " + wordFor(activationRangeWords, range.rule);
+  if (range.rule == ActivationRangeRule::Percentile)
+    text += ", percentile: " + digits(range.percentile);
+  return text + "}\n";
+}
+
 static std::string smoothQuantText(const SmoothQuantSettings &smooth) {
   std::string sites;
   for (auto [kind, alpha] : llvm::zip_equal(smooth.sites, smooth.alphas))
@@ -113,6 +120,8 @@ std::string qopt::printRecipe(const Recipe &recipe) {
     text += smoothQuantText(*recipe.smoothQuant);
   if (recipe.scales())
     text += "unfoldable: " + wordFor(unfoldableWords, recipe.unfoldable) + "\n";
+  if (recipe.hasStaticActivations())
+    text += activationsText(recipe.activationRange);
   if (recipe.uses(Method::Gptq))
     text += gptqText(recipe);
   if (recipe.plugin)

@@ -159,6 +159,7 @@ Result<Recipe> RecipeReader::read() {
       {"scheme", [&](yaml::Node *value) { scheme = scalar(value, "scheme"), schemePlace = place(value); }},
       {"head", [&](yaml::Node *value) { head = scalar(value, "head"), headPlace = place(value); }},
       {"method", [&](yaml::Node *value) { method = readMethod(value); }},
+      {"activations", [&](yaml::Node *value) { readActivations(value); }},
       {"rtn", [&](yaml::Node *value) { readRtn(value); }},
       {"gptq", [&](yaml::Node *value) { readGptq(value); }},
       {"rotate", [&](yaml::Node *value) { readRotate(value); }},
@@ -213,6 +214,10 @@ Result<Recipe> RecipeReader::read() {
     rule->method = raw.method;
     recipe.rules.push_back(std::move(*rule));
   }
+  if (!activationsPlace.empty() && !recipe.hasStaticActivations())
+    return usageError("expected a scheme with static activations, because the recipe says how their ranges are chosen",
+                      activationsPlace)
+        .withNext("write for example scheme: w8a8s:channel, or remove the section");
   return recipe;
 }
 

@@ -50,6 +50,7 @@ namespace {
 struct Search {
   SiteSamples samples;                         ///< what linears read
   llvm::DenseMap<Operation *, Scheme> schemes; ///< of them
+  ActivationRangeOptions staticRange;
 };
 
 struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCounts {
@@ -132,7 +133,7 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
                                                       stage.archive().header().length, SiteSamples::kSearchedTokens);
     if (!samples)
       return samples.takeError();
-    Search search{std::move(*samples), llvm::DenseMap<Operation *, Scheme>()};
+    Search search{std::move(*samples), llvm::DenseMap<Operation *, Scheme>(), wanted.activationRange};
     for (const QuantizationTarget &target : selection->targets)
       for (Operation *user : target.users)
         search.schemes[user] = target.scheme;
@@ -156,7 +157,7 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
     Result<MatrixView> rows = search->samples.of(site.value);
     if (!rows)
       return rows.takeError().in("site " + site.name());
-    SmoothQuantInputs searched{*rows, inputs, weights, {}};
+    SmoothQuantInputs searched{*rows, inputs, weights, {}, search->staticRange};
     for (int64_t channel = 0; channel < site.channels(); ++channel)
       searched.factorOf.push_back(site.factorOf(channel));
     Result<SmoothQuantChoice> best = searchSmoothQuantScale(linears, searched, qopt::parallelFor(&getContext()));

@@ -1,4 +1,5 @@
 qopt_add_passes(Quantize
+  ActivationScales.cpp
   Awq.cpp
   BitSearch.cpp
   BuiltinRecipes.cpp

@@ -202,7 +202,14 @@ Status qopt::checkGates(const GateInputs &inputs) {
     overlay.emplace(std::move(*path));
     mlir::ModuleOp original = inputs.original;
     mlir::OwningOpRef<mlir::ModuleOp> rounded = original.clone();
-    if (Status status = quantizeToNearest(*rounded, inputs.recipe, {overlay->path(), inputs.directory, {}}); !status)
+    // Static ranges are taken from the same samples.
+    Result<StatisticsArchive> statistics = StatisticsArchive::open(inputs.statistics);
+    if (!statistics)
+      return statistics.takeError();
+    if (Status status =
+            quantizeToNearest(*rounded, inputs.recipe,
+                              {.overlay = overlay->path(), .directory = inputs.directory, .statistics = &*statistics});
+        !status)
       return status;
     auto compiled = compileForGate(*rounded, inputs.directory, options);
     if (!compiled)

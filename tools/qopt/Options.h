@@ -55,7 +55,7 @@ inline void addQuantizeOptions(CLI::App &app, QuantizeArguments &arguments) {
 }
 
 inline const char *schemeHelp() {
-  return "Schemes: w{2,3,4,8}a{8,8t,8g32,16,32}[:g{32,64,128,256}|:channel][:sym|:asym][:f16|:bf16|:f32]\n";
+  return "Schemes: w{2,3,4,8}a{8,8t,8g32,8s,16,32}[:g{32,64,128,256}|:channel][:sym|:asym][:f16|:bf16|:f32]\n";
 }
 
 } // namespace qopt

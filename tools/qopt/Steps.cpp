@@ -155,8 +155,14 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
     options.statistics = statistics;
   };
   QuantizeContext context;
+  Progress ranges("ranges of activations", "samples", 1);
+  context.rangeProgress = [&](int64_t done, int64_t total) {
+    scaling.finish();
+    ranges.update(done, total);
+  };
   context.progress = [&](int64_t done, int64_t total, const std::string &last) {
     scaling.finish();
+    ranges.finish();
     if (!progress)
       progress.emplace("quantize", "M weights", 1e-6);
     progress->update(done, total, last);

@@ -47,8 +47,8 @@ ROWS = {row.name: row for row in (
     Row("w8a8-dynamic", "W8A8, activations by token", "w8a8-dynamic.yaml", ("llmcompressor",), 1.02, 8, None, True,
         rescaled=True, activations="token"),
     Row("w4a8", "W4A8 g64", "w4a8.yaml", ("llmcompressor",), 1.0, 4, 64, True, rescaled=True, activations="token"),
-    Row("w8a8-static", "W8A8, one scale for all activations", "", ("llmcompressor",), 1.0, 8, None, True, rescaled=True,
-        activations="tensor", missing="qopt has no static ranges of activations"),
+    Row("w8a8-static", "W8A8, one scale for all activations", "w8a8-static.yaml", ("llmcompressor",), 1.0, 8, None, True,
+        rescaled=True, activations="tensor"),
     Row("mixed", "mixed, 5.53 bits", "", ("llamacpp",), 0.8, 0, None, False, missing="the recipe that `qopt search` finds is not there"),
 )}
 PEERS = {"gptqmodel": "gptqmodel_peer.py", "llmcompressor": "llmcompressor_peer.py", "autoround": "autoround_peer.py",

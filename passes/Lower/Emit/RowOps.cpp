@@ -345,7 +345,7 @@ private:
       });
       return success();
     }
-    // i8: the scale of each group, then the codes and their sums over stretches.
+    // i8: the scale of each group, found or given, then the codes and their sums over stretches.
     Row scales = resultRow(encode.getScales(), token);
     int64_t group = encode.getActivations().getGroup() ? encode.getActivations().getGroup() : in.width;
     int64_t stretch = sumsGroup ? std::gcd(sumsGroup, group) : group;
@@ -354,10 +354,15 @@ private:
                                   << " over groups of " << group;
     b.loop(b.index(0), b.index(in.width / group), 1, [&](Value g) {
       Value start = b.mul(g, group);
-      Value largest = b.reducePieces(group, KernelBuilder::Reduction::Max, [&](Value at, int64_t lanes) -> Value {
-        return math::AbsFOp::create(b, in.load(b, b.add(start, at), lanes));
-      });
-      Value scale = arith::DivFOp::create(b, largest, b.f32(127.0f));
+      Value scale;
+      if (encode.getStaticScale()) {
+        scale = b.loadScalar(context.buffers.lookup(encode.getStaticScale()), {b.index(0)});
+      } else {
+        Value largest = b.reducePieces(group, KernelBuilder::Reduction::Max, [&](Value at, int64_t lanes) -> Value {
+          return math::AbsFOp::create(b, in.load(b, b.add(start, at), lanes));
+        });
+        scale = arith::DivFOp::create(b, largest, b.f32(127.0f));
+      }
       // Below the smallest normal number 1/scale may be infinite; see lib/Numerics/Activations.h.
       Value usable = arith::CmpFOp::create(b, arith::CmpFPredicate::OGE, scale, b.f32(0x1p-126f));
       Value inverse = arith::SelectOp::create(b, usable, arith::DivFOp::create(b, b.f32(1.0f), scale), b.f32(0.0f));

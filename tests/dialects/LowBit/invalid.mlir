@@ -879,3 +879,100 @@ func.func @fill() {
   %0 = lowbit.fill 1.0 : tensor<8xi8>
   return
 }
+
+// -----
+
+// activations_c3
+// expected-error@+1 {{expected a fixed scale for i8 activations without groups only}}
+#a = #lowbit.activations<kind = i8, group = 32, fixed = true>
+
+// -----
+
+// activations_c3
+// expected-error@+1 {{expected a fixed scale for i8 activations without groups only}}
+#a = #lowbit.activations<kind = bf16, fixed = true>
+
+// -----
+
+// activation_scale_c1
+func.func @scale() {
+  // expected-error@+1 {{expected a finite scale of at least 2^-126, but got 0.000000e+00 : f32}}
+  %0 = lowbit.activation_scale 0.0 : tensor<1xf32>
+  return
+}
+
+// -----
+
+// activation_scale_c1
+func.func @scale() {
+  // expected-error@+1 {{expected a finite scale of at least 2^-126, but got -1.000000e+00 : f32}}
+  %0 = lowbit.activation_scale -1.0 : tensor<1xf32>
+  return
+}
+
+// -----
+
+// activation_scale_c1
+func.func @scale() {
+  // expected-error@+1 {{expected a finite scale of at least 2^-126, but got 0x7F800000 : f32}}
+  %0 = lowbit.activation_scale 0x7F800000 : tensor<1xf32>
+  return
+}
+
+// -----
+
+// activation_scale_c1
+func.func @scale() {
+  // expected-error@+1 {{expected a finite scale of at least 2^-126, but got 0x7FC00000 : f32}}
+  %0 = lowbit.activation_scale 0x7FC00000 : tensor<1xf32>
+  return
+}
+
+// -----
+
+// activation_scale_c1
+func.func @scale() {
+  // expected-error@+1 {{expected a finite scale of at least 2^-126, but got }}
+  %0 = lowbit.activation_scale 1.0e-39 : tensor<1xf32>
+  return
+}
+
+// -----
+
+// activation_scale_type_c1
+func.func @scale() {
+  // expected-error@+1 {{result #0 must be f32 tensor of one element, but got 'tensor<2xf32>'}}
+  %0 = lowbit.activation_scale 1.0 : tensor<2xf32>
+  return
+}
+
+// -----
+
+// static_scale_c1
+func.func @f(%x: tensor<?x64xf32>, %c: tensor<8x64xi4>, %s: tensor<8x1xf16>) {
+  // expected-error@+1 {{expected a static scale for fixed activations, and for no others}}
+  %0 = lowbit.linear %x, %c, %s
+      <weights = <bits = 4, symmetric = true, group = 0, scale = f16>, activations = <kind = i8, fixed = true>, accumulation = i32>
+      : (tensor<?x64xf32>, tensor<8x64xi4>, tensor<8x1xf16>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// static_scale_c1
+func.func @f(%x: tensor<?x64xf32>, %c: tensor<8x64xi4>, %s: tensor<8x1xf16>, %i: tensor<1xf32>) {
+  // expected-error@+1 {{expected a static scale for fixed activations, and for no others}}
+  %0 = lowbit.linear %x, %c, %s static %i
+      <weights = <bits = 4, symmetric = true, group = 0, scale = f16>, activations = <kind = i8>, accumulation = i32>
+      : (tensor<?x64xf32>, tensor<8x64xi4>, tensor<8x1xf16>, tensor<1xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// static_scale_c1
+func.func @f(%x: tensor<?x64xf32>) {
+  // expected-error@+1 {{expected a static scale for fixed activations, and for no others}}
+  %0, %1 = lowbit.encode %x <kind = i8, fixed = true> : tensor<?x64xf32> -> tensor<?x64xi8> scales tensor<?x1xf32>
+  return
+}

@@ -63,12 +63,16 @@ module attributes {
 
   // CHECK-LABEL: func.func @kernels
   func.func @kernels(%x: tensor<?x64xf32>, %t: tensor<?xi32>, %w: tensor<2x544xi8>, %f: tensor<2x4096xi8>,
-                     %b: tensor<32xf16>) -> (tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x64xf32>) {
+                     %b: tensor<32xf16>, %i: tensor<1xf32>)
+      -> (tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x64xf32>) {
     // CHECK: lowbit.encode %{{.*}} <kind = i8> sums 64 : tensor<?x64xf32> -> tensor<?x64xi8> scales tensor<?x1xf32> sums tensor<?x1xi32>
     %q, %s, %z = lowbit.encode %x <kind = i8> sums 64
         : tensor<?x64xf32> -> tensor<?x64xi8> scales tensor<?x1xf32> sums tensor<?x1xi32>
     // CHECK: lowbit.encode %{{.*}} <kind = i8, group = 32> : tensor<?x64xf32> -> tensor<?x64xi8> scales tensor<?x2xf32>
     %q1, %s1 = lowbit.encode %x <kind = i8, group = 32> : tensor<?x64xf32> -> tensor<?x64xi8> scales tensor<?x2xf32>
+    // CHECK: lowbit.encode %{{.*}} static %{{.*}} <kind = i8, fixed = true> sums 64 : tensor<?x64xf32>, tensor<1xf32> -> tensor<?x64xi8> scales tensor<?x1xf32> sums tensor<?x1xi32>
+    %q4, %s4, %z4 = lowbit.encode %x static %i <kind = i8, fixed = true> sums 64
+        : tensor<?x64xf32>, tensor<1xf32> -> tensor<?x64xi8> scales tensor<?x1xf32> sums tensor<?x1xi32>
     // CHECK: lowbit.encode %{{.*}} <kind = bf16> sums 32 : tensor<?x64xf32> -> tensor<?x64xbf16> sums tensor<?x2xf32>
     %q2, %z2 = lowbit.encode %x <kind = bf16> sums 32 : tensor<?x64xf32> -> tensor<?x64xbf16> sums tensor<?x2xf32>
     // CHECK: lowbit.encode %{{.*}} <kind = f32> : tensor<?x64xf32> -> tensor<?x64xf32>
@@ -83,6 +87,27 @@ module attributes {
     %g = lowbit.gather %t, %w rows 32 layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>)
         : (tensor<?xi32>, tensor<2x544xi8>) -> tensor<?x64xf32>
     return %y, %v, %g : tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x64xf32>
+  }
+
+  // The number is kept to its last bit.
+  // CHECK: transformer.parameter @input_scale : tensor<1xf32> {
+  // CHECK: lowbit.activation_scale 0.0123456791 : tensor<1xf32>
+  transformer.parameter @input_scale : tensor<1xf32> {
+    %0 = lowbit.activation_scale 1.23456791e-2 : tensor<1xf32>
+    transformer.yield %0 : tensor<1xf32>
+  }
+
+  // CHECK-LABEL: func.func @static_activations
+  func.func @static_activations(%x: tensor<?x64xf32>, %c: tensor<32x64xi8>, %w: tensor<32x1xf16>, %b: tensor<32xf32>)
+      -> tensor<?x32xf32> {
+    // CHECK: %[[S:.*]] = transformer.get @input_scale
+    %s = transformer.get @input_scale : tensor<1xf32>
+    // CHECK: lowbit.linear %{{.*}}, %{{.*}}, %{{.*}} bias %{{.*}} static %[[S]] <weights = <bits = 8, symmetric = true, group = 0, scale = f16>, activations = <kind = i8, fixed = true>, accumulation = i32>
+    %0 = lowbit.linear %x, %c, %w bias %b static %s
+        <weights = <bits = 8, symmetric = true, group = 0, scale = f16>, activations = <kind = i8, fixed = true>,
+         accumulation = i32>
+        : (tensor<?x64xf32>, tensor<32x64xi8>, tensor<32x1xf16>, tensor<32xf32>, tensor<1xf32>) -> tensor<?x32xf32>
+    return %0 : tensor<?x32xf32>
   }
 
   // CHECK-LABEL: func.func @observers

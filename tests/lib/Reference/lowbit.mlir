@@ -87,6 +87,37 @@ func.func @encode() -> (tensor<1x4xi8>, tensor<1x1xf32>, tensor<1x2xi32>, tensor
       tensor<1x2xf32>, tensor<1x2xbf16>, tensor<1x1xf32>
 }
 
+// A static scale of 2 is that of every token: codes beyond ±127 are clamped, ties go to even.
+// CHECK-LABEL: @encode_static result 0: tensor<2x4xi8>
+// CHECK-NEXT: 127 -127 127 0
+// CHECK-NEXT: 2 -2 1 0
+// CHECK: @encode_static result 1: tensor<2x1xf32>
+// CHECK-NEXT: 2
+// CHECK-NEXT: 2
+// CHECK: @encode_static result 2: tensor<2x1xi32>
+// CHECK-NEXT: 127
+// CHECK-NEXT: 1
+// CHECK: @encode_static result 3: tensor<2x1xf32>
+// CHECK-NEXT: 254
+// CHECK-NEXT: 2
+func.func @encode_static() -> (tensor<2x4xi8>, tensor<2x1xf32>, tensor<2x1xi32>, tensor<2x1xf32>) {
+  %x = arith.constant dense<[[1.0e9, -255.5, 254.0, 1.0], [3.0, -5.0, 2.0, 0.0]]> : tensor<2x4xf32>
+  %i = transformer.get @two : tensor<1xf32>
+  %0, %1, %2 = lowbit.encode %x static %i <kind = i8, fixed = true> sums 4
+      : tensor<2x4xf32>, tensor<1xf32> -> tensor<2x4xi8> scales tensor<2x1xf32> sums tensor<2x1xi32>
+  %c = arith.constant dense<129> : tensor<1x4xi8>
+  %s = arith.constant dense<1.0> : tensor<1x1xf32>
+  %3 = lowbit.linear %x, %c, %s static %i
+      <weights = <bits = 8, symmetric = true, group = 0, scale = f32>, activations = <kind = i8, fixed = true>,
+       accumulation = i32>
+      : (tensor<2x4xf32>, tensor<1x4xi8>, tensor<1x1xf32>, tensor<1xf32>) -> tensor<2x1xf32>
+  return %0, %1, %2, %3 : tensor<2x4xi8>, tensor<2x1xf32>, tensor<2x1xi32>, tensor<2x1xf32>
+}
+transformer.parameter @two : tensor<1xf32> {
+  %0 = lowbit.activation_scale 2.0 : tensor<1xf32>
+  transformer.yield %0 : tensor<1xf32>
+}
+
 // Weights (u − 8) · s, scales 1 and 2: row 0 is [1, −1 | 2, 0], row 1 is [7, −8 | −2, 4]. Per token the scale is 1.
 // CHECK-LABEL: @linear_i8 result 0: tensor<1x2xf32>
 // CHECK-NEXT: 131 889

@@ -18,6 +18,22 @@ transformer.parameter @codes0 : tensor<32x64xi4>
 transformer.parameter @codes1 : tensor<16x64xi4>
 transformer.parameter @scales0 : tensor<32x1xf16>
 transformer.parameter @scales1 : tensor<16x1xf16>
+transformer.parameter @codes2 : tensor<16x64xi4>
+transformer.parameter @codes3 : tensor<16x64xi4>
+transformer.parameter @codes4 : tensor<16x64xi4>
+transformer.parameter @codes5 : tensor<16x64xi4>
+transformer.parameter @scales2 : tensor<16x1xf16>
+transformer.parameter @scales3 : tensor<16x1xf16>
+transformer.parameter @scales4 : tensor<16x1xf16>
+transformer.parameter @scales5 : tensor<16x1xf16>
+transformer.parameter @input_scale : tensor<1xf32> {
+  %0 = lowbit.activation_scale 0.015625 : tensor<1xf32>
+  transformer.yield %0 : tensor<1xf32>
+}
+transformer.parameter @other_scale : tensor<1xf32> {
+  %0 = lowbit.activation_scale 0.03125 : tensor<1xf32>
+  transformer.yield %0 : tensor<1xf32>
+}
 transformer.parameter @odd0 : tensor<24x32xf32>
 transformer.parameter @odd1 : tensor<24x32xf32>
 transformer.parameter @single : tensor<16x32xf32>
@@ -78,6 +94,50 @@ func.func @quantized(%x: tensor<?x64xf32>) -> (tensor<?x32xf32>, tensor<?x16xf32
       <weights = <bits = 4, symmetric = true, group = 64, scale = f16>, activations = <kind = i8>, accumulation = i32>
       : (tensor<?x64xf32>, tensor<16x64xi4>, tensor<16x1xf16>) -> tensor<?x16xf32>
   return %a, %b : tensor<?x32xf32>, tensor<?x16xf32>
+}
+
+// One static scale for all that read the input.
+// CHECK-LABEL: func.func @static_activations
+func.func @static_activations(%x: tensor<?x64xf32>) -> (tensor<?x16xf32>, tensor<?x16xf32>) {
+  // CHECK: %[[I:.*]] = transformer.get @input_scale
+  // CHECK-NOT: transformer.get @input_scale
+  // CHECK: lowbit.linear %{{.*}} static %[[I]] <{{.*}} -> tensor<?x32xf32>
+  %c2 = transformer.get @codes2 : tensor<16x64xi4>
+  %s2 = transformer.get @scales2 : tensor<16x1xf16>
+  %c3 = transformer.get @codes3 : tensor<16x64xi4>
+  %s3 = transformer.get @scales3 : tensor<16x1xf16>
+  %i = transformer.get @input_scale : tensor<1xf32>
+  %again = transformer.get @input_scale : tensor<1xf32>
+  %a = lowbit.linear %x, %c2, %s2 static %i
+      <weights = <bits = 4, symmetric = true, group = 64, scale = f16>, activations = <kind = i8, fixed = true>,
+       accumulation = i32>
+      : (tensor<?x64xf32>, tensor<16x64xi4>, tensor<16x1xf16>, tensor<1xf32>) -> tensor<?x16xf32>
+  %b = lowbit.linear %x, %c3, %s3 static %again
+      <weights = <bits = 4, symmetric = true, group = 64, scale = f16>, activations = <kind = i8, fixed = true>,
+       accumulation = i32>
+      : (tensor<?x64xf32>, tensor<16x64xi4>, tensor<16x1xf16>, tensor<1xf32>) -> tensor<?x16xf32>
+  return %a, %b : tensor<?x16xf32>, tensor<?x16xf32>
+}
+
+// It declines: static scales that differ.
+// CHECK-LABEL: func.func @other_scales
+// CHECK-COUNT-2: lowbit.linear
+func.func @other_scales(%x: tensor<?x64xf32>) -> (tensor<?x16xf32>, tensor<?x16xf32>) {
+  %c4 = transformer.get @codes4 : tensor<16x64xi4>
+  %s4 = transformer.get @scales4 : tensor<16x1xf16>
+  %c5 = transformer.get @codes5 : tensor<16x64xi4>
+  %s5 = transformer.get @scales5 : tensor<16x1xf16>
+  %i = transformer.get @input_scale : tensor<1xf32>
+  %other = transformer.get @other_scale : tensor<1xf32>
+  %a = lowbit.linear %x, %c4, %s4 static %i
+      <weights = <bits = 4, symmetric = true, group = 64, scale = f16>, activations = <kind = i8, fixed = true>,
+       accumulation = i32>
+      : (tensor<?x64xf32>, tensor<16x64xi4>, tensor<16x1xf16>, tensor<1xf32>) -> tensor<?x16xf32>
+  %b = lowbit.linear %x, %c5, %s5 static %other
+      <weights = <bits = 4, symmetric = true, group = 64, scale = f16>, activations = <kind = i8, fixed = true>,
+       accumulation = i32>
+      : (tensor<?x64xf32>, tensor<16x64xi4>, tensor<16x1xf16>, tensor<1xf32>) -> tensor<?x16xf32>
+  return %a, %b : tensor<?x16xf32>, tensor<?x16xf32>
 }
 
 // It declines: outputs that 16 does not divide.

@@ -57,3 +57,20 @@ func.func @odd_inputs(%x: tensor<?x63xf32>) -> tensor<?x32xf32> {
   %0 = transformer.linear %x, %w : (tensor<?x63xf32>, tensor<32x63xbf16>) -> tensor<?x32xf32>
   return %0 : tensor<?x32xf32>
 }
+
+// -----
+
+transformer.parameter @codes : tensor<32x64xi4>
+transformer.parameter @scales : tensor<32x1xf16>
+transformer.parameter @input_scale : tensor<1xf32>
+func.func @unchecked_scale(%x: tensor<?x64xf32>) -> tensor<?x32xf32> {
+  %c = transformer.get @codes : tensor<32x64xi4>
+  %s = transformer.get @scales : tensor<32x1xf16>
+  %i = transformer.get @input_scale : tensor<1xf32>
+  // expected-error@+1 {{expected a static scale that is a parameter made by lowbit.activation_scale}}
+  %0 = lowbit.linear %x, %c, %s static %i
+      <weights = <bits = 4, symmetric = true, group = 64, scale = f16>, activations = <kind = i8, fixed = true>,
+       accumulation = i32>
+      : (tensor<?x64xf32>, tensor<32x64xi4>, tensor<32x1xf16>, tensor<1xf32>) -> tensor<?x32xf32>
+  return %0 : tensor<?x32xf32>
+}

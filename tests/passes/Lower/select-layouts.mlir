@@ -11,6 +11,14 @@ transformer.parameter @scales : tensor<32x1xf16>
 transformer.parameter @scales2 : tensor<32x1xf16>
 transformer.parameter @zeros : tensor<32x1xi8>
 transformer.parameter @tied : tensor<48x64xf32>
+transformer.parameter @input_scale : tensor<1xf32> {
+  %0 = lowbit.activation_scale 0.125 : tensor<1xf32>
+  transformer.yield %0 : tensor<1xf32>
+}
+transformer.parameter @other_scale : tensor<1xf32> {
+  %0 = lowbit.activation_scale 0.5 : tensor<1xf32>
+  transformer.yield %0 : tensor<1xf32>
+}
 
 // CHECK-LABEL: func.func @plain
 func.func @plain(%x: tensor<?x64xf32>) -> tensor<?x32xf32> {
@@ -51,6 +59,44 @@ func.func @shared_encoding(%x: tensor<?x64xf32>) -> (tensor<?x32xf32>, tensor<?x
       <weights = <bits = 4, symmetric = false, group = 64, scale = f16>, activations = <kind = i8>, accumulation = i32>
       : (tensor<?x64xf32>, tensor<32x64xi4>, tensor<32x1xf16>, tensor<32x1xi8>) -> tensor<?x32xf32>
   return %a, %b : tensor<?x32xf32>, tensor<?x32xf32>
+}
+
+// Static activations are encoded once for each scale, and never share with dynamic ones.
+// CHECK-LABEL: func.func @static_activations
+// CHECK-SAME: (%[[X:.*]]: tensor<?x64xf32>)
+func.func @static_activations(%x: tensor<?x64xf32>)
+    -> (tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x32xf32>) {
+  // CHECK-DAG: %[[I:.*]] = transformer.get @input_scale
+  // CHECK-DAG: %[[P:.*]], %[[S:.*]], %[[Z:.*]] = lowbit.encode %[[X]] static %[[I]] <kind = i8, fixed = true> sums 64
+  // CHECK-DAG: %[[I2:.*]] = transformer.get @other_scale
+  // CHECK-DAG: %[[P2:.*]], %[[S2:.*]], %{{.*}} = lowbit.encode %[[X]] static %[[I2]] <kind = i8, fixed = true> sums 64
+  // CHECK-DAG: %[[P3:.*]], %[[S3:.*]], %{{.*}} = lowbit.encode %[[X]] <kind = i8> sums 64
+  // CHECK-NOT: lowbit.encode
+  // CHECK: lowbit.matmul %[[P]] scales %[[S]] sums %[[Z]]
+  // CHECK: lowbit.matmul %[[P]] scales %[[S]] sums %[[Z]]
+  // CHECK: lowbit.matmul %[[P2]] scales %[[S2]]
+  // CHECK: lowbit.matmul %[[P3]] scales %[[S3]]
+  %c = transformer.get @codes : tensor<32x64xi4>
+  %s = transformer.get @scales : tensor<32x1xf16>
+  %i = transformer.get @input_scale : tensor<1xf32>
+  %again = transformer.get @input_scale : tensor<1xf32>
+  %other = transformer.get @other_scale : tensor<1xf32>
+  %0 = lowbit.linear %x, %c, %s static %i
+      <weights = <bits = 4, symmetric = true, group = 64, scale = f16>, activations = <kind = i8, fixed = true>,
+       accumulation = i32>
+      : (tensor<?x64xf32>, tensor<32x64xi4>, tensor<32x1xf16>, tensor<1xf32>) -> tensor<?x32xf32>
+  %1 = lowbit.linear %x, %c, %s static %again
+      <weights = <bits = 4, symmetric = true, group = 64, scale = f16>, activations = <kind = i8, fixed = true>,
+       accumulation = i32>
+      : (tensor<?x64xf32>, tensor<32x64xi4>, tensor<32x1xf16>, tensor<1xf32>) -> tensor<?x32xf32>
+  %2 = lowbit.linear %x, %c, %s static %other
+      <weights = <bits = 4, symmetric = true, group = 64, scale = f16>, activations = <kind = i8, fixed = true>,
+       accumulation = i32>
+      : (tensor<?x64xf32>, tensor<32x64xi4>, tensor<32x1xf16>, tensor<1xf32>) -> tensor<?x32xf32>
+  %3 = lowbit.linear %x, %c, %s
+      <weights = <bits = 4, symmetric = true, group = 64, scale = f16>, activations = <kind = i8>, accumulation = i32>
+      : (tensor<?x64xf32>, tensor<32x64xi4>, tensor<32x1xf16>) -> tensor<?x32xf32>
+  return %0, %1, %2, %3 : tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x32xf32>
 }
 
 // The gather reads the layout that the output head has.

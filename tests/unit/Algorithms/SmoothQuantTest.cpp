@@ -87,10 +87,11 @@ struct Problem {
     if (kind == ActivationKind::F32)
       return values;
     double most = 0;
-    for (double value : values)
-      most = std::max(most, std::fabs(value));
+    for (int64_t k = 0; k < kChannels; ++k) // static ranges cover all that was seen, dynamic ones the token
+      most = std::max(most,
+                      kind == ActivationKind::I8Static ? double{greatest[factorOf(k)]} / s[k] : std::fabs(values[k]));
     for (double &value : values)
-      value = std::nearbyint(value / (most / 127)) * (most / 127);
+      value = std::clamp(std::nearbyint(value / (most / 127)), -127.0, 127.0) * (most / 127);
     return values;
   }
 
@@ -144,6 +145,14 @@ TEST(SmoothQuantSearch, FindsTheAlphaOfLeastOutputError) {
   ASSERT_EQ(choice.factor.size(), static_cast<size_t>(kFactors));
   EXPECT_LT(choice.error, 0.5 * choice.unscaledError);
   EXPECT_EQ(choice.factor, smoothQuantScale(problem.greatest, problem.greatestWeight, choice.alpha));
+}
+
+TEST(SmoothQuantSearch, ChoosesForStaticRanges) {
+  Problem problem(60, {schemeOf("w8a8s:channel:f32")});
+  expectBest(problem);
+  // One step for all tokens bears an outlier less.
+  Problem dynamic(60, {schemeOf("w8a8:channel:f32")});
+  EXPECT_GT(problem.search().unscaledError, dynamic.search().unscaledError);
 }
 
 TEST(SmoothQuantSearch, LooksAtTheSchemeOfEachLinear) {

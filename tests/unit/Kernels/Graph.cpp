@@ -1,6 +1,7 @@
 #include "tests/unit/Kernels/Graph.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <tuple>
@@ -113,7 +114,13 @@ Graph::Value Graph::linear(Value x, const std::string &name, int64_t outputs, co
     types += ", " + typeOf(spec);
   }
   if (kind.scheme) {
-    const char *activationText[] = {"kind = f32", "kind = bf16", "kind = i8", "kind = i8, group = 32"};
+    const char *activationText[] = {"kind = f32", "kind = bf16", "kind = i8", "kind = i8, group = 32",
+                                    "kind = i8, fixed = true"};
+    if (kind.scheme->activations == ActivationKind::I8Static) {
+      op += " static " + staticScale(x, kind.staticRange != 0 ? kind.staticRange
+                                                              : 0.75 * std::sqrt(3.0 / static_cast<double>(x.width)));
+      types += ", tensor<1xf32>";
+    }
     bool integer = kind.scheme->activations >= ActivationKind::I8PerToken;
     op += " <weights = " + weightsAttribute(kind.scheme->weights) + ", activations = <" +
           activationText[static_cast<int>(kind.scheme->activations)] +
@@ -122,6 +129,16 @@ Graph::Value Graph::linear(Value x, const std::string &name, int64_t outputs, co
   Value result = append(op, "(" + activations(x.width) + ", " + types + ") -> " + activations(outputs), outputs);
   lastLinear = result.name;
   return result;
+}
+
+std::string Graph::staticScale(const Value &x, double range) {
+  char scale[32];
+  std::snprintf(scale, sizeof scale, "%.8e", range / 127);
+  std::string name = "@\"" + x.name.substr(1) + ".input_scale\"", head = "  transformer.parameter " + name;
+  if (staticScales.find(head) == std::string::npos)
+    staticScales += head + " : tensor<1xf32> {\n    %0 = lowbit.activation_scale " + scale +
+                    " : tensor<1xf32>\n    transformer.yield %0 : tensor<1xf32>\n  }\n";
+  return append("transformer.get " + name, "tensor<1xf32>", 0).name;
 }
 
 Graph::Value Graph::rmsNorm(Value x, const std::string &name, ElementFormat format) {
@@ -202,6 +219,7 @@ std::string Graph::text() const {
     text += "  transformer.parameter @\"" + spec.name + "\" : " + typeOf(spec) + " from <@archive, \"" + spec.name +
             "\", " + encoding + ">\n";
   }
+  text += staticScales;
   std::string results = logits.name + ", " + cacheValue, types = activations(logits.width) + ", " + cacheType();
   std::string hidden;
   if (logits.name != lastLinear) {

@@ -18,6 +18,7 @@ namespace qopt::kerneltest {
 struct LinearKind {
   std::optional<Scheme> scheme; ///< none: plain numbers
   ElementFormat plain = ElementFormat::F32;
+  double staticRange = 0; ///< of static activations; 0: three quarters of what an embedding reaches
 
   /// "f32", "f16", "bf16" or a scheme in the text form of lib/Numerics/Scheme.h. Aborts on anything else.
   static LinearKind parse(std::string_view text);
@@ -82,6 +83,8 @@ private:
   Value append(const std::string &text, const std::string &type, int64_t width);
   /// The values of a parameter, declared the first time.
   std::string get(ParameterSpec spec);
+  /// The value of a parameter for all that read x: codes of ±range.
+  std::string staticScale(const Value &x, double range);
   std::string typeOf(const ParameterSpec &spec) const;
   std::string cacheType() const;
   /// Codes, scales and zero points of a weight: operands and their types, as ops list them.
@@ -90,6 +93,7 @@ private:
 
   CacheKind cache;
   std::vector<ParameterSpec> specs;
+  std::string staticScales; ///< the parameters that they are
   std::string body, cacheValue = "%cache", lastLinear;
   Value input; // the first embedding
   int64_t values = 0, tokenCount = 0;

@@ -108,6 +108,14 @@ TEST(Matmul, EverySchemeOnce) {
       }
 }
 
+/// A quarter of the inputs lies beyond the range, and is clamped; sums of codes are needed or not.
+TEST(Matmul, StaticActivations) {
+  checkLinear("w8a8s:channel", 576, 33, false, false, everyTarget());
+  checkLinear("w8a8s:g32:asym", 96, 17, true, true, everyTarget());
+  checkLinear("w4a8s:g64:asym:bf16", 192, 50, false, true);
+  checkLinear("w3a8s:g32", 64, 16, true, false);
+}
+
 TEST(Matmul, SampleOfShapesAndSchemes) {
   int64_t index = 0;
   for (const Case &next : sample(16))
@@ -163,7 +171,7 @@ TEST(Matmul, TakesTheGatedProductAlong) {
 }
 
 TEST(Matmul, FusedProjectionsAreSlices) {
-  for (const char *kind : {"f32", "w4a8:g32", "w3a8:g32"})
+  for (const char *kind : {"f32", "w4a8:g32", "w3a8:g32", "w8a8s:channel"})
     for (bool bias : {true, false}) {
       Graph graph;
       Graph::Value x = graph.embedding(kVocabulary, 64);

@@ -82,6 +82,33 @@ TEST(Activations, whatIsNotFiniteShowsInTheScale) {
   }
 }
 
+TEST(Activations, staticCodesAreClamped) {
+  std::vector<int8_t> codes(9);
+  std::vector<float> x = {0.25f, 0.75f, 63.5f, 63.75f, 64.0f, -1e30f, INFINITY, -INFINITY, NAN};
+  ASSERT_TRUE(encodeActivationsStatic(0.5f, x, codes));
+  EXPECT_EQ(codes, (std::vector<int8_t>{0, 2, 127, 127, 127, -127, 127, -127, -127}));
+}
+
+RC_GTEST_PROP(Activations, staticIsDynamicWhereTheScalesAreTheSame, ()) {
+  auto steps = *rc::gen::container<std::vector<int>>(64, rc::gen::inRange(-1000, 1001));
+  RC_PRE(std::ranges::any_of(steps, [](int step) { return step != 0; }));
+  std::vector<float> x(steps.begin(), steps.end());
+  std::vector<int8_t> dynamic(64), fixed(64);
+  float scale = NAN;
+  RC_ASSERT(static_cast<bool>(encodeActivationsI8(1, 64, 64, x, dynamic, std::span(&scale, 1))));
+  RC_ASSERT(static_cast<bool>(encodeActivationsStatic(scale, x, fixed)));
+  RC_ASSERT(fixed == dynamic);
+}
+
+TEST(Activations, staticScalesMustBeUsable) {
+  std::vector<float> x(4);
+  std::vector<int8_t> codes(4), few(3);
+  for (float scale : {0.0f, -1.0f, 0x1p-127f, NAN, INFINITY})
+    EXPECT_FALSE(encodeActivationsStatic(scale, x, codes)) << scale;
+  EXPECT_TRUE(encodeActivationsStatic(0x1p-126f, x, codes));
+  EXPECT_EQ(encodeActivationsStatic(1.0f, x, few).error().rule, "expected as many codes as values, but got 3 and 4");
+}
+
 TEST(Activations, bf16RoundsToNearestEven) {
   std::vector<float> x = {1.0f, 0x1.01p0f, 0x1.03p0f, -0.1f, 3.4e38f};
   std::vector<uint16_t> out(x.size());

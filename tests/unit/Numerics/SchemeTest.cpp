@@ -27,12 +27,13 @@ TEST(Scheme, everyPartIsRead) {
   EXPECT_EQ(*parseScheme("w3a8:g32:asym"), scheme(3, ActivationKind::I8PerToken, 32, false, ElementFormat::F16));
   EXPECT_EQ(*parseScheme("w2a16"), scheme(2, ActivationKind::BF16, 64, true, ElementFormat::F16));
   EXPECT_EQ(*parseScheme("w4a8t"), *parseScheme("w4a8"));
+  EXPECT_EQ(*parseScheme("w8a8s:channel"), scheme(8, ActivationKind::I8Static, 0, true, ElementFormat::F16));
 }
 
 RC_GTEST_PROP(Scheme, printedSchemesParseBack, ()) {
   Scheme original = scheme(*rc::gen::element(2, 3, 4, 8),
                            *rc::gen::element(ActivationKind::F32, ActivationKind::BF16, ActivationKind::I8PerToken,
-                                             ActivationKind::I8PerGroup),
+                                             ActivationKind::I8PerGroup, ActivationKind::I8Static),
                            *rc::gen::element<int64_t>(0, 32, 64, 128, 256), *rc::gen::arbitrary<bool>(),
                            *rc::gen::element(ElementFormat::F16, ElementFormat::BF16, ElementFormat::F32));
   Result<Scheme> parsed = parseScheme(printScheme(original));
@@ -54,6 +55,8 @@ TEST(Scheme, otherTextIsRefused) {
                            "4a8",
                            "W4A8",
                            "w4a8g64",
+                           "w4a16s",
+                           "w4a8st",
                            "w4a8:",
                            "w4a8::sym",
                            "w4a8:g16",

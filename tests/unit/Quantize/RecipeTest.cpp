@@ -268,6 +268,37 @@ TEST(Recipe, Scales) {
   EXPECT_CONTAINS(failure("version: 1\nscheme: w8a8\nunfoldable: maybe"), "one of refuse, cancel");
 }
 
+TEST(Recipe, StaticActivations) {
+  Result<Recipe> recipe =
+      parseRecipe("version: 1\nscheme: w8a8s:channel\nactivations: {range: percentile, percentile: 99.5}", "r.yaml");
+  ASSERT_TRUE(recipe) << recipe.error().format();
+  EXPECT_EQ(recipe->activationRange, (ActivationRangeOptions{ActivationRangeRule::Percentile, 99.5}));
+  EXPECT_TRUE(recipe->hasStaticActivations());
+  EXPECT_TRUE(recipe->needsStatistics());
+  // The head reads rows that calibration does not see.
+  EXPECT_EQ(recipe->head->activations, ActivationKind::I8PerToken);
+  EXPECT_EQ(parseRecipe("version: 1\nscheme: w8a8s:channel\nhead: w8:g32", "r.yaml")->head, *parseScheme("w8a8:g32"));
+  Result<Recipe> inRule = parseRecipe("version: 1\nscheme: w8a16\nactivations: {range: error}\n"
+                                      "rules: [{match: a, scheme: w8a8s:g64}]",
+                                      "r.yaml");
+  ASSERT_TRUE(inRule) << inRule.error().format();
+  EXPECT_EQ(inRule->activationRange.rule, ActivationRangeRule::Error);
+  EXPECT_TRUE(inRule->needsStatistics());
+  EXPECT_FALSE(makeRecipe({"w8a8", "", {}})->hasStaticActivations());
+  EXPECT_TRUE(makeRecipe({"w8a8s", "", {}})->needsStatistics());
+
+  std::string head = "version: 1\nscheme: w8a8s\nactivations: ";
+  EXPECT_CONTAINS(failure(head + "{range: widest}"), "one of max, percentile, error, but got \"widest\"");
+  EXPECT_CONTAINS(failure(head + "{ranges: max}"), "write \"range\"");
+  EXPECT_CONTAINS(failure(head + "max"), "expected activations to be a mapping");
+  for (const char *percentile : {"0", "-1", "100.5", "nan"})
+    EXPECT_CONTAINS(failure(head + "{range: percentile, percentile: " + percentile + "}"),
+                    "a percentile above 0 and up to 100");
+  EXPECT_CONTAINS(failure(head + "{range: max, percentile: 99}"), "a percentile with range: percentile alone");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w8a8\nactivations: {range: max}"),
+                  "a scheme with static activations, because the recipe says how their ranges are chosen");
+}
+
 TEST(Recipe, Gates) {
   Result<Recipe> recipe =
       parseRecipe("version: 1\nscheme: w4a16\ngates:\n"
@@ -331,6 +362,12 @@ rules:
       "version: 1\nscheme: w8a8\nsmooth_quant: {alpha: search, sites: {mlp-input: 0.4, mlp-output: search}}";
   EXPECT_CONTAINS(printRecipe(*parseRecipe(searched, "r.yaml")),
                   "smooth_quant: {alpha: search, sites: {mlp-input: 0.4, mlp-output: search}}\n");
+  // Ranges are said where there are any, and a percentile where it is one.
+  std::string fixed = "version: 1\nscheme: w8a8s\nactivations: ";
+  EXPECT_CONTAINS(printRecipe(*parseRecipe(fixed + "{range: percentile, percentile: 99.999}", "r.yaml")),
+                  "activations: {range: percentile, percentile: 99.999}\n");
+  EXPECT_CONTAINS(printRecipe(*parseRecipe(fixed + "{range: error}", "r.yaml")), "activations: {range: error}\n");
+  EXPECT_EQ(printRecipe(*parseRecipe(smooth, "r.yaml")).find("activations:"), std::string::npos);
   for (const BuiltinRecipe &builtin : builtinRecipes()) {
     Result<Recipe> first = parseRecipe(builtin.yaml, "builtin");
     ASSERT_TRUE(first) << first.error().format();
