@@ -96,6 +96,13 @@ def evaluation_key(work: Work, texts: str, windows: int) -> dict[str, Any]:
     return {"texts": {where: digest(work.text(name)) for where, name in TEXTS[texts].items()}, "windows": windows}
 
 
+def search(qopt: Qopt, work: Work, row: Row, model: str, seed: int, output: Path) -> steps.Cost:
+    """The mix of bits for the row's budget, looked for on the calibration texts."""
+    texts = [word for name in CALIBRATION for word in ("--text", work.text(name))]
+    return steps.command([qopt.program, "search", work.imported(model), "--statistics", work.statistics(model, seed), *texts, "--seed",
+                          seed, "--recipe", row.recipe_argument(), "--bits", row.budget, "-o", output], output.with_suffix(".log"))
+
+
 def run(qopt: Qopt, work: Work, row: Row, model: str, seed: int, texts: str, windows: int, keep: bool) -> dict[str, Any]:
     """One row of ours with one seed: calibrate, quantize, compile, evaluate."""
     folder = work.ours(row.name, model, seed)
@@ -104,18 +111,22 @@ def run(qopt: Qopt, work: Work, row: Row, model: str, seed: int, texts: str, win
         calibrated = calibrate(qopt, work, model, seed, sums=True)
         folder.mkdir(parents=True, exist_ok=True)
         quantized, artifact = folder / "q.mlir", folder / "q.qopt"
-        costs = [steps.command([qopt.program, "quantize", work.imported(model), "--recipe", row.recipe_argument(), "--statistics",
-                                work.statistics(model, seed), "-o", quantized], folder / "quantize.log"),
-                 steps.command([qopt.program, "compile", quantized, "-o", artifact], folder / "compile.log")]
+        costs, recipe = [], row.recipe_argument()
+        if row.budget is not None:
+            costs.append(search(qopt, work, row, model, seed, folder / "mixed.yaml"))
+            recipe = folder / "mixed.yaml"
+        costs.append(steps.command([qopt.program, "quantize", work.imported(model), "--recipe", recipe, "--statistics",
+                                    work.statistics(model, seed), "-o", quantized], folder / "quantize.log"))
+        steps.command([qopt.program, "compile", quantized, "-o", artifact], folder / "compile.log")
         bits = of_overlay(quantized.with_suffix(".safetensors"))
         said = evaluate(qopt, work, artifact, model, texts, windows)
-        both = [steps.Cost(**step) for step in calibrated["cost"]["steps"]] + costs[:1]
+        both = [steps.Cost(**step) for step in calibrated["cost"]["steps"]] + costs
         made = {"side": "ours", "row": row.name, "model": model, "seed": seed, "texts": texts, "bits_per_weight": bits.body,
                 "cost": steps.total(both), "evaluation": said}
         if not keep:
             shutil.rmtree(folder)
         return made
 
-    key = _calibration_key(qopt, work, model, seed) | {"row": row.name, "recipe": qopt.recipe(row)} | \
+    key = _calibration_key(qopt, work, model, seed) | {"row": row.name, "recipe": qopt.recipe(row), "budget": row.budget} | \
         {"evaluation": evaluation_key(work, texts, windows)}
     return steps.once(work.result("ours", row.name, model, seed, texts), key, make)

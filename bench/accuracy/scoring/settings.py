@@ -29,6 +29,7 @@ class Row:
     symmetric: bool  # of the peer
     rescaled: bool = False  # the peer may scale channels
     activations: str | None = None  # the peer's, in 8 bits: "token" or "tensor", of which each has one scale
+    budget: float | None = None  # bits of a weight, for `qopt search` to spend: the recipe is what it starts from
     missing: str = ""  # why ours cannot be measured yet
 
     def recipe_text(self) -> str:
@@ -49,7 +50,7 @@ ROWS = {row.name: row for row in (
     Row("w4a8", "W4A8 g64", "w4a8.yaml", ("llmcompressor",), 1.0, 4, 64, True, rescaled=True, activations="token"),
     Row("w8a8-static", "W8A8, one scale for all activations", "w8a8-static.yaml", ("llmcompressor",), 1.0, 8, None, True,
         rescaled=True, activations="tensor"),
-    Row("mixed", "mixed, 5.53 bits", "", ("llamacpp",), 0.8, 0, None, False, missing="the recipe that `qopt search` finds is not there"),
+    Row("mixed", "mixed, 5.53 bits", "mixed.yaml", ("llamacpp",), 0.8, 0, None, False, budget=5.53),
 )}
 PEERS = {"gptqmodel": "gptqmodel_peer.py", "llmcompressor": "llmcompressor_peer.py", "autoround": "autoround_peer.py",
          "llamacpp": "llamacpp_peer.py"}
