@@ -58,15 +58,13 @@ def arguments() -> argparse.Namespace:
 
 
 def rows_of(options: argparse.Namespace, name: str | None) -> list[Row]:
-    """The rows that were asked for, or all that can be measured; `name` is a peer."""
-    known = [row for row in ROWS.values() if (not row.missing if name is None else name in row.peers)]
+    """The rows that were asked for, or all; `name` is a peer."""
+    known = [row for row in ROWS.values() if name is None or name in row.peers]
     if options.rows is None:
-        return [row for row in known if not row.missing]
+        return known
     for asked in options.rows:
         if asked not in ROWS:
             raise steps.Failed(f"expected rows of {', '.join(ROWS)}, but got {asked}")
-        if name is None and ROWS[asked].missing:
-            raise steps.Failed(f"the row {asked} is not there yet: {ROWS[asked].missing}")
         if ROWS[asked] not in known:
             raise steps.Failed(f"the row {asked} is not compared with {name}; rows that are: {', '.join(row.name for row in known)}")
     return [ROWS[asked] for asked in options.rows]

@@ -72,8 +72,8 @@ def markdown(work: Work, texts: str) -> str:
                      f"{left['peak_mib']:.0f} / {right['peak_mib']:.0f} |")
     if noisy:
         lines += ["", "\\* Others used the machine meanwhile: these seconds are not for publication, the divergences are."]
-    absent = [f"- {row.title}: {row.missing or 'not both sides were measured'}{_alone(work, texts, row)}" for row in ROWS.values()
-              if row.missing or not any(one["row"] == row.name for one in made)]
+    absent = [f"- {row.title}: not both sides were measured{_alone(work, texts, row)}" for row in ROWS.values()
+              if not any(one["row"] == row.name for one in made)]
     return "\n".join(lines + (["", "Not in the table:"] + absent if absent else []))
 
 

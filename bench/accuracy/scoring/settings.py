@@ -21,7 +21,7 @@ class Row:
 
     name: str
     title: str
-    recipe: str  # ours: builtin:NAME, or a file of recipes/; empty: not there yet
+    recipe: str  # ours: builtin:NAME, or a file of recipes/
     peers: tuple[str, ...]
     bound: float | None
     bits: int
@@ -30,7 +30,6 @@ class Row:
     rescaled: bool = False  # the peer may scale channels
     activations: str | None = None  # the peer's, in 8 bits: "token" or "tensor", of which each has one scale
     budget: float | None = None  # bits of a weight, for `qopt search` to spend: the recipe is what it starts from
-    missing: str = ""  # why ours cannot be measured yet
 
     def recipe_text(self) -> str:
         return self.recipe if self.recipe.startswith("builtin:") else (HERE / "recipes" / self.recipe).read_text(encoding="utf-8")
