@@ -239,7 +239,7 @@ static StageCost scalesCost(Counted &counted, const Recipe &recipe, Selection &s
       if (recipe.smoothQuant->searches()) { // outputs with 1 and 21 α, and as they are
         constexpr int candidates = 23;
         stage.work.rounding += candidates * elements;
-        stage.work.gram += candidates * 2 * elements * SiteSamples::kSearchedTokens;
+        stage.work.gram += candidates * 2 * elements * kSearchedTokens;
       }
       continue;
     }
@@ -251,7 +251,7 @@ static StageCost scalesCost(Counted &counted, const Recipe &recipe, Selection &s
   }
   stage.what = std::to_string(scaled) + " sites";
   if (recipe.smoothQuant && recipe.smoothQuant->searches()) {
-    int64_t samples = std::min(counted.inputs.samples, SiteSamples::kSamples);
+    int64_t samples = std::min(counted.inputs.samples, kSearchedSamples);
     stage.work.forward = counted.forward() * static_cast<double>(samples * counted.inputs.length);
     stage.memory += 2 * counted.largestSegment() + counted.stream();
   }

@@ -46,13 +46,6 @@ static std::vector<float> greatestInputs(const ScaleSite &site, const ScaleStage
 }
 
 namespace {
-/// What a search needs beside statistics.
-struct Search {
-  SiteSamples samples;                         ///< what linears read
-  llvm::DenseMap<Operation *, Scheme> schemes; ///< of them
-  ActivationRangeOptions staticRange;
-};
-
 struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCounts {
   SmoothQuant() = default;
   explicit SmoothQuant(SmoothQuantOptions options) : SmoothQuantBase(std::move(options)) {}
@@ -62,7 +55,7 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
   SmallVector<Count> counts() const override { return {{"sites-scaled", scaled}, {"sites-left", left}}; }
 
   void runOnOperation() override {
-    scaled = left = 0;
+    scaled = left = done = 0;
     if (failed(emitFailure(getOperation().getLoc(), scaleModel(), "nothing was written")))
       signalPassFailure();
   }
@@ -104,65 +97,83 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
                                                                   .resume = context.resume});
     if (!stage)
       return stage.takeError();
-    std::optional<Search> search;
-    if (settings.searches()) {
-      Result<Search> begun = beginSearch(**wanted, *stage);
-      if (!begun)
-        return begun.takeError();
-      search.emplace(std::move(*begun));
-    }
-    int64_t done = 0;
-    for (const ScaleSite &site : stage->sites()) {
-      Status status = stage->isFinished(site)
-                          ? stage->takeFinished(site)
-                          : scaleSite(*stage, site, settings.alphaOf(site.kind()), search ? &*search : nullptr);
-      if (!status)
-        return status;
-      if (context.progress)
-        context.progress(++done, static_cast<int64_t>(stage->sites().size()), site.name());
-    }
+    Status status = settings.searches() ? search(**wanted, settings, *stage) : scaleAll(settings, *stage);
+    if (!status)
+      return status;
     scaled = stage->scaledSites(), left = stage->leftSites();
     return stage->finish();
   }
 
-  Result<Search> beginSearch(const Recipe &wanted, ScaleStage &stage) {
-    Result<Selection> selection = selectTargets(getOperation(), wanted, Ledger());
-    if (!selection)
-      return selection.takeError();
-    Result<SiteSamples> samples = SiteSamples::create(getOperation(), directory, stage.archive().samples(),
-                                                      stage.archive().header().length, SiteSamples::kSearchedTokens);
-    if (!samples)
-      return samples.takeError();
-    Search search{std::move(*samples), llvm::DenseMap<Operation *, Scheme>(), wanted.activationRange};
-    for (const QuantizationTarget &target : selection->targets)
-      for (Operation *user : target.users)
-        search.schemes[user] = target.scheme;
-    return search;
+  /// Every site by the α that is given.
+  Status scaleAll(const SmoothQuantSettings &settings, ScaleStage &stage) {
+    for (const ScaleSite &site : stage.sites())
+      if (Status status = takeOr(stage, site, [&] { return scaleBy(stage, site, *settings.alphaOf(site.kind())); });
+          !status)
+        return status;
+    return {};
   }
 
-  /// By `given`, or by what `search` finds.
-  Status scaleSite(ScaleStage &stage, const ScaleSite &site, std::optional<double> given, Search *search) {
+  /// What an earlier process has found for a site, or what `find` does.
+  Status takeOr(ScaleStage &stage, const ScaleSite &site, llvm::function_ref<Status()> find) {
+    if (Status status = stage.isFinished(site) ? stage.takeFinished(site) : find(); !status)
+      return status.takeError().in("site " + site.name());
+    if (context.progress)
+      context.progress(++done, static_cast<int64_t>(stage.sites().size()), site.name());
+    return {};
+  }
+
+  Status scaleBy(ScaleStage &stage, const ScaleSite &site, double given) {
     Result<ScaleStage::Calibrated> calibrated = stage.calibrated(site);
     if (!calibrated)
       return calibrated.takeError();
-    std::vector<float> inputs = greatestInputs(site, *calibrated), weights = greatestWeights(site, *calibrated);
-    if (given)
-      return stage.add(site, smoothQuantScale(inputs, weights, *given), {{"alpha", *given}});
+    return stage.add(site,
+                     smoothQuantScale(greatestInputs(site, *calibrated), greatestWeights(site, *calibrated), given),
+                     {{"alpha", given}});
+  }
+
+  /// Sites in the order in which the model makes them, those with an α of their own among them.
+  Status search(const Recipe &wanted, const SmoothQuantSettings &settings, ScaleStage &stage) {
+    Result<Selection> selection = selectTargets(getOperation(), wanted, Ledger());
+    if (!selection)
+      return selection.takeError();
+    llvm::DenseMap<Operation *, Scheme> schemes;
+    for (const QuantizationTarget &target : selection->targets)
+      for (Operation *user : target.users)
+        schemes[user] = target.scheme;
+    llvm::DenseMap<Value, const ScaleSite *> siteOf;
+    llvm::DenseSet<Value> watched;
+    for (const ScaleSite &site : stage.sites())
+      siteOf[site.value] = &site, watched.insert(site.value);
+    const StatisticsArchive &archive = stage.archive();
+    return forEachSite(getOperation(), directory, archive.samples(), archive.header().length, watched,
+                       [&](Value value, MatrixView rows) -> Status {
+                         const ScaleSite &site = *siteOf.at(value);
+                         std::optional<double> given = settings.alphaOf(site.kind());
+                         return takeOr(stage, site, [&] {
+                           return given ? scaleBy(stage, site, *given)
+                                        : scaleBest(stage, site, schemes, rows, wanted.activationRange);
+                         });
+                       });
+  }
+
+  Status scaleBest(ScaleStage &stage, const ScaleSite &site, const llvm::DenseMap<Operation *, Scheme> &schemes,
+                   MatrixView rows, const ActivationRangeOptions &staticRange) {
+    Result<ScaleStage::Calibrated> calibrated = stage.calibrated(site);
+    if (!calibrated)
+      return calibrated.takeError();
     std::vector<SmoothQuantLinear> linears;
     for (auto [i, reader] : llvm::enumerate(site.readers))
-      if (auto found = search->schemes.find(reader); found != search->schemes.end())
+      if (auto found = schemes.find(reader); found != schemes.end())
         linears.push_back({calibrated->weights[i].values, calibrated->rows(i), found->second});
     if (linears.empty())
       return {}; // all of them are kept as they are
-    Result<MatrixView> rows = search->samples.of(site.value);
-    if (!rows)
-      return rows.takeError().in("site " + site.name());
-    SmoothQuantInputs searched{*rows, inputs, weights, {}, search->staticRange};
+    std::vector<float> inputs = greatestInputs(site, *calibrated), weights = greatestWeights(site, *calibrated);
+    SmoothQuantInputs searched{rows, inputs, weights, {}, staticRange};
     for (int64_t channel = 0; channel < site.channels(); ++channel)
       searched.factorOf.push_back(site.factorOf(channel));
     Result<SmoothQuantChoice> best = searchSmoothQuantScale(linears, searched, qopt::parallelFor(&getContext()));
     if (!best)
-      return best.takeError().in("site " + site.name());
+      return best.takeError();
     if (best->factor.empty())
       return stage.leave(site, {{"gain", 1}});
     return stage.add(site, std::move(best->factor),
@@ -170,7 +181,7 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
   }
 
   QuantizeContext context;
-  int64_t scaled = 0, left = 0;
+  int64_t scaled = 0, left = 0, done = 0;
 };
 } // namespace
 
