@@ -4,7 +4,6 @@
 #include "lib/Archive/Sha256.h"
 #include "lib/Calibration/StatisticsArchive.h"
 #include "lib/Compile/Sources.h"
-#include "passes/Quantize/BuiltinRecipes.h"
 #include "tools/qopt/Steps.h"
 
 #include "mlir/IR/OwningOpRef.h"
@@ -32,13 +31,14 @@ static Result<std::string> fileDigest(const std::string &path) {
   return toString(sha256(file->bytes()));
 }
 
-static Result<std::string> recipeDigest(const std::string &path) {
-  if (!std::string_view(path).starts_with(builtinPrefix))
-    return fileDigest(path);
-  Result<const BuiltinRecipe *> recipe = findBuiltinRecipe(std::string_view(path).substr(builtinPrefix.size()));
+/// Of what a recipe does. Gates judge what was done, so that one that failed can be changed and its work be found.
+static Result<std::string> recipeDigest(const QuantizeArguments &arguments) {
+  Result<Recipe> recipe = recipeOf(arguments);
   if (!recipe)
     return recipe.takeError();
-  return toString(sha256(std::as_bytes(std::span((*recipe)->yaml))));
+  recipe->gates.clear();
+  std::string text = printRecipe(*recipe);
+  return toString(sha256(std::as_bytes(std::span(text))));
 }
 
 Result<std::unique_ptr<ResumeFolder>> qopt::openResumeFolder(Session &session, mlir::ModuleOp module,
@@ -68,7 +68,7 @@ Result<std::unique_ptr<ResumeFolder>> qopt::openResumeFolder(Session &session, m
     identity["plugins"].push_back(*digest);
   }
   if (!arguments.recipe.empty()) {
-    Result<std::string> digest = recipeDigest(arguments.recipe);
+    Result<std::string> digest = recipeDigest(arguments);
     if (!digest)
       return digest.takeError();
     identity["recipe"] = *digest;
