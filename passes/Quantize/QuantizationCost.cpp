@@ -319,7 +319,7 @@ static StageCost gatesCost(ModuleOp module, const Recipe &recipe, Counted &count
   for (const Gate &gate : recipe.gates)
     if (gate.isOnText())
       ++texts, rows += static_cast<double>(gate.windows * gate.length);
-  stage.what = std::to_string(recipe.gates.size()) + " gates, " + std::to_string(texts) + " of them on text";
+  stage.what = std::to_string(recipe.gates.size()) + " in all, " + std::to_string(texts) + " on text";
   if (texts == 0)
     return stage;
   bool nearest = recipe.needsStatistics() &&

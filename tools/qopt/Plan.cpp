@@ -110,8 +110,10 @@ static std::string bytesText(double bytes) {
   char text[40];
   if (bytes >= 1e9)
     std::snprintf(text, sizeof text, "%.2f GB", bytes * 1e-9);
-  else
+  else if (bytes >= 1e6)
     std::snprintf(text, sizeof text, "%.0f MB", bytes * 1e-6);
+  else
+    std::snprintf(text, sizeof text, "%.0f kB", bytes * 1e-3);
   return text;
 }
 
