@@ -21,14 +21,21 @@ struct SearchArguments {
 };
 } // namespace
 
-/// "w3:g64:asym", as recipes have it; by default the recipe's scheme with 2, 3, 4 and 8 bits.
-static Result<std::vector<WeightScheme>> parseForms(const std::vector<std::string> &texts, const Scheme &body) {
+/// What a weight may become unless it is said: the recipe's scheme with 2, 3 and 4 bits, 4 bits in groups of 32, and 8
+/// bits by channel, which need no groups.
+static std::vector<WeightScheme> defaultForms(const WeightScheme &scheme) {
   std::vector<WeightScheme> forms;
-  if (texts.empty())
-    for (int bits : {2, 3, 4, 8}) {
-      forms.push_back(body.weights);
-      forms.back().bits = bits;
-    }
+  for (int bits : {2, 3, 4})
+    forms.push_back({bits, scheme.symmetric, scheme.group, scheme.scale});
+  if (scheme.group != 32)
+    forms.push_back({4, scheme.symmetric, 32, scheme.scale});
+  forms.push_back({8, /*symmetric=*/true, /*group=*/0, scheme.scale});
+  return forms;
+}
+
+/// "w3:g64:asym", as recipes have it.
+static Result<std::vector<WeightScheme>> parseForms(const std::vector<std::string> &texts, const Scheme &body) {
+  std::vector<WeightScheme> forms = texts.empty() ? defaultForms(body.weights) : std::vector<WeightScheme>();
   for (const std::string &text : texts) {
     std::string_view rest = text;
     // Activations are the recipe's.
@@ -208,7 +215,8 @@ int qopt::searchMain(int argc, char **argv) {
   app.add_option("--bits", arguments.bits, "most bits per weight of the linears, scales and zero points counted")
       ->required();
   app.add_option("--forms", arguments.forms,
-                 "what a weight may become, such as w3:g64:asym,w8:g32 (default: the scheme with 2, 3, 4 and 8 bits)")
+                 "what a weight may become, such as w3:g64:asym,w8:g32 (default: the scheme with 2, 3 and 4 bits,\n"
+                 "4 bits in groups of 32, and 8 bits by channel)")
       ->delimiter(',');
   app.add_option("--sensitivity", arguments.sensitivity,
                  "kl: the divergence with one linear alone rounded, on --text; hessian: its relative output error")
