@@ -199,13 +199,13 @@ TEST_F(Evaluator, QuantizePackDequantize) {
         : (tensor<8x8xi4>, tensor<8x1xf16>, tensor<8x1xi8>) -> tensor<8x8xf32>
     transformer.yield %0 : tensor<8x8xf32>
   }
-  transformer.parameter @packed : tensor<1x112xi8> {
+  transformer.parameter @packed : tensor<1x104xi8> {
     %w = transformer.get @w : tensor<8x8xf32>
     %c, %s, %z = lowbit.quantize %w <bits = 4, symmetric = false, group = 0, scale = f16>
         : tensor<8x8xf32> -> tensor<8x8xi4>, tensor<8x1xf16>, tensor<8x1xi8>
     %0 = lowbit.pack %c scales %s zeros %z layout(#kernel.panel<code = u4, dot = 4, scale = f16, zeroPoints = true>)
-        : (tensor<8x8xi4>, tensor<8x1xf16>, tensor<8x1xi8>) -> tensor<1x112xi8>
-    transformer.yield %0 : tensor<1x112xi8>
+        : (tensor<8x8xi4>, tensor<8x1xf16>, tensor<8x1xi8>) -> tensor<1x104xi8>
+    transformer.yield %0 : tensor<1x104xi8>
   }
   transformer.parameter @plain : tensor<1x512xi8> {
     %w = transformer.get @w : tensor<8x8xf32>
