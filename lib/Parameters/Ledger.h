@@ -33,14 +33,14 @@ struct LedgerRow {
   std::string scheme;                       ///< "scheme": text form (Scheme.h), or the element type if not quantized
   std::string algorithm;                    ///< "algorithm": "round to nearest", "gptq", or empty
   int64_t elements = 0;                     ///< "elements"
-  int64_t bytes = 0;                        ///< "bytes": codes, scales and zero points as kernels read them, or the elements
-  double bitsPerWeight = 0;                 ///< "bits_per_weight": 8 · bytes / elements
-  double relativeError = 0;                 ///< "relative_mse": ‖w − ŵ‖² / ‖w‖²; 0 if w is 0
-  double worstError = 0;                    ///< "worst_error": max |w − ŵ| over the root mean square of w
-  double outputError = 0;                   ///< "output_error": tr(ΔW·H·ΔWᵀ) / tr(W·H·Wᵀ); 0 without statistics
-  double damping = 0;                       ///< "damping": λ that the Hessian's factor took; 0 without one
-  int64_t tokens = 0;                       ///< "tokens" that statistics were taken from; 0 without
-  std::vector<std::string> scaledBy = {};   ///< "scaled_by": factors that were folded into it, by their parameters
+  int64_t bytes = 0;        ///< "bytes": codes, scales and zero points as kernels read them, or the elements
+  double bitsPerWeight = 0; ///< "bits_per_weight": 8 · bytes / elements
+  double relativeError = 0; ///< "relative_mse": ‖w − ŵ‖² / ‖w‖²; 0 if w is 0
+  double worstError = 0;    ///< "worst_error": max |w − ŵ| over the root mean square of w
+  double outputError = 0;   ///< "output_error": tr(ΔW·H·ΔWᵀ) / tr(W·H·Wᵀ); 0 without statistics
+  double damping = 0;       ///< "damping": λ that the Hessian's factor took; 0 without one
+  int64_t tokens = 0;       ///< "tokens" that statistics were taken from; 0 without
+  std::vector<std::string> scaledBy = {}; ///< "scaled_by": factors that were folded into it, by their parameters
 
   bool operator==(const LedgerRow &) const = default;
 };
