@@ -36,8 +36,10 @@ Result<MatrixView> ActivationRounder::round(MatrixView x, std::optional<float> f
   } else {
     if (Status status = encodeActivationsI8(tokens, channels, group(), values, codes, scales); !status)
       return status.takeError();
-    for (size_t i = 0; i < rounded.size(); ++i)
-      rounded[i] = scales[i / group()] * static_cast<float>(codes[i]);
+    int64_t size = group();
+    for (size_t g = 0; g < scales.size(); ++g)
+      std::transform(codes.data() + g * size, codes.data() + (g + 1) * size, rounded.data() + g * size,
+                     [&](int8_t code) { return scales[g] * static_cast<float>(code); });
   }
   return MatrixView{rounded.data(), tokens, channels, channels};
 }

@@ -1,7 +1,7 @@
 // Chunks of rows are taken apart from each other, columns outermost, as in Gptq.cpp; sums are joined in their order.
 #include "lib/Algorithms/Awq.h"
 
-#include "lib/Algorithms/RangeSearch.h"
+#include "lib/Algorithms/Columns.h"
 
 #include <algorithm>
 #include <cmath>
@@ -27,28 +27,26 @@ static std::vector<Chunk> makeChunks(std::span<const AwqLinear> linears, int64_t
   std::vector<Chunk> chunks;
   for (const AwqLinear &linear : linears)
     for (int64_t first = 0; first < linear.rows; first += kChunkRows) {
-      Chunk chunk{&linear, std::min(kChunkRows, linear.rows - first), {}};
-      chunk.weights.resize(inputs * chunk.rows);
-      for (int64_t r = 0; r < chunk.rows; ++r)
-        for (int64_t k = 0; k < inputs; ++k)
-          chunk.weights[k * chunk.rows + r] = linear.weights[(first + r) * inputs + k];
-      chunks.push_back(std::move(chunk));
+      int64_t rows = std::min(kChunkRows, linear.rows - first);
+      chunks.push_back({&linear, rows, columnsOf({linear.weights.data() + first * inputs, rows, inputs, inputs})});
     }
   return chunks;
 }
 
-/// tr(ΔW·H·ΔWᵀ) over the rows of a chunk. A row that has no grid, because its scale is out of range, costs infinitely.
-static double chunkError(const Chunk &chunk, MatrixView h, std::span<const float> scale) {
+/// tr(ΔW·H·ΔWᵀ) over the rows of a chunk, their ranges chosen by `options`. A row that has no grid, because its scale
+/// is out of range, costs infinitely.
+static double chunkError(const Chunk &chunk, MatrixView h, std::span<const float> scale, const RangeOptions &options) {
   const WeightScheme &scheme = chunk.linear->scheme;
   int64_t rows = chunk.rows, inputs = h.cols, size = scheme.groupSize(inputs);
   AlignedVector<float> scaled(size * rows), step(rows), low(rows), high(rows), delta(inputs * rows);
   std::vector<GroupGrid> grids(rows);
-  RangeSearch ranges(scheme, {}, rows, size);
+  RangeSearch ranges(scheme, options, rows, size);
   for (int64_t first = 0; first < inputs; first += size) {
     for (int64_t k = 0; k < size; ++k)
       for (int64_t r = 0; r < rows; ++r)
         scaled[k * rows + r] = chunk.weights[(first + k) * rows + r] * scale[first + k];
-    if (ranges.search(scaled.data(), size, {}, grids))
+    MatrixView block{h.data + first * (h.stride + 1), size, size, h.stride};
+    if (ranges.search(scaled.data(), size, block, grids))
       return std::numeric_limits<double>::infinity();
     for (int64_t r = 0; r < rows; ++r) {
       step[r] = grids[r].scale;
@@ -66,9 +64,10 @@ static double chunkError(const Chunk &chunk, MatrixView h, std::span<const float
 }
 
 static double sumErrors(std::span<const Chunk> chunks, MatrixView h, std::span<const float> scale,
-                        const ParallelFor &parallel) {
+                        const RangeOptions &options, const ParallelFor &parallel) {
   std::vector<double> errors(chunks.size());
-  parallel(static_cast<int64_t>(chunks.size()), [&](int64_t i) { errors[i] = chunkError(chunks[i], h, scale); });
+  parallel(static_cast<int64_t>(chunks.size()),
+           [&](int64_t i) { errors[i] = chunkError(chunks[i], h, scale, options); });
   return std::accumulate(errors.begin(), errors.end(), 0.0);
 }
 
@@ -105,8 +104,9 @@ static std::vector<double> perFactor(std::span<const double> channels, const Awq
   return sum;
 }
 
-double qopt::nearestError(std::span<const AwqLinear> linears, MatrixView h, const ParallelFor &parallel) {
-  return sumErrors(makeChunks(linears, h.cols), h, std::vector<float>(h.cols, 1.0F), parallel);
+double qopt::nearestError(std::span<const AwqLinear> linears, MatrixView h, const ParallelFor &parallel,
+                          const RangeOptions &options) {
+  return sumErrors(makeChunks(linears, h.cols), h, std::vector<float>(h.cols, 1.0F), options, parallel);
 }
 
 double qopt::outputPower(std::span<const AwqLinear> linears, MatrixView h, const ParallelFor &parallel) {
@@ -129,7 +129,7 @@ AwqScale qopt::searchAwqScale(std::span<const AwqLinear> linears, const AwqInput
     std::vector<float> scale(n);
     for (int64_t k = 0; k < n; ++k)
       scale[k] = factor[inputs.factorOf[k]];
-    return sumErrors(chunks, h, scale, parallel);
+    return sumErrors(chunks, h, scale, {}, parallel);
   };
 
   AwqScale best;

@@ -16,6 +16,7 @@
 #include "lib/Algorithms/Aligned.h"
 #include "lib/Algorithms/Dense.h"
 #include "lib/Algorithms/ParallelFor.h"
+#include "lib/Algorithms/RangeSearch.h"
 #include "lib/Numerics/Scheme.h"
 
 #include <span>
@@ -45,9 +46,10 @@ struct AwqScale {
   bool isIdentity() const { return error == unscaledError; }
 };
 
-/// What rounding the linears to nearest costs: Σ tr(ΔW·H·ΔWᵀ). Infinite where a scale's format cannot hold one. The
-/// same bits for any number of threads.
-double nearestError(std::span<const AwqLinear> linears, MatrixView h, const ParallelFor &parallel);
+/// What rounding the linears to nearest costs, in ranges chosen by `options`: Σ tr(ΔW·H·ΔWᵀ). Infinite where a scale's
+/// format cannot hold one. The same bits for any number of threads.
+double nearestError(std::span<const AwqLinear> linears, MatrixView h, const ParallelFor &parallel,
+                    const RangeOptions &options = {});
 /// Σ tr(W·H·Wᵀ): what that is relative to.
 double outputPower(std::span<const AwqLinear> linears, MatrixView h, const ParallelFor &parallel);
 

@@ -1,6 +1,7 @@
 // GPTQ on chunks of rows: all loops run over the rows of a chunk, which are adjacent in memory.
 #include "lib/Algorithms/Gptq.h"
 
+#include "lib/Algorithms/Columns.h"
 #include "lib/Algorithms/Shrinkage.h"
 
 #include <algorithm>
@@ -26,6 +27,17 @@ Status GptqOptions::validate() const {
   return {};
 }
 
+Status qopt::checkGptqTokens(int64_t inputs, int64_t tokens) {
+  if (tokens >= inputs)
+    return {};
+  return Error{ErrorClass::Gate,
+               "expected statistics of at least as many tokens as there are inputs (" + std::to_string(inputs) +
+                   "), but got " + std::to_string(tokens),
+               {},
+               {},
+               "calibrate with more samples"};
+}
+
 Result<Gptq> Gptq::create(std::span<const float> hessian, int64_t inputs, int64_t tokens, const GptqOptions &options) {
   if (Status status = options.validate(); !status)
     return status.takeError();
@@ -35,10 +47,8 @@ Result<Gptq> Gptq::create(std::span<const float> hessian, int64_t inputs, int64_
   if (inputs < 1 || static_cast<int64_t>(hessian.size()) != inputs * inputs)
     return badInput("expected a Hessian of " + std::to_string(inputs) + " x " + std::to_string(inputs) +
                     " numbers, but got " + std::to_string(hessian.size()));
-  if (tokens < inputs)
-    return gate("expected statistics of at least as many tokens as there are inputs (" + std::to_string(inputs) +
-                    "), but got " + std::to_string(tokens),
-                "calibrate with more samples");
+  if (Status status = checkGptqTokens(inputs, tokens); !status)
+    return status.takeError();
   Gptq gptq(hessian, inputs, options);
   for (int64_t i = 0; i < inputs; ++i) {
     std::span<const float> row = hessian.subspan(i * inputs, inputs);
@@ -97,9 +107,8 @@ struct Gptq::Chunk {
 
 /// The first row whose group has no grid, as an error of quantizeRoundToNearest: it names the weight.
 static Status namedGridError(const WeightScheme &scheme, int64_t inputs, std::span<const float> row, int64_t number) {
-  std::vector<uint8_t> codes(inputs), zeros(scheme.symmetric ? 0 : scheme.groupsPerRow(inputs));
-  std::vector<std::byte> scales(scheme.groupsPerRow(inputs) * info(scheme.scale).blockBytes);
-  Status status = quantizeRoundToNearest(scheme, 1, inputs, row, {codes, scales, zeros}, number);
+  OwnedQuantizedRows rounded(scheme, 1, inputs);
+  Status status = quantizeRoundToNearest(scheme, 1, inputs, row, rounded, number);
   if (!status)
     return status;
   // The weights as given have a grid; feedback has taken one out of range.
@@ -120,15 +129,12 @@ Status Gptq::quantizeRows(const WeightScheme &scheme, int64_t rows, std::span<co
     int64_t count = std::min(rowsPerChunk, rows - first);
     Chunk chunk{count,
                 groupSize,
-                AlignedVector<float>(inputs * count),
+                columnsOf({weights.data() + first * inputs, count, inputs, inputs}),
                 {},
                 {},
                 std::vector<GroupGrid>(groups * count),
                 std::vector<uint8_t>(inputs * count),
                 AlignedVector<float>(inputs * count)};
-    for (int64_t r = 0; r < count; ++r)
-      for (int64_t k = 0; k < inputs; ++k)
-        chunk.weights[k * count + r] = weights[(first + r) * inputs + k];
     if (std::optional<int64_t> refused = quantizeChunk(scheme, chunk))
       return namedGridError(scheme, inputs, weights.subspan((first + *refused) * inputs, inputs),
                             firstRow + first + *refused);

@@ -45,6 +45,9 @@ struct GptqErrors {
   double power = 0; ///< tr(W·H·Wᵀ): what the trace is relative to
 };
 
+/// Whether so many tokens are enough for a Hessian of so many inputs. Error (gate): they are fewer.
+Status checkGptqTokens(int64_t inputs, int64_t tokens);
+
 /// A Hessian made ready, shared by all linears that read the same input.
 class Gptq {
 public:

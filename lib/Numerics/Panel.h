@@ -69,7 +69,6 @@ struct PanelLayout {
   // Sizes. All require a valid layout; bytes are exact, and validate() has seen to it that none overflows.
   int64_t blockDepth() const;                     ///< k per block
   int64_t blockBytes() const;                     ///< bytes per block
-  int64_t zeroBytes() const;                      ///< bytes of a group's zero points, if any
   int64_t groupBytes() const;                     ///< bytes of a group: its blocks, scales and zero points
   int64_t panelBytes(int64_t k) const;            ///< bytes of a panel
   int64_t panelCount(int64_t n) const;            ///< ceil(n / 16)

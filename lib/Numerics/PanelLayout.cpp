@@ -93,12 +93,11 @@ int64_t PanelLayout::blockDepth() const {
 
 int64_t PanelLayout::blockBytes() const { return panelRows * blockDepth() * codeBits() / 8; }
 
-int64_t PanelLayout::zeroBytes() const { return zeroPoints ? panelRows * zeroPointBits(codeBits()) / 8 : 0; }
-
 int64_t PanelLayout::groupBytes() const {
   int64_t bytes = group / blockDepth() * blockBytes();
   if (isQuantized())
-    bytes += panelRows * static_cast<int64_t>(info(scale).blockBytes) + zeroBytes();
+    bytes += panelRows *
+             (8 * static_cast<int64_t>(info(scale).blockBytes) + (zeroPoints ? zeroPointBits(codeBits()) : 0)) / 8;
   return bytes;
 }
 

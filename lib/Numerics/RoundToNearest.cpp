@@ -136,6 +136,10 @@ void encodeGroup(const WeightScheme &scheme, GroupGrid grid, std::span<const flo
   }
 }
 
+OwnedQuantizedRows::OwnedQuantizedRows(const WeightScheme &scheme, int64_t rows, int64_t cols)
+    : codes(rows * cols), scales(rows * scheme.groupsPerRow(cols) * info(scheme.scale).blockBytes),
+      zeros(scheme.symmetric ? 0 : rows * scheme.groupsPerRow(cols)) {}
+
 Status quantizeRoundToNearest(const WeightScheme &scheme, int64_t rows, int64_t cols, std::span<const float> weights,
                               QuantizedRows out, int64_t firstRow) {
   Result<Counts> counts = countsOf(scheme, rows, cols);

@@ -25,6 +25,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 namespace qopt {
 
@@ -61,6 +62,16 @@ struct QuantizedRowsView {
   QuantizedRowsView(std::span<const uint8_t> codes, std::span<const std::byte> scales, std::span<const uint8_t> zeros)
       : codes(codes), scales(scales), zeros(zeros) {}
   QuantizedRowsView(const QuantizedRows &rows) : codes(rows.codes), scales(rows.scales), zeros(rows.zeros) {}
+};
+
+/// The same with room of its own.
+struct OwnedQuantizedRows {
+  OwnedQuantizedRows(const WeightScheme &scheme, int64_t rows, int64_t cols);
+  operator QuantizedRows() { return {codes, scales, zeros}; }
+
+  std::vector<uint8_t> codes;
+  std::vector<std::byte> scales;
+  std::vector<uint8_t> zeros;
 };
 
 /// Quantizes weights : [rows, cols] into `out`. `firstRow` is added to row numbers in messages, for a caller that

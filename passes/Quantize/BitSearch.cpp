@@ -67,46 +67,41 @@ public:
   }
 
 private:
-  /// Linears that read the same inputs share what GPTQ makes of their Hessian.
   Result<double> byMethod(QuantizationTarget &target, std::span<const float> values, MatrixView h) {
+    if (target.method == Method::Gptq)
+      return byGptq(target, values, h);
     const WeightScheme &form = target.scheme.weights;
-    if (target.method == Method::Gptq && !gptq) {
+    AwqLinear linear{values, target.type().getDimSize(0), form};
+    double error = nearestError({&linear, 1}, h, qopt::parallelFor(target.parameter.getContext()),
+                                RangeOptions::of(rangeOf(target, recipe.nearestRange)));
+    if (std::isfinite(error))
+      return error;
+    OwnedQuantizedRows rounded(form, linear.rows, h.cols); // which names the weight
+    return quantizeRoundToNearest(form, linear.rows, h.cols, values, rounded).takeError();
+  }
+
+  /// Linears that read the same inputs share what GPTQ makes of their Hessian.
+  Result<double> byGptq(QuantizationTarget &target, std::span<const float> values, MatrixView h) {
+    if (!gptq) {
       Result<Gptq> made = Gptq::create(hessian.values, h.cols, statistics.tokens(), recipe.gptq);
       if (!made)
         return made.takeError();
       gptq.emplace(std::move(*made));
     }
-    int64_t rows = target.type().getDimSize(0), groups = form.groupsPerRow(h.cols);
-    RangeOptions ranges = RangeOptions::of(rangeOf(target, recipe.nearestRange));
-    std::vector<double> sums((rows + Gptq::rowsPerChunk - 1) / Gptq::rowsPerChunk);
+    int64_t rows = target.type().getDimSize(0);
+    std::vector<GptqErrors> errors((rows + Gptq::rowsPerChunk - 1) / Gptq::rowsPerChunk);
     Status status = parallelRows(
-        target.parameter.getContext(), rows, Gptq::rowsPerChunk,
-        [&](int64_t chunk, int64_t first, int64_t end) -> Status {
+        target.parameter.getContext(), rows, Gptq::rowsPerChunk, [&](int64_t chunk, int64_t first, int64_t end) {
+          const WeightScheme &form = target.scheme.weights;
           int64_t count = end - first;
-          std::span<const float> mine = values.subspan(first * h.cols, count * h.cols);
-          std::vector<uint8_t> codes(count * h.cols), zeros(form.symmetric ? 0 : count * groups);
-          std::vector<std::byte> scales(count * groups * info(form.scale).blockBytes);
-          if (target.method == Method::Gptq) {
-            GptqErrors errors;
-            Status done = gptq->quantizeRows(form, count, mine, {codes, scales, zeros}, errors, first);
-            sums[chunk] = errors.trace;
-            return done;
-          }
-          if (Status done = quantizeWithRanges(form, ranges, count, h.cols, mine, h, {codes, scales, zeros}, first);
-              !done)
-            return done;
-          std::vector<float> rounded(mine.size());
-          if (Status done = dequantizeRows(form, count, h.cols, QuantizedRows{codes, scales, zeros}, rounded); !done)
-            return done;
-          AlignedVector<float> delta(mine.size()), forms(count);
-          for (int64_t r = 0; r < count; ++r)
-            for (int64_t k = 0; k < h.cols; ++k)
-              delta[k * count + r] = mine[r * h.cols + k] - rounded[r * h.cols + k];
-          dense().quadraticForms(h, delta.data(), count, forms.data());
-          sums[chunk] = std::accumulate(forms.begin(), forms.end(), 0.0);
-          return {};
+          OwnedQuantizedRows out(form, count, h.cols);
+          return gptq->quantizeRows(form, count, values.subspan(first * h.cols, count * h.cols), out, errors[chunk],
+                                    first);
         });
-    return status ? Result<double>(std::accumulate(sums.begin(), sums.end(), 0.0)) : status.takeError();
+    if (!status)
+      return status.takeError();
+    return std::accumulate(errors.begin(), errors.end(), 0.0,
+                           [](double sum, const GptqErrors &part) { return sum + part.trace; });
   }
 
   const Recipe &recipe;

@@ -255,9 +255,9 @@ static Status quantizeRows(const WeightScheme &scheme, const std::string &name, 
   std::vector<float> weights(count * cols);
   source.read(first, count, weights);
   size_t scaleBytes = groups * info(scheme.scale).blockBytes;
-  std::vector<uint8_t> codes(count * cols), zeros(scheme.symmetric ? 0 : count * groups);
-  std::vector<std::byte> scales(count * scaleBytes);
-  QuantizedRows rows{codes, scales, zeros};
+  OwnedQuantizedRows owned(scheme, count, cols);
+  auto &[codes, scales, zeros] = owned;
+  QuantizedRows rows = owned;
   if (Status status = quantizer(first, count, weights, rows); !status)
     return status;
   std::vector<float> rounded(count * cols);
