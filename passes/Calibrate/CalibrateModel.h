@@ -11,8 +11,8 @@
 namespace qopt {
 
 struct CalibrateOptions {
-  uint64_t memory = uint64_t{4} << 30; ///< most bytes of a stream that is kept in memory
-  int64_t firstSample = 0;             ///< the number of the runner's first sample: not 0 for a shard
+  uint64_t memory = kStreamMemory; ///< most bytes of a stream that is kept in memory
+  int64_t firstSample = 0;         ///< the number of the runner's first sample: not 0 for a shard
   /// Called with samples done and in all, over all segments.
   std::function<void(int64_t, int64_t)> progress;
 };

@@ -3,6 +3,7 @@
 
 #include "lib/Runtime/UsableCpus.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -12,6 +13,11 @@
 
 using namespace mlir;
 using namespace qopt;
+
+std::string qopt::streamFolder() {
+  const char *folder = std::getenv("TMPDIR");
+  return folder && *folder ? folder : "/tmp";
+}
 
 Result<SampleStream> SampleStream::create(int64_t samples, int64_t tokens, int64_t channels, uint64_t memory) {
   SampleStream stream;
@@ -25,8 +31,7 @@ Result<SampleStream> SampleStream::create(int64_t samples, int64_t tokens, int64
   };
   int descriptor = -1;
   if (!inMemory) {
-    const char *folder = std::getenv("TMPDIR");
-    descriptor = ::open(folder && *folder ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    descriptor = ::open(streamFolder().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     // Space is taken now, so that a full disk is an error here and not a signal later.
     if (descriptor < 0 || (errno = ::posix_fallocate(descriptor, 0, static_cast<off_t>(stream.bytes))) != 0) {
       Error error = failed("a temporary file");
@@ -70,16 +75,6 @@ Result<std::unique_ptr<PartRunner>> PartRunner::create(std::span<const int32_t> 
   return std::make_unique<PartRunner>(std::move(compile), std::move(*pool), tokens, length);
 }
 
-Result<std::optional<SampleStream>> PartRunner::streamBeside(const std::optional<SampleStream> &current,
-                                                             int64_t channels, uint64_t memory) const {
-  if (current && current->channels() == channels)
-    return std::optional<SampleStream>();
-  Result<SampleStream> created = SampleStream::create(samples(), length, channels, memory);
-  if (!created)
-    return created.takeError();
-  return std::optional<SampleStream>(std::move(*created));
-}
-
 Result<std::shared_ptr<const Model>> PartRunner::compile(ModuleOp part, const ParameterEvaluator &parameters) {
   return compileInMemory(part, parameters, options, code);
 }
@@ -90,6 +85,30 @@ Status PartRunner::run(ModuleOp part, const ParameterEvaluator &parameters, std:
   if (!model)
     return model.takeError();
   return run(*model, inputs, consume);
+}
+
+Status PartRunner::runInto(std::optional<SampleStream> &stream, size_t kept, uint64_t memory,
+                           const std::shared_ptr<const Model> &part, std::span<SampleStream *const> inputs,
+                           const Consumer &consume) {
+  int64_t channels = part->manifest().outputs[kept].channels;
+  std::optional<SampleStream> created;
+  if (!stream || stream->channels() != channels) {
+    Result<SampleStream> made = SampleStream::create(samples(), length, channels, memory);
+    if (!made)
+      return made.takeError();
+    created = std::move(*made);
+  }
+  SampleStream &to = created ? *created : *stream;
+  Status status = run(part, inputs, [&](int64_t sample, std::span<const MatrixView> got) -> Status {
+    if (consume)
+      if (Status seen = consume(sample, got); !seen)
+        return seen;
+    std::copy_n(got[kept].data, got[kept].rows * got[kept].cols, to.sample(sample));
+    return {};
+  });
+  if (status && created)
+    stream = std::move(*created);
+  return status;
 }
 
 Status PartRunner::run(const std::shared_ptr<const Model> &model, std::span<SampleStream *const> inputs,

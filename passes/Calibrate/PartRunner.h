@@ -15,11 +15,17 @@
 
 namespace qopt {
 
+/// Bytes of a stream that stay in memory unless something else is said: more than that goes to a file.
+inline constexpr uint64_t kStreamMemory = uint64_t{4} << 30;
+
+/// Where streams go that are larger: TMPDIR, or /tmp.
+std::string streamFolder();
+
 /// What one value of a model is for every sample: [samples, tokens, channels] of f32, in memory, or in a file without a
 /// name that the kernel pages in and out.
 class SampleStream {
 public:
-  /// In memory if it takes at most `memory` bytes, else in TMPDIR or /tmp. Resource error.
+  /// In memory if it takes at most `memory` bytes, else in streamFolder(). Resource error.
   static Result<SampleStream> create(int64_t samples, int64_t tokens, int64_t channels, uint64_t memory);
   SampleStream() = default;
   SampleStream(SampleStream &&other) noexcept { *this = std::move(other); }
@@ -50,11 +56,6 @@ public:
   WorkerPool &pool() { return *workers; }
   const CodeCache &codeCache() const { return code; }
 
-  /// Where a value of `channels` may go for every sample: nothing if `current` has room for it, else a stream of its
-  /// own, in memory if it takes at most `memory` bytes.
-  Result<std::optional<SampleStream>> streamBeside(const std::optional<SampleStream> &current, int64_t channels,
-                                                   uint64_t memory) const;
-
   /// What a sample gave: one matrix [tokens, channels] for each output, valid during the call.
   using Consumer = std::function<Status(int64_t sample, std::span<const MatrixView> outputs)>;
 
@@ -68,6 +69,13 @@ public:
   /// Both, one after the other.
   Status run(mlir::ModuleOp part, const ParameterEvaluator &parameters, std::span<SampleStream *const> inputs,
              const Consumer &consume);
+
+  /// Runs a part and keeps its output `kept` for every sample in `stream`, which may be one of `inputs`. It is another
+  /// stream afterwards, in memory if it takes at most `memory` bytes, where it had no room; after an error it has what
+  /// it had, or, if it had room, anything. `consume` sees all outputs before that.
+  Status runInto(std::optional<SampleStream> &stream, size_t kept, uint64_t memory,
+                 const std::shared_ptr<const Model> &part, std::span<SampleStream *const> inputs,
+                 const Consumer &consume = {});
 
 private:
   CompileOptions options;

@@ -1,8 +1,6 @@
 // See WatchValues.h.
 #include "passes/Calibrate/WatchValues.h"
 
-#include <algorithm>
-
 using namespace mlir;
 using namespace qopt;
 
@@ -13,26 +11,27 @@ static SmallVector<Value> watchedOf(const Segment &segment, const llvm::DenseSet
   return values;
 }
 
-/// Runs one segment: `watched` go to the watcher, and the segment's output to `to`, if there is one.
-static Status runSegment(ModuleOp module, const ParameterEvaluator &parameters, PartRunner &runner,
-                         const Segment &segment, ArrayRef<Value> watched, std::optional<SampleStream> &from,
-                         SampleStream *to, const ValueWatcher &watcher) {
+/// Runs one segment: `watched` go to the watcher, and the segment's output takes the place of what is in `stream`
+/// unless the segment is the last.
+static Status runSegment(ModuleOp module, const ParameterEvaluator &parameters, PartRunner &runner, uint64_t memory,
+                         const Segment &segment, bool isLast, ArrayRef<Value> watched,
+                         std::optional<SampleStream> &stream, const ValueWatcher &watcher) {
   SmallVector<Value> inputs, outputs(watched);
   SmallVector<SampleStream *> given;
   if (segment.input)
-    inputs.push_back(segment.input), given.push_back(&*from);
+    inputs.push_back(segment.input), given.push_back(&*stream);
   size_t next = llvm::find(outputs, segment.output) - outputs.begin();
-  if (to && next == outputs.size())
+  if (!isLast && next == outputs.size())
     outputs.push_back(segment.output);
   OwningOpRef<ModuleOp> part = extractPart(module, inputs, outputs);
-  return runner.run(*part, parameters, {given.data(), given.size()},
-                    [&](int64_t sample, std::span<const MatrixView> got) -> Status {
-                      if (Status status = watcher.see(sample, {got.data(), watched.size()}); !status)
-                        return status;
-                      if (to)
-                        std::copy_n(got[next].data, got[next].rows * got[next].cols, to->sample(sample));
-                      return {};
-                    });
+  Result<std::shared_ptr<const Model>> model = runner.compile(*part, parameters);
+  if (!model)
+    return model.takeError();
+  auto see = [&](int64_t sample, std::span<const MatrixView> got) {
+    return watcher.see(sample, {got.data(), watched.size()});
+  };
+  std::span<SampleStream *const> streams{given.data(), given.size()};
+  return isLast ? runner.run(*model, streams, see) : runner.runInto(stream, next, memory, *model, streams, see);
 }
 
 Result<int64_t> qopt::watchValues(ModuleOp module, const ParameterEvaluator &parameters, PartRunner &runner,
@@ -45,19 +44,11 @@ Result<int64_t> qopt::watchValues(ModuleOp module, const ParameterEvaluator &par
   for (const Segment &segment : segments) {
     // The last segment's own output is of no use to anyone.
     bool isLast = &segment == &segments.back();
-    Result<std::optional<SampleStream>> beside{std::nullopt};
-    if (!isLast)
-      beside = runner.streamBeside(stream, cast<RankedTensorType>(segment.output.getType()).getDimSize(1), memory);
-    if (!beside)
-      return beside.takeError();
-    SampleStream *to = isLast ? nullptr : *beside ? &**beside : &*stream;
     SmallVector<Value> values = watchedOf(segment, watched);
     watcher.begin(values, static_cast<int64_t>(segments.size()));
-    Status status = runSegment(module, parameters, runner, segment, values, stream, to, watcher);
+    Status status = runSegment(module, parameters, runner, memory, segment, isLast, values, stream, watcher);
     if (!status)
       return status.takeError();
-    if (*beside)
-      stream = std::move(**beside);
     if (Status finished = watcher.finish(); !finished)
       return finished.takeError();
   }

@@ -57,6 +57,13 @@ static bool onlyLinearsRead(Value value) {
   });
 }
 
+std::vector<int64_t> ScaleSite::factorsOfChannels() const {
+  std::vector<int64_t> factors;
+  for (int64_t channel = 0; channel < channels(); ++channel)
+    factors.push_back(factorOf(channel));
+  return factors;
+}
+
 std::vector<ScaleSite> qopt::findScaleSites(func::FuncOp function) {
   llvm::MapVector<Value, ScaleSite> sites;
   function.walk([&](LinearOp linear) {
@@ -75,6 +82,17 @@ std::vector<ScaleSite> qopt::findScaleSites(func::FuncOp function) {
   for (auto &entry : sites)
     result.push_back(std::move(entry.second));
   return result;
+}
+
+Result<std::vector<ScaleSite>> qopt::findScaleSites(func::FuncOp function, ArrayRef<SiteKind> kinds) {
+  std::vector<ScaleSite> sites = findScaleSites(function);
+  std::erase_if(sites, [&](const ScaleSite &site) {
+    return kinds.empty() ? site.kind() == SiteKind::Other : !llvm::is_contained(kinds, site.kind());
+  });
+  if (sites.empty())
+    return badInput("expected values that linears alone read, at the sites to scale, but found none")
+        .withNext("name other sites, or start from a module that 'qopt import' wrote");
+  return sites;
 }
 
 namespace {

@@ -39,6 +39,8 @@ struct ScaleSite {
   /// The weight of the first reader.
   std::string name() const;
   int64_t channels() const { return mlir::cast<mlir::RankedTensorType>(value.getType()).getDimSize(1); }
+  /// The factor that each channel has.
+  std::vector<int64_t> factorsOfChannels() const;
   /// Factors that can be chosen: channels / times.
   int64_t factors() const { return channels() / times; }
   /// The factor that channel `channel` has.
@@ -50,6 +52,8 @@ struct ScaleSite {
 /// The sites of a function, in the order of their first reader: values whose readers are linears with weights that
 /// transformer.get reads.
 std::vector<ScaleSite> findScaleSites(mlir::func::FuncOp function);
+/// Those of some kinds; of all but Other if none is named. Error (bad input): there are none.
+Result<std::vector<ScaleSite>> findScaleSites(mlir::func::FuncOp function, llvm::ArrayRef<SiteKind> kinds);
 
 /// What a site is scaled by: activations are divided by the factors, the inputs of weights multiplied.
 struct SiteScale {

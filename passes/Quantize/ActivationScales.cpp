@@ -9,9 +9,6 @@ using namespace mlir;
 using namespace qopt;
 using namespace qopt::transformer;
 
-/// Most bytes of the stream between segments that stay in memory.
-static constexpr uint64_t kStreamMemory = uint64_t{4} << 30;
-
 /// Counts a matrix on all workers, each into its own of `parts`.
 static void count(WorkerPool &pool, MatrixView x, std::vector<MagnitudeHistogram> &parts) {
   pool.runEach([&](int worker) {

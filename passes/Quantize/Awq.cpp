@@ -50,48 +50,39 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
     Result<Selection> selection = selectTargets(getOperation(), *wanted, Ledger());
     if (!selection)
       return selection.takeError();
-    llvm::DenseMap<Operation *, const QuantizationTarget *> schemes;
-    for (const QuantizationTarget &target : selection->targets)
-      for (Operation *user : target.users)
-        schemes[user] = &target;
+    auto targets = targetsByUser(selection->targets);
     Result<ScaleStage> stage = ScaleStage::begin(getOperation(), {.algorithm = "awq",
                                                                   .statistics = statistics,
                                                                   .overlay = overlay,
                                                                   .directory = directory,
                                                                   .kinds = wanted->awq->sites,
-                                                                  .resume = context.resume});
+                                                                  .context = context});
     if (!stage)
       return stage.takeError();
-    int64_t done = 0;
     for (const ScaleSite &site : stage->sites()) {
-      Status status =
-          stage->isFinished(site) ? stage->takeFinished(site) : scaleSite(*stage, site, schemes, wanted->awq->shrink);
+      Status status = stage->visit(site, [&] { return scaleSite(*stage, site, targets, wanted->awq->shrink); });
       if (!status)
         return status;
-      if (context.progress)
-        context.progress(++done, static_cast<int64_t>(stage->sites().size()), site.name());
     }
     scaled = stage->scaledSites(), left = stage->leftSites();
     return stage->finish();
   }
 
   Status scaleSite(ScaleStage &stage, const ScaleSite &site,
-                   const llvm::DenseMap<Operation *, const QuantizationTarget *> &schemes, double shrinkBy) {
-    if (llvm::none_of(site.readers, [&](Operation *reader) { return schemes.contains(reader); }))
+                   const llvm::DenseMap<Operation *, QuantizationTarget *> &targets, double shrinkBy) {
+    if (llvm::none_of(site.readers, [&](Operation *reader) { return targets.contains(reader); }))
       return {}; // all of them are kept as they are
     Result<ScaleStage::Calibrated> calibrated = stage.calibrated(site);
     if (!calibrated)
       return calibrated.takeError();
     std::vector<AwqLinear> linears;
     for (auto [i, reader] : llvm::enumerate(site.readers))
-      if (const QuantizationTarget *target = schemes.lookup(reader))
+      if (const QuantizationTarget *target = targets.lookup(reader))
         linears.push_back({calibrated->weights[i].values, calibrated->rows(i), target->scheme.weights});
     int64_t channels = site.channels();
     AlignedVector<float> hessian =
         shrunkHessian({calibrated->hessian.values.data(), channels, channels, channels}, shrinkBy);
-    AwqInputs inputs{hessian, calibrated->meanAbs, {}, site.factors()};
-    for (int64_t channel = 0; channel < channels; ++channel)
-      inputs.factorOf.push_back(site.factorOf(channel));
+    AwqInputs inputs{hessian, calibrated->meanAbs, site.factorsOfChannels(), site.factors()};
     AwqScale best = searchAwqScale(linears, inputs, qopt::parallelFor(&getContext()));
     double gain = best.unscaledError > 0 ? best.error / best.unscaledError : 1;
     if (best.isIdentity())

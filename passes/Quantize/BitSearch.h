@@ -1,9 +1,9 @@
 // Which weights deserve more bits than others: the best mix of forms within a budget.
 //
 // What a form costs a weight is the sensitivity of the weight times how large its output error is in that form by the
-// recipe's own method, relative to the error that the sensitivity was measured with, which is that of round to nearest.
-// Output errors are tr(ΔW·H·ΔWᵀ) with H of calibration. The costs of all weights are taken to add up
-// (lib/Algorithms/BitAllocation.h).
+// recipe's own method (round to nearest in place of a plugin's), relative to the error that the sensitivity was
+// measured with, which is that of round to nearest. Output errors are tr(ΔW·H·ΔWᵀ) with H of calibration. The costs of
+// all weights are taken to add up (lib/Algorithms/BitAllocation.h).
 #ifndef QOPT_PASSES_QUANTIZE_BITSEARCH_H
 #define QOPT_PASSES_QUANTIZE_BITSEARCH_H
 

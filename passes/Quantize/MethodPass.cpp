@@ -147,13 +147,11 @@ Status MethodPass::quantizeModel() {
     return wanted.takeError();
   if (Status status = checkSettings(); !status)
     return status;
-  model.reset();
-  if (wanted->needsStatistics()) {
-    Result<ModelStatistics> opened = ModelStatistics::open(getOperation(), statistics);
-    if (!opened)
-      return opened.takeError();
-    model.emplace(std::move(*opened));
-  }
+  Result<std::optional<ModelStatistics>> opened =
+      ModelStatistics::openIf(wanted->needsStatistics(), getOperation(), statistics);
+  if (!opened)
+    return opened.takeError();
+  model = std::move(*opened);
   Result<QuantizationRun> run = QuantizationRun::begin(
       getOperation(), *wanted,
       QuantizationRun::Options::of(overlay, directory, *absorb, context, model ? &model->archive() : nullptr));

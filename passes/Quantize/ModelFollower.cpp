@@ -19,9 +19,7 @@ Result<ModelFollower> ModelFollower::create(ModuleOp module, QuantizationRun &ru
   if (!runner)
     return runner.takeError();
   follower.runner = std::move(*runner);
-  for (QuantizationTarget &target : run.targets())
-    for (Operation *user : target.users)
-      follower.pending[user] = &target;
+  follower.pending = targetsByUser(run.targets());
   return follower;
 }
 
@@ -135,22 +133,13 @@ Status ModelFollower::gatherHessian(FollowedStage &stage, Operation *reader, Val
 
 Status ModelFollower::advance(size_t index) {
   Segment segment = findSegments(module.lookupSymbol<func::FuncOp>("forward"))[index];
-  int64_t channels = cast<RankedTensorType>(segment.output.getType()).getDimSize(1);
-  Result<std::optional<SampleStream>> beside = runner->streamBeside(stream, channels, options.memory);
-  if (!beside)
-    return beside.takeError();
   SmallVector<Value> inputs;
   SmallVector<SampleStream *> given;
   if (segment.input)
     inputs.push_back(segment.input), given.push_back(&*stream);
   OwningOpRef<ModuleOp> part = extractPart(module, inputs, segment.output);
-  SampleStream &to = *beside ? **beside : *stream;
-  Status status = runner->run(*part, run.parameters(), {given.data(), given.size()},
-                              [&](int64_t sample, std::span<const MatrixView> got) -> Status {
-                                std::copy_n(got[0].data, got[0].rows * got[0].cols, to.sample(sample));
-                                return {};
-                              });
-  if (status && *beside)
-    stream = std::move(**beside);
-  return status;
+  Result<std::shared_ptr<const Model>> model = runner->compile(*part, run.parameters());
+  if (!model)
+    return model.takeError();
+  return runner->runInto(stream, 0, options.memory, *model, {given.data(), given.size()});
 }

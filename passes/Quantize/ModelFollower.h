@@ -30,8 +30,8 @@ public:
   struct Options {
     std::span<const int32_t> tokens; ///< [samples, length]
     int64_t length = 0;
-    uint64_t memory = uint64_t{4} << 30; ///< most bytes of the stream that stay in memory
-    int threads = 0;                     ///< 0: the usable CPUs
+    uint64_t memory = kStreamMemory; ///< most bytes of the stream that stay in memory
+    int threads = 0;                 ///< 0: the usable CPUs
   };
 
   /// `run` has its overlay started, and must outlive the follower, as must the tokens.

@@ -21,6 +21,15 @@ Result<ModelStatistics> ModelStatistics::open(ModuleOp module, const std::string
   return ModelStatistics(std::move(*archive));
 }
 
+Result<std::optional<ModelStatistics>> ModelStatistics::openIf(bool needed, ModuleOp module, const std::string &path) {
+  if (!needed)
+    return std::optional<ModelStatistics>();
+  Result<ModelStatistics> opened = open(module, path);
+  if (!opened)
+    return opened.takeError();
+  return std::optional<ModelStatistics>(std::move(*opened));
+}
+
 Result<ModelStatistics::Inputs> ModelStatistics::inputsOf(transformer::ParameterOp weight,
                                                           ParameterEvaluator &parameters, bool needsGram) const {
   const Site *site = statistics.siteOf(weight.getSymName());

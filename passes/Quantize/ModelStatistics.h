@@ -12,6 +12,8 @@
 
 #include "mlir/IR/BuiltinOps.h"
 
+#include <optional>
+
 namespace qopt {
 
 class ModelStatistics {
@@ -19,6 +21,9 @@ public:
   /// Opens the archive at `path`. Errors: no path (usage); an archive that cannot be read, or is of another model (bad
   /// input).
   static Result<ModelStatistics> open(mlir::ModuleOp module, const std::string &path);
+
+  /// The same if they are `needed`, else none.
+  static Result<std::optional<ModelStatistics>> openIf(bool needed, mlir::ModuleOp module, const std::string &path);
 
   const StatisticsArchive &archive() const { return statistics; }
   int64_t tokens() const { return statistics.tokens(); }

@@ -4,10 +4,13 @@
 #include "lib/Algorithms/Aligned.h"
 #include "lib/Algorithms/Dense.h"
 #include "lib/Algorithms/Gptq.h"
+#include "passes/Calibrate/PartRunner.h"
 #include "passes/Calibrate/Segments.h"
+#include "passes/Quantize/NearestRounding.h"
 #include "passes/Quantize/SiteSamples.h"
 
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringSet.h"
 
 #include <bit>
 #include <chrono>
@@ -20,12 +23,14 @@ using namespace qopt::transformer;
 Work &Work::operator+=(const Work &other) {
   forward += other.forward, gram += other.gram, factor += other.factor;
   quadratic += other.quadratic, rounding += other.rounding, bytes += other.bytes;
+  code += other.code;
   return *this;
 }
 
 double WorkRates::secondsOf(const Work &work) const {
   return work.forward / perSecond.forward + work.gram / perSecond.gram + work.factor / perSecond.factor +
-         work.quadratic / perSecond.quadratic + work.rounding / perSecond.rounding + work.bytes / perSecond.bytes;
+         work.quadratic / perSecond.quadratic + work.rounding / perSecond.rounding + work.bytes / perSecond.bytes +
+         work.code / perSecond.code;
 }
 
 /// How often `body` runs in a second: the best of a few tries of some milliseconds.
@@ -47,9 +52,10 @@ static double ratePerSecond(const std::function<void()> &body) {
   return best;
 }
 
-/// Compiled linears in f32 reach this part of what a Gram matrix's tiles do, and weights are rounded and written at
-/// this rate: measured on SmolLM2-135M (docs/Recipes.md).
-static constexpr double kForwardOfGram = 0.75, kBytesPerSecond = 250e6;
+/// Compiled linears in f32 and attention, between calls and copies of samples, reach this part of what a Gram matrix's
+/// tiles do; weights are evaluated, rounded and written at so many bytes of f32 a second and thread; and so many kinds
+/// of segments are compiled in a second. Measured by bench/plan.py, as all of this is checked: docs/Recipes.md.
+static constexpr double kForwardOfGram = 0.65, kBytesPerSecond = 650e6, kCodePerSecond = 1;
 
 WorkRates WorkRates::measure(int threads) {
   constexpr int64_t n = 256, rows = Gptq::rowsPerChunk, group = 64;
@@ -75,43 +81,42 @@ WorkRates WorkRates::measure(int threads) {
   rates.perSecond.factor = factors * n * n * n;
   rates.perSecond.quadratic = forms * 2 * rows * group * group * threads;
   rates.perSecond.rounding = rounds * rows * group * threads;
-  rates.perSecond.bytes = kBytesPerSecond;
+  rates.perSecond.bytes = kBytesPerSecond * threads;
+  rates.perSecond.code = kCodePerSecond;
   return rates;
 }
 
+/// Blocks of less than 32 MiB that malloc keeps for the next of their kind; seen where weights are evaluated in turn.
+static constexpr uint64_t kKeptByHeap = uint64_t{100} << 20;
+
 namespace {
-/// A value that linears read.
+/// A value that linears over tokens read.
 struct ReadValue {
   SmallVector<LinearOp> readers;
-  int64_t channels = 0, rows = 0; ///< rows of all readers
-  int64_t elements() const { return rows * channels; }
+  int64_t channels = 0;
 };
 
-/// What costs are counted from.
+/// What costs are counted from. Of the segments, the last, which ends in logits, is run by gates alone.
 class Counted {
 public:
-  Counted(ModuleOp module, const CostInputs &inputs) : inputs(inputs) {
+  Counted(ModuleOp module, Selection &selection, const CostInputs &inputs)
+      : inputs(inputs), targets(targetsByUser(selection.targets)) {
     auto forward = module.lookupSymbol<func::FuncOp>("forward");
     if (!forward)
       return;
     segments = findSegments(forward);
+    if (!segments.empty())
+      head = segments.pop_back_val();
     for (const Segment &segment : segments)
-      for (Operation *op : segment.ops) {
-        auto linear = dyn_cast<LinearOp>(op);
-        if (!linear || !isOverTokens(linear))
-          continue;
-        auto weight = cast<RankedTensorType>(linear.getWeight().getType());
-        ReadValue &read = sites[linear.getInput()];
-        read.readers.push_back(linear);
-        read.channels = weight.getDimSize(1);
-        read.rows += weight.getDimSize(0);
-      }
+      for (Operation *op : segment.ops)
+        if (auto linear = dyn_cast<LinearOp>(op)) {
+          ReadValue &read = sites[linear.getInput()];
+          read.readers.push_back(linear);
+          read.channels = cast<RankedTensorType>(linear.getWeight().getType()).getDimSize(1);
+        }
   }
 
   double tokens() const { return static_cast<double>(inputs.samples * inputs.length); }
-
-  /// What is over rows stands in the last segment, after the tokens that are wanted were chosen.
-  bool isOverTokens(LinearOp linear) { return segments.empty() || !isInLast(linear); }
 
   /// Operations that running ops takes for each token.
   double forwardOf(ArrayRef<Operation *> ops) const {
@@ -132,13 +137,13 @@ public:
       sum += forwardOf(segment.ops);
     return sum;
   }
+  double forwardWithHead() const { return forward() + forwardOf(head.ops); }
 
   /// Of what GPTQ runs to follow the model: each segment whole, and before that once for each value in it that linears
   /// read, up to there.
   double following() const {
-    double sum = 0;
-    for (const Segment &segment : ArrayRef(segments).drop_back(segments.empty() ? 0 : 1)) {
-      sum += forwardOf(segment.ops);
+    double sum = forward();
+    for (const Segment &segment : segments) {
       llvm::DenseSet<Value> seen;
       for (auto [index, op] : llvm::enumerate(segment.ops))
         if (auto linear = dyn_cast<LinearOp>(op))
@@ -148,20 +153,47 @@ public:
     return sum;
   }
 
-  uint64_t stream() const {
+  /// What a run over so many tokens takes: one segment at a time, its weights evaluated and packed and what `beside`
+  /// says for it, code for each kind of segment, and what flows between segments.
+  void addRun(
+      StageCost &stage, double overTokens,
+      llvm::function_ref<uint64_t(const Segment &)> beside = [](const Segment &) { return 0; }) const {
     int64_t widest = 0;
-    for (const Segment &segment : segments)
-      if (segment.output)
-        widest = std::max(widest, cast<RankedTensorType>(segment.output.getType()).getDimSize(1));
-    return static_cast<uint64_t>(tokens()) * widest * sizeof(float);
+    uint64_t most = 0;
+    llvm::StringSet<> kinds;
+    for (const Segment &segment : segments) {
+      widest = std::max(widest, cast<RankedTensorType>(segment.output.getType()).getDimSize(1));
+      most = std::max(most, 2 * weightBytes(segment) + beside(segment));
+      std::string kind;
+      llvm::raw_string_ostream stream(kind);
+      for (Operation *op : segment.ops)
+        stream << op->getName() << op->getResultTypes() << ';';
+      kinds.insert(kind);
+    }
+    uint64_t stream = static_cast<uint64_t>(overTokens) * widest * sizeof(float);
+    (stream > kStreamMemory ? stage.spilled : stage.memory) += stream;
+    stage.memory += most + kKeptByHeap;
+    stage.work.code += static_cast<double>(kinds.size());
   }
 
-  /// Bytes in f32 of the largest segment's weights.
-  uint64_t largestSegment() const {
-    double most = 0;
-    for (const Segment &segment : ArrayRef(segments).drop_back(segments.empty() ? 0 : 1))
-      most = std::max(most, forwardOf(segment.ops) / 2 * sizeof(float));
-    return static_cast<uint64_t>(most);
+  /// In f32, of all parameters that a segment reads.
+  static uint64_t weightBytes(const Segment &segment) {
+    llvm::DenseSet<Value> read;
+    uint64_t bytes = 0;
+    for (Operation *op : segment.ops)
+      for (Value operand : op->getOperands())
+        if (operand.getDefiningOp<GetOp>() && read.insert(operand).second)
+          bytes += cast<RankedTensorType>(operand.getType()).getNumElements() * sizeof(float);
+    return bytes;
+  }
+
+  /// Those of a value's readers that are to be quantized.
+  SmallVector<QuantizationTarget *> targetsOf(const ReadValue &read) const {
+    SmallVector<QuantizationTarget *> found;
+    for (LinearOp reader : read.readers)
+      if (QuantizationTarget *target = targets.lookup(reader))
+        found.push_back(target);
+    return found;
   }
 
   /// Partial sums that the tree of a Gram matrix holds at once, and the one that is being added to.
@@ -169,10 +201,11 @@ public:
 
   CostInputs inputs;
   SmallVector<Segment> segments;
+  Segment head;
   llvm::MapVector<Value, ReadValue> sites;
 
 private:
-  bool isInLast(LinearOp linear) { return llvm::is_contained(segments.back().ops, linear.getOperation()); }
+  llvm::DenseMap<Operation *, QuantizationTarget *> targets;
 };
 } // namespace
 
@@ -190,84 +223,70 @@ static Work rangeWork(RangeRule rule, double elements, double group) {
 
 static uint64_t squareBytes(int64_t channels) { return static_cast<uint64_t>(channels) * channels * sizeof(float); }
 
-static StageCost calibrateCost(Counted &counted) {
+static StageCost calibrateCost(const Counted &counted) {
   StageCost stage{"calibrate", {}, {}};
   const CostInputs &inputs = counted.inputs;
   stage.what = std::to_string(inputs.samples) + " samples of " + std::to_string(inputs.length) + " tokens";
   stage.work.forward = counted.forward() * counted.tokens();
-  uint64_t sums = 0, values = 0;
-  for (const Segment &segment : counted.segments) {
-    uint64_t here = 0, widths = 0;
-    for (auto &[value, read] : counted.sites)
-      if (llvm::is_contained(segment.ops, read.readers.front().getOperation())) {
-        here += squareBytes(read.channels) * counted.gramCopies();
-        widths += read.channels * inputs.length * sizeof(float);
-      }
-    sums = std::max(sums, here), values = std::max(values, widths);
-  }
   for (auto &[value, read] : counted.sites)
     stage.work.gram += counted.tokens() * static_cast<double>(read.channels) * static_cast<double>(read.channels);
-  bool spills = counted.stream() > inputs.streamMemory;
-  stage.spilled = spills ? counted.stream() : 0;
-  stage.memory = (spills ? 0 : counted.stream()) + sums + values + 2 * counted.largestSegment();
+  // Sums, and the values of a sample.
+  counted.addRun(stage, counted.tokens(), [&](const Segment &segment) {
+    uint64_t bytes = 0;
+    for (const auto &[value, read] : counted.sites)
+      if (llvm::is_contained(segment.ops, static_cast<Operation *>(LinearOp(read.readers.front()))))
+        bytes += squareBytes(read.channels) * counted.gramCopies() + read.channels * inputs.length * sizeof(float);
+    return bytes;
+  });
   return stage;
 }
 
-/// Whether a target reads the value.
-static const QuantizationTarget *targetOf(ReadValue &read, size_t index, Selection &selection) {
-  for (const QuantizationTarget &target : selection.targets)
-    if (llvm::is_contained(target.users, read.readers[index].getOperation()))
-      return &target;
-  return nullptr;
-}
-
-static StageCost scalesCost(Counted &counted, const Recipe &recipe, Selection &selection) {
+static StageCost scalesCost(const Counted &counted, const Recipe &recipe) {
   StageCost stage{recipe.awq ? "awq" : "smooth-quant", {}, {}};
+  bool searches = recipe.smoothQuant && recipe.smoothQuant->searches();
   int64_t scaled = 0;
   for (auto &[value, read] : counted.sites) {
     double elements = 0;
-    for (size_t i = 0; i < read.readers.size(); ++i)
-      if (targetOf(read, i, selection))
-        elements += static_cast<double>(cast<RankedTensorType>(read.readers[i].getWeight().getType()).getNumElements());
+    for (QuantizationTarget *target : counted.targetsOf(read))
+      elements += static_cast<double>(target->type().getNumElements());
     if (elements == 0)
       continue;
     ++scaled;
     stage.work.bytes += elements * sizeof(float);
-    uint64_t weights = static_cast<uint64_t>(elements) * sizeof(float);
-    if (!recipe.awq) {
-      stage.memory = std::max(stage.memory, 2 * weights);
-      if (recipe.smoothQuant->searches()) { // outputs with 1 and 21 α, and as they are
-        constexpr int candidates = 23;
-        stage.work.rounding += candidates * elements;
-        stage.work.gram += candidates * 2 * elements * kSearchedTokens;
-      }
-      continue;
+    uint64_t memory = 2 * static_cast<uint64_t>(elements) * sizeof(float);
+    if (searches) { // outputs with 1 and 21 α, and as they are
+      constexpr int candidates = 23;
+      stage.work.rounding += candidates * elements;
+      stage.work.forward += candidates * 2 * elements * kSearchedTokens; // in blocks too small for the rate of Gram
     }
-    // Two kinds of s for each of 21 α, but one where α is 0 or 1 makes them alike, and s = 1.
-    constexpr int candidates = 42;
-    stage.work.rounding += candidates * elements;
-    stage.work.quadratic += candidates * elements * 2 * static_cast<double>(read.channels);
-    stage.memory = std::max(stage.memory, 2 * weights + 3 * squareBytes(read.channels));
+    if (recipe.awq) {
+      // Two kinds of s for each of 21 α, but one where α is 0 or 1 makes them alike, and s = 1.
+      constexpr int candidates = 42;
+      stage.work.rounding += candidates * elements;
+      stage.work.quadratic += candidates * elements * 2 * static_cast<double>(read.channels);
+      memory += 3 * squareBytes(read.channels);
+    }
+    stage.memory = std::max(stage.memory, memory);
   }
   stage.what = std::to_string(scaled) + " sites";
-  if (recipe.smoothQuant && recipe.smoothQuant->searches()) {
-    int64_t samples = std::min(counted.inputs.samples, kSearchedSamples);
-    stage.work.forward = counted.forward() * static_cast<double>(samples * counted.inputs.length);
-    stage.memory += 2 * counted.largestSegment() + counted.stream();
+  if (searches) {
+    auto tokens = static_cast<double>(std::min(counted.inputs.samples, kSearchedSamples) * counted.inputs.length);
+    stage.work.forward = counted.forward() * tokens;
+    counted.addRun(stage, tokens);
+  } else {
+    stage.memory += kKeptByHeap;
   }
   return stage;
 }
 
-static StageCost codesCost(Counted &counted, const Recipe &recipe, Selection &selection) {
+static StageCost codesCost(const Counted &counted, const Recipe &recipe, Selection &selection) {
   bool gptq = recipe.uses(Method::Gptq), follows = gptq && recipe.inputs == HessianInputs::Quantized;
   StageCost stage{recipe.plugin ? recipe.plugin->name : gptq ? "gptq" : "rtn", {}, {}};
   int64_t chunk = 0;
   for (QuantizationTarget &target : selection.targets) {
     auto elements = static_cast<double>(target.type().getNumElements());
     int64_t inputs = target.type().getDimSize(1);
-    RangeRule rule = target.method == Method::Gptq ? recipe.gptq.range.rule
-                     : target.isHead               ? RangeRule::MinMax
-                                                   : recipe.nearestRange;
+    RangeRule rule = target.method == Method::Gptq ? recipe.gptq.range.rule : rangeOf(target, recipe.nearestRange);
     stage.work += rangeWork(rule, elements, static_cast<double>(target.scheme.weights.groupSize(inputs)));
     stage.work.bytes += elements * sizeof(float);
     // Its feedback, and what it has cost the output.
@@ -277,23 +296,11 @@ static StageCost codesCost(Counted &counted, const Recipe &recipe, Selection &se
   }
   stage.memory = static_cast<uint64_t>(chunk) * counted.inputs.threads;
   stage.what = std::to_string(selection.targets.size()) + " weights";
-  // Static activations: the model is run once for their ranges.
-  if (llvm::any_of(selection.targets, [](const QuantizationTarget &target) {
-        return target.scheme.activations == qopt::ActivationKind::I8Static;
-      })) {
-    stage.work.forward += counted.forward() * counted.tokens();
-    stage.memory += counted.stream() + 2 * counted.largestSegment();
-  }
-  if (!gptq)
-    return stage;
   uint64_t most = 0;
   for (auto &[value, read] : counted.sites) {
     auto n = static_cast<double>(read.channels);
-    bool calibrated = false;
-    for (size_t i = 0; i < read.readers.size(); ++i)
-      if (const QuantizationTarget *target = targetOf(read, i, selection))
-        calibrated |= target->method == Method::Gptq;
-    if (!calibrated)
+    if (llvm::none_of(counted.targetsOf(read),
+                      [](QuantizationTarget *target) { return target->method == Method::Gptq; }))
       continue;
     stage.work.factor += n * n * n;
     if (follows)
@@ -302,55 +309,62 @@ static StageCost codesCost(Counted &counted, const Recipe &recipe, Selection &se
     most = std::max(most, squareBytes(read.channels) * std::max<uint64_t>(4, follows ? counted.gramCopies() : 0));
   }
   stage.memory += most;
-  if (!follows)
-    return stage;
-  stage.what += ", following " + std::to_string(counted.inputs.samples) + " samples";
-  stage.work.forward += counted.following() * counted.tokens();
-  bool spills = counted.stream() > counted.inputs.streamMemory;
-  stage.spilled = spills ? counted.stream() : 0;
-  stage.memory += (spills ? 0 : counted.stream()) + 2 * counted.largestSegment();
+  // Static activations: the model is run once for their ranges, before anything else.
+  bool ranges = llvm::any_of(selection.targets, [](const QuantizationTarget &target) {
+    return target.scheme.activations == qopt::ActivationKind::I8Static;
+  });
+  if (ranges)
+    stage.work.forward += counted.forward() * counted.tokens();
+  if (follows) {
+    stage.what += ", following " + std::to_string(counted.inputs.samples) + " samples";
+    stage.work.forward += counted.following() * counted.tokens();
+  }
+  if (ranges || follows)
+    counted.addRun(stage, counted.tokens());
   return stage;
 }
 
-static StageCost gatesCost(ModuleOp module, const Recipe &recipe, Counted &counted, Selection &selection) {
+static StageCost gatesCost(const Recipe &recipe, const Counted &counted, const Selection &selection) {
   StageCost stage{"gates", {}, {}};
-  double rows = 0;
+  double alone = 0, compared = 0; // tokens, the latter where round to nearest is evaluated too
   int64_t texts = 0;
-  for (const Gate &gate : recipe.gates)
-    if (gate.isOnText())
-      ++texts, rows += static_cast<double>(gate.windows * gate.length);
+  for (const Gate &gate : recipe.gates) {
+    if (!gate.isOnText())
+      continue;
+    ++texts;
+    auto tokens =
+        static_cast<double>(gate.heldOut ? counted.inputs.heldOut * counted.inputs.length : gate.windows * gate.length);
+    (gate.betterThanNearest && recipe.needsStatistics() ? compared : alone) += tokens;
+  }
   stage.what = std::to_string(recipe.gates.size()) + " in all, " + std::to_string(texts) + " on text";
   if (texts == 0)
     return stage;
-  bool nearest = recipe.needsStatistics() &&
-                 llvm::any_of(recipe.gates, [](const Gate &gate) { return gate.isOnText() && gate.betterThanNearest; });
-  double parameters = 0, quantized = 0;
-  for (auto parameter : module.getOps<ParameterOp>())
-    if (auto type = dyn_cast<RankedTensorType>(parameter.getType()))
-      parameters += static_cast<double>(type.getNumElements());
+  int64_t elements = 0, bytes = 0;
   for (const LedgerRow &row : selection.ledger.rows)
-    quantized += static_cast<double>(row.bytes);
-  int models = nearest ? 3 : 2;
-  stage.work.forward = rows * counted.forward() * models;
-  stage.work.bytes = parameters * sizeof(float) * models;
-  stage.memory = static_cast<uint64_t>(parameters * sizeof(float) + quantized * (models - 1));
+    elements += row.elements, bytes += row.bytes;
+  int models = compared > 0 ? 2 : 1; // beside the model as it was
+  // The model as it was is run beside each.
+  stage.work.forward = (2 * alone + 4 * compared) * counted.forwardWithHead();
+  stage.work.bytes = static_cast<double>(elements) * sizeof(float) * (models + 1);
+  stage.work.code = 4 * (models + 1); // a model has about as many kinds of segments
+  stage.memory = elements * sizeof(float) + bytes * models;
   return stage;
 }
 
 std::vector<StageCost> qopt::costOfStages(ModuleOp module, const Recipe &recipe, Selection &selection,
                                           const CostInputs &inputs) {
-  Counted counted(module, inputs);
+  Counted counted(module, selection, inputs);
   std::vector<StageCost> stages;
   if (recipe.rotate)
     stages.push_back({"rotate", "initializers alone: weights are rotated where they are read", {}});
   if (inputs.calibrates)
     stages.push_back(calibrateCost(counted));
   if (recipe.scales()) {
-    stages.push_back(scalesCost(counted, recipe, selection));
+    stages.push_back(scalesCost(counted, recipe));
     stages.push_back({"fold-scales", "initializers alone: weights are scaled where they are read", {}});
   }
   stages.push_back(codesCost(counted, recipe, selection));
   if (!recipe.gates.empty())
-    stages.push_back(gatesCost(module, recipe, counted, selection));
+    stages.push_back(gatesCost(recipe, counted, selection));
   return stages;
 }

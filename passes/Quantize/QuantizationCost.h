@@ -21,6 +21,7 @@ struct Work {
   double quadratic = 0; ///< multiplications and additions of Dense::quadraticForms
   double rounding = 0;  ///< weights that Dense::roundingErrors has rounded
   double bytes = 0;     ///< of weights that are read, changed and written
+  double code = 0;      ///< kinds of segments that code is generated for
 
   Work &operator+=(const Work &other);
 };
@@ -44,10 +45,10 @@ struct StageCost {
 };
 
 struct CostInputs {
-  int64_t samples = 0, length = 0;           ///< of calibration
-  bool calibrates = false;                   ///< whether statistics are taken, and not given
-  uint64_t streamMemory = uint64_t{4} << 30; ///< most bytes of a stream that stay in memory
-  int threads = 1;                           ///< of the compiler
+  int64_t samples = 0, length = 0; ///< of calibration
+  int64_t heldOut = 0;             ///< windows of all its sources
+  bool calibrates = false;         ///< whether statistics are taken, and not given
+  int threads = 1;                 ///< of the compiler
 };
 
 /// The stages of `recipe`, in order. `module` has what the recipe's rotation and scales make of it, or not: they change

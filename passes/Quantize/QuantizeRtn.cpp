@@ -58,13 +58,11 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
     Result<Recipe> wanted = getRecipe();
     if (!wanted)
       return wanted.takeError();
-    std::optional<ModelStatistics> model;
-    if (wanted->needsStatistics()) {
-      Result<ModelStatistics> opened = ModelStatistics::open(module, statistics);
-      if (!opened)
-        return opened.takeError();
-      model.emplace(std::move(*opened));
-    }
+    Result<std::optional<ModelStatistics>> opened =
+        ModelStatistics::openIf(wanted->needsStatistics(), module, statistics);
+    if (!opened)
+      return opened.takeError();
+    std::optional<ModelStatistics> &model = *opened;
     Result<QuantizationRun> run = QuantizationRun::begin(
         module, *wanted,
         QuantizationRun::Options::of(overlay, directory, *absorb, context, model ? &model->archive() : nullptr));

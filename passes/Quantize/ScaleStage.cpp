@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 using namespace mlir;
 using namespace qopt;
@@ -23,12 +24,10 @@ Result<ScaleStage> ScaleStage::begin(ModuleOp module, const Options &options) {
   if (!evaluator)
     return evaluator.takeError();
   stage.parameters = std::move(*evaluator);
-  for (ScaleSite &site : findScaleSites(*forward))
-    if (options.kinds.empty() ? site.kind() != SiteKind::Other : llvm::is_contained(options.kinds, site.kind()))
-      stage.found.push_back(std::move(site));
-  if (stage.found.empty())
-    return badInput("expected values that linears alone read, at the sites to scale, but found none")
-        .withNext("name other sites, or start from a module that 'qopt import' wrote");
+  Result<std::vector<ScaleSite>> sites = findScaleSites(*forward, options.kinds);
+  if (!sites)
+    return sites.takeError();
+  stage.found = std::move(*sites);
   return stage;
 }
 
@@ -49,6 +48,7 @@ Result<ScaleStage::Calibrated> ScaleStage::calibrated(const ScaleSite &site) {
   if (!inputs)
     return inputs.takeError();
   const StatisticsArchive &archive = statistics.archive();
+  reading = inputs->site;
   if (options.needsGram)
     result.hessian = statistics.hessianOf(*inputs);
   result.meanAbs = archive.meanMagnitude(*inputs->site);
@@ -73,12 +73,12 @@ void ScaleStage::note(const ScaleSite &site, std::vector<float> factor, nlohmann
 
 Status ScaleStage::keepFound(const ScaleSite &site, std::span<const float> factor,
                              const nlohmann::ordered_json &found) {
-  if (!options.resume)
+  if (!options.context.resume)
     return {};
   SmallVector<ResumeFolder::Part> parts;
   if (!factor.empty())
     parts.push_back({{"factor", ElementFormat::F32, {static_cast<int64_t>(factor.size())}}, std::as_bytes(factor)});
-  return options.resume->write(kFinishedSite, site.name(), parts, found.dump());
+  return options.context.resume->write(kFinishedSite, site.name(), parts, found.dump());
 }
 
 Status ScaleStage::add(const ScaleSite &site, std::vector<float> factor, nlohmann::ordered_json found) {
@@ -92,12 +92,20 @@ Status ScaleStage::leave(const ScaleSite &site, nlohmann::ordered_json found) {
   return add(site, {}, std::move(found));
 }
 
-bool ScaleStage::isFinished(const ScaleSite &site) const {
-  return options.resume && options.resume->contains(kFinishedSite, site.name());
+Status ScaleStage::visit(const ScaleSite &site, llvm::function_ref<Status()> find) {
+  ResumeFolder *resume = options.context.resume;
+  bool isFinished = resume && resume->contains(kFinishedSite, site.name());
+  if (Status status = isFinished ? takeFinished(site) : find(); !status)
+    return status.takeError().in("site " + site.name());
+  if (reading) // so that memory holds one site, and not the archive
+    statistics.archive().drop(*std::exchange(reading, nullptr));
+  if (options.context.progress)
+    options.context.progress(++visited, static_cast<int64_t>(found.size()), site.name());
+  return {};
 }
 
 Status ScaleStage::takeFinished(const ScaleSite &site) {
-  Result<ResumeFolder::Piece> piece = options.resume->read(kFinishedSite, site.name());
+  Result<ResumeFolder::Piece> piece = options.context.resume->read(kFinishedSite, site.name());
   if (!piece)
     return piece.takeError();
   Result<nlohmann::ordered_json> found = parseJson(piece->text);

@@ -6,6 +6,7 @@
 #include "lib/Parameters/ResumeFolder.h"
 #include "passes/Fold/ScalePairs.h"
 #include "passes/Quantize/ModelStatistics.h"
+#include "passes/Quantize/QuantizeContext.h"
 
 #include <nlohmann/json.hpp>
 
@@ -18,7 +19,7 @@ public:
     std::string statistics, overlay, directory;
     llvm::ArrayRef<SiteKind> kinds; ///< of the sites to scale; empty: all but Other
     bool needsGram = true;          ///< whether Calibrated::hessian is wanted
-    ResumeFolder *resume = nullptr; ///< where what was found for a site is kept, if it is
+    QuantizeContext context = {};
   };
 
   /// Errors: no @forward; as ModelStatistics::open and ParameterEvaluator::open; no site of those kinds (bad input).
@@ -46,9 +47,9 @@ public:
   /// Notes a site that is better left as it is.
   Status leave(const ScaleSite &site, nlohmann::ordered_json found);
 
-  /// Whether an earlier process has come to a site, and what it has found: add() or leave() again.
-  bool isFinished(const ScaleSite &site) const;
-  Status takeFinished(const ScaleSite &site);
+  /// Takes what an earlier process has found for a site (add() or leave() again), or calls `find`, and says that the
+  /// site is done.
+  Status visit(const ScaleSite &site, llvm::function_ref<Status()> find);
 
   int64_t scaledSites() const { return static_cast<int64_t>(scales.size()); }
   int64_t leftSites() const { return static_cast<int64_t>(record.size() - scales.size()); }
@@ -60,6 +61,7 @@ private:
   ScaleStage(mlir::ModuleOp module, Options options, ModelStatistics statistics)
       : module(module), options(std::move(options)), statistics(std::move(statistics)) {}
 
+  Status takeFinished(const ScaleSite &site);
   /// What was found for a site; `factor` is empty for one that is left.
   void note(const ScaleSite &site, std::vector<float> factor, nlohmann::ordered_json found);
   Status keepFound(const ScaleSite &site, std::span<const float> factor, const nlohmann::ordered_json &found);
@@ -70,6 +72,8 @@ private:
   std::unique_ptr<ParameterEvaluator> parameters;
   std::vector<ScaleSite> found;
   std::vector<SiteScale> scales;
+  int64_t visited = 0;
+  const Site *reading = nullptr; ///< whose statistics calibrated() has looked at
   nlohmann::ordered_json record = nlohmann::ordered_json::array();
 };
 

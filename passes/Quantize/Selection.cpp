@@ -62,6 +62,15 @@ static std::string groupsThatDivide(int64_t inputs) {
   return text;
 }
 
+llvm::DenseMap<Operation *, QuantizationTarget *>
+qopt::targetsByUser(llvm::MutableArrayRef<QuantizationTarget> targets) {
+  llvm::DenseMap<Operation *, QuantizationTarget *> byUser;
+  for (QuantizationTarget &target : targets)
+    for (Operation *user : target.users)
+      byUser[user] = &target;
+  return byUser;
+}
+
 Status qopt::checkFit(QuantizationTarget &target) {
   int64_t inputs = target.type().getDimSize(1);
   const WeightScheme &weights = target.scheme.weights;

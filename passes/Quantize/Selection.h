@@ -8,6 +8,7 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/DenseMap.h"
 
 #include <string>
 #include <vector>
@@ -28,6 +29,10 @@ struct QuantizationTarget {
 
   mlir::RankedTensorType type() { return mlir::cast<mlir::RankedTensorType>(parameter.getType()); }
 };
+
+/// The targets by the ops that use them.
+llvm::DenseMap<mlir::Operation *, QuantizationTarget *>
+targetsByUser(llvm::MutableArrayRef<QuantizationTarget> targets);
 
 /// Whether a weight can have its scheme. Error (bad input): groups, activation groups or packed codes that do not fit
 /// its inputs (with the op, K, the group and what would do).

@@ -157,13 +157,17 @@ private:
       from = &*changed;
     }
     double sum = 0;
-    Status status = run(index, &probe, from, [&](int64_t sample, std::span<const MatrixView> got) -> Status {
-      Result<double> divergence = divergenceOf(sample, got[0]);
-      if (!divergence)
-        return divergence.takeError();
-      sum += *divergence;
-      return {};
-    });
+    Result<std::shared_ptr<const Model>> part = partOf(index, &probe);
+    if (!part)
+      return part.takeError();
+    Status status = runner.run(*part, {&from, segments[index].input ? 1U : 0U},
+                               [&](int64_t sample, std::span<const MatrixView> got) -> Status {
+                                 Result<double> divergence = divergenceOf(sample, got[0]);
+                                 if (!divergence)
+                                   return divergence.takeError();
+                                 sum += *divergence;
+                                 return {};
+                               });
     if (!status)
       return status.takeError();
     return sum / static_cast<double>(runner.samples() * (runner.tokensPerSample() - 1));
@@ -171,43 +175,28 @@ private:
 
   /// Runs a segment for every sample and keeps what it gives in `to`, which may be `from`.
   Status fill(std::optional<SampleStream> &to, size_t index, const SensitivityProbe *probe, SampleStream *from) {
-    int64_t channels = cast<RankedTensorType>(segments[index].output.getType()).getDimSize(1);
-    Result<std::optional<SampleStream>> beside = runner.streamBeside(to, channels, options.memory);
-    if (!beside)
-      return beside.takeError();
-    SampleStream &target = *beside ? **beside : *to;
-    Status status = run(index, probe, from, [&](int64_t sample, std::span<const MatrixView> got) -> Status {
-      std::copy_n(got[0].data, got[0].rows * got[0].cols, target.sample(sample));
-      return {};
-    });
-    if (status && *beside)
-      to = std::move(**beside);
-    return status;
+    Result<std::shared_ptr<const Model>> part = partOf(index, probe);
+    if (!part)
+      return part.takeError();
+    return runner.runInto(to, 0, options.memory, *part, {&from, segments[index].input ? 1U : 0U});
   }
 
-  /// With the weight of `probe`, which may be null, rounded wherever the segment reads it.
-  Status run(size_t index, const SensitivityProbe *probe, SampleStream *from, const PartRunner::Consumer &consume) {
+  /// A segment with the weight of `probe`, which may be null, rounded wherever the segment reads it.
+  Result<std::shared_ptr<const Model>> partOf(size_t index, const SensitivityProbe *probe) {
     Link &link = segments[index];
-    std::shared_ptr<const Model> part = link.exact;
     bool rounded = probe && link.reads.contains(probe->parameter);
-    if (rounded || !part) {
-      SmallVector<Value> inputs;
-      if (link.input)
-        inputs.push_back(link.input);
-      OwningOpRef<ModuleOp> module = extractPart(*copy, inputs, link.output);
-      if (rounded)
-        roundWeight(*module, *probe);
-      Result<std::shared_ptr<const Model>> compiled = runner.compile(*module, *parameters.forModule(*module));
-      if (!compiled)
-        return compiled.takeError();
-      part = std::move(*compiled);
-      if (!rounded)
-        link.exact = part;
-    }
-    SmallVector<SampleStream *> given;
+    if (!rounded && link.exact)
+      return link.exact;
+    SmallVector<Value> inputs;
     if (link.input)
-      given.push_back(from);
-    return runner.run(part, {given.data(), given.size()}, consume);
+      inputs.push_back(link.input);
+    OwningOpRef<ModuleOp> module = extractPart(*copy, inputs, link.output);
+    if (rounded)
+      roundWeight(*module, *probe);
+    Result<std::shared_ptr<const Model>> compiled = runner.compile(*module, *parameters.forModule(*module));
+    if (compiled && !rounded)
+      link.exact = *compiled;
+    return compiled;
   }
 
   /// The sum over the predictions of a sample.

@@ -23,7 +23,7 @@ struct SensitivityProbe {
 };
 
 struct SensitivityOptions {
-  uint64_t memory = uint64_t{4} << 30; ///< most bytes of each stream that stay in memory
+  uint64_t memory = kStreamMemory; ///< most bytes of each stream that stay in memory
   std::function<void(int64_t done, int64_t total, const std::string &parameter)> progress = {};
 };
 

@@ -47,6 +47,6 @@ Status qopt::forEachSite(ModuleOp module, const std::string &directory, std::spa
     }
     return {};
   };
-  Result<int64_t> segments = watchValues(module, **parameters, **runner, uint64_t{4} << 30, watched, watcher);
+  Result<int64_t> segments = watchValues(module, **parameters, **runner, kStreamMemory, watched, watcher);
   return segments ? Status() : Status(segments.takeError());
 }

@@ -55,7 +55,7 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
   SmallVector<Count> counts() const override { return {{"sites-scaled", scaled}, {"sites-left", left}}; }
 
   void runOnOperation() override {
-    scaled = left = done = 0;
+    scaled = left = 0;
     if (failed(emitFailure(getOperation().getLoc(), scaleModel(), "nothing was written")))
       signalPassFailure();
   }
@@ -94,7 +94,7 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
                                                                   .directory = directory,
                                                                   .kinds = settings.sites,
                                                                   .needsGram = false,
-                                                                  .resume = context.resume});
+                                                                  .context = context});
     if (!stage)
       return stage.takeError();
     Status status = settings.searches() ? search(**wanted, settings, *stage) : scaleAll(settings, *stage);
@@ -107,18 +107,9 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
   /// Every site by the α that is given.
   Status scaleAll(const SmoothQuantSettings &settings, ScaleStage &stage) {
     for (const ScaleSite &site : stage.sites())
-      if (Status status = takeOr(stage, site, [&] { return scaleBy(stage, site, *settings.alphaOf(site.kind())); });
+      if (Status status = stage.visit(site, [&] { return scaleBy(stage, site, *settings.alphaOf(site.kind())); });
           !status)
         return status;
-    return {};
-  }
-
-  /// What an earlier process has found for a site, or what `find` does.
-  Status takeOr(ScaleStage &stage, const ScaleSite &site, llvm::function_ref<Status()> find) {
-    if (Status status = stage.isFinished(site) ? stage.takeFinished(site) : find(); !status)
-      return status.takeError().in("site " + site.name());
-    if (context.progress)
-      context.progress(++done, static_cast<int64_t>(stage.sites().size()), site.name());
     return {};
   }
 
@@ -136,10 +127,7 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
     Result<Selection> selection = selectTargets(getOperation(), wanted, Ledger());
     if (!selection)
       return selection.takeError();
-    llvm::DenseMap<Operation *, Scheme> schemes;
-    for (const QuantizationTarget &target : selection->targets)
-      for (Operation *user : target.users)
-        schemes[user] = target.scheme;
+    auto targets = targetsByUser(selection->targets);
     llvm::DenseMap<Value, const ScaleSite *> siteOf;
     llvm::DenseSet<Value> watched;
     for (const ScaleSite &site : stage.sites())
@@ -149,28 +137,27 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
                        [&](Value value, MatrixView rows) -> Status {
                          const ScaleSite &site = *siteOf.at(value);
                          std::optional<double> given = settings.alphaOf(site.kind());
-                         return takeOr(stage, site, [&] {
+                         return stage.visit(site, [&] {
                            return given ? scaleBy(stage, site, *given)
-                                        : scaleBest(stage, site, schemes, rows, wanted.activationRange);
+                                        : scaleBest(stage, site, targets, rows, wanted.activationRange);
                          });
                        });
   }
 
-  Status scaleBest(ScaleStage &stage, const ScaleSite &site, const llvm::DenseMap<Operation *, Scheme> &schemes,
-                   MatrixView rows, const ActivationRangeOptions &staticRange) {
+  Status scaleBest(ScaleStage &stage, const ScaleSite &site,
+                   const llvm::DenseMap<Operation *, QuantizationTarget *> &targets, MatrixView rows,
+                   const ActivationRangeOptions &staticRange) {
     Result<ScaleStage::Calibrated> calibrated = stage.calibrated(site);
     if (!calibrated)
       return calibrated.takeError();
     std::vector<SmoothQuantLinear> linears;
     for (auto [i, reader] : llvm::enumerate(site.readers))
-      if (auto found = schemes.find(reader); found != schemes.end())
-        linears.push_back({calibrated->weights[i].values, calibrated->rows(i), found->second});
+      if (const QuantizationTarget *target = targets.lookup(reader))
+        linears.push_back({calibrated->weights[i].values, calibrated->rows(i), target->scheme});
     if (linears.empty())
       return {}; // all of them are kept as they are
     std::vector<float> inputs = greatestInputs(site, *calibrated), weights = greatestWeights(site, *calibrated);
-    SmoothQuantInputs searched{rows, inputs, weights, {}, staticRange};
-    for (int64_t channel = 0; channel < site.channels(); ++channel)
-      searched.factorOf.push_back(site.factorOf(channel));
+    SmoothQuantInputs searched{rows, inputs, weights, site.factorsOfChannels(), staticRange};
     Result<SmoothQuantChoice> best = searchSmoothQuantScale(linears, searched, qopt::parallelFor(&getContext()));
     if (!best)
       return best.takeError();
@@ -181,7 +168,7 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
   }
 
   QuantizeContext context;
-  int64_t scaled = 0, left = 0, done = 0;
+  int64_t scaled = 0, left = 0;
 };
 } // namespace
 

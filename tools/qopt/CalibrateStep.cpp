@@ -1,7 +1,6 @@
 // Calibration as a step: runs a model over text and writes statistics of what its linears read.
 #include "lib/Compile/Sources.h"
 #include "lib/Runtime/App/Progress.h"
-#include "lib/Runtime/UsableCpus.h"
 #include "passes/Calibrate/CalibrateModel.h"
 #include "passes/Calibrate/ModelDigest.h"
 #include "passes/Calibrate/Passes.h"
@@ -64,9 +63,26 @@ Result<Tokenizer> qopt::openTokenizer(const CompileOptions &options) {
   return Tokenizer::create(std::move(*spec));
 }
 
+Result<CalibrationText> qopt::readCalibrationText(mlir::ModuleOp module, const std::string &directory,
+                                                  const CalibrateArguments &arguments) {
+  CompileOptions options;
+  if (Status status = describeSources(module, directory, options); !status)
+    return status.takeError();
+  Result<Tokenizer> tokenizer = openTokenizer(options);
+  if (!tokenizer)
+    return tokenizer.takeError();
+  Result<std::vector<TextSource>> sources = readSources(arguments);
+  if (!sources)
+    return sources.takeError();
+  Result<SampleSet> samples = chooseSamples(*tokenizer, *sources, arguments.samples);
+  if (!samples)
+    return samples.takeError();
+  return CalibrationText{std::move(*sources), std::move(*samples), std::move(options.provenance)};
+}
+
 static StatisticsHeader makeHeader(mlir::ModuleOp module, const CalibrateArguments &arguments,
-                                   const CompileOptions &options, std::span<const TextSource> sources,
-                                   const SampleSet &samples, const Shard &shard) {
+                                   const CalibrationText &text, const Shard &shard) {
+  const auto &[sources, samples, provenance] = text;
   StatisticsHeader header;
   header.sites = findSites(module);
   header.firstSample = shard.first, header.sampleCount = shard.count, header.length = samples.length;
@@ -81,19 +97,16 @@ static StatisticsHeader makeHeader(mlir::ModuleOp module, const CalibrateArgumen
                               {"samples", source.samples},
                               {"held_out", source.heldOut}});
   }
-  header.key = {{"model", modelDigest(module)},
-                {"tokenizer", options.provenance.value("tokenizer", "")},
-                {"qopt", options.provenance.value("qopt", "")},
-                {"texts", std::move(texts)},
-                {"samples", arguments.samples.samples},
-                {"length", arguments.samples.length},
-                {"seed", arguments.samples.seed},
-                {"held_out", arguments.samples.heldOut}};
+  header.key = {{"model", modelDigest(module)},         {"tokenizer", provenance.value("tokenizer", "")},
+                {"qopt", provenance.value("qopt", "")}, {"texts", std::move(texts)},
+                {"samples", arguments.samples.samples}, {"length", arguments.samples.length},
+                {"seed", arguments.samples.seed},       {"held_out", arguments.samples.heldOut}};
   return header;
 }
 
-static void printReport(const SampleSet &samples, std::span<const TextSource> sources, const Shard &shard,
-                        const StatisticsHeader &header, const CalibrationReport &report) {
+static void printReport(const CalibrationText &text, const Shard &shard, const StatisticsHeader &header,
+                        const CalibrationReport &report) {
+  const auto &[sources, samples, provenance] = text;
   for (size_t i = 0; i < sources.size(); ++i) {
     const SampleSet::Source &source = samples.sources[i];
     std::fprintf(stderr, "%s: %lld documents, %lld tokens, %lld windows: %lld samples, %lld held out\n",
@@ -118,28 +131,16 @@ Status qopt::calibrateModule(Session &session, mlir::ModuleOp original, const Ca
                              const std::string &directory, const std::string &output) {
   if (Status status = checkUnscaled(original); !status)
     return status.takeError();
-  Result<std::vector<TextSource>> sources = readSources(arguments);
-  if (!sources)
-    return sources.takeError();
   Result<Shard> shard = parseShard(arguments.shard, arguments.samples.samples);
   if (!shard)
     return shard.takeError();
   mlir::OwningOpRef<mlir::ModuleOp> clone = original.clone(); // which gets observers
   mlir::ModuleOp module = *clone;
 
-  CompileOptions options;
-  Result<std::vector<Target>> targets = findTargets("native");
-  if (!targets)
-    return targets.takeError();
-  options.targets = std::move(*targets);
-  if (Status status = describeSources(module, directory, options); !status)
-    return status;
-  Result<Tokenizer> tokenizer = openTokenizer(options);
-  if (!tokenizer)
-    return tokenizer.takeError();
-  Result<SampleSet> samples = chooseSamples(*tokenizer, *sources, arguments.samples);
-  if (!samples)
-    return samples.takeError();
+  Result<CalibrationText> text = readCalibrationText(module, directory, arguments);
+  if (!text)
+    return text.takeError();
+  const SampleSet &samples = text->samples;
 
   mlir::PassManager passes(&session.context());
   if (mlir::failed(session.compiler().configure(passes)))
@@ -153,16 +154,14 @@ Status qopt::calibrateModule(Session &session, mlir::ModuleOp original, const Ca
   auto parameters = ParameterEvaluator::open(module, directory);
   if (!parameters)
     return parameters.takeError();
-  Result<std::unique_ptr<ThreadPool>> pool =
-      ThreadPool::create(arguments.threads == 0 ? usableCpus() : arguments.threads);
-  if (!pool)
-    return pool.takeError();
-  StatisticsHeader header = makeHeader(module, arguments, options, *sources, *samples, *shard);
+  StatisticsHeader header = makeHeader(module, arguments, *text, *shard);
   auto tokens =
-      std::span<const int32_t>(samples->tokens).subspan(shard->first * samples->length, shard->count * samples->length);
-  PartRunner runner(options, std::move(*pool), tokens, samples->length);
+      std::span<const int32_t>(samples.tokens).subspan(shard->first * samples.length, shard->count * samples.length);
+  Result<std::unique_ptr<PartRunner>> runner = PartRunner::create(tokens, samples.length, arguments.threads);
+  if (!runner)
+    return runner.takeError();
   Result<StatisticsWriter> writer =
-      StatisticsWriter::create(output, header, tokens, samples->heldOut, samples->heldOutSource);
+      StatisticsWriter::create(output, header, tokens, samples.heldOut, samples.heldOutSource);
   if (!writer)
     return writer.takeError();
   Progress progress("calibrate", "samples", 1);
@@ -170,12 +169,12 @@ Status qopt::calibrateModule(Session &session, mlir::ModuleOp original, const Ca
   how.memory = static_cast<uint64_t>(arguments.memoryMegabytes) << 20;
   how.firstSample = shard->first;
   how.progress = [&](int64_t done, int64_t total) { progress.update(done, total); };
-  Result<CalibrationReport> report = calibrateModel(module, **parameters, runner, *writer, how);
+  Result<CalibrationReport> report = calibrateModel(module, **parameters, **runner, *writer, how);
   progress.finish();
   if (!report)
     return report.takeError();
   if (Status status = writer->commit(); !status)
     return status;
-  printReport(*samples, *sources, *shard, header, *report);
+  printReport(*text, *shard, header, *report);
   return {};
 }

@@ -39,7 +39,10 @@ inline void addRecipeOptions(CLI::App &app, QuantizeArguments &arguments) {
   app.add_option("--recipe", arguments.recipe,
                  "a recipe in YAML, or builtin:NAME ('qopt recipes'), in place of --scheme, --head, --method, --scales "
                  "and --keep");
-  app.add_option("--statistics", arguments.statistics, "the archive that 'qopt calibrate' wrote for this model");
+  app.add_option("--max-fallback", arguments.maxFallback,
+                 "how many linears may be rounded to nearest where gptq refuses (default: none)");
+  app.add_option("--statistics,--stats", arguments.statistics,
+                 "the archive that 'qopt calibrate' wrote for this model");
   addTextOptions(app, arguments.calibration);
 }
 
@@ -50,8 +53,6 @@ inline void addQuantizeOptions(CLI::App &app, QuantizeArguments &arguments) {
                  "a folder that keeps what is finished until all is: the same command goes on from there");
   app.add_option("--report", arguments.report,
                  "a file for what each stage took, and where it ran, in JSON; nothing of it is in the outputs");
-  app.add_option("--max-fallback", arguments.maxFallback,
-                 "how many linears may be rounded to nearest where gptq refuses (default: none)");
 }
 
 inline const char *schemeHelp() {

@@ -5,6 +5,7 @@
 #include "lib/Runtime/App/FileKind.h"
 #include "lib/Runtime/AvailableMemory.h"
 #include "lib/Runtime/UsableCpus.h"
+#include "passes/Calibrate/PartRunner.h"
 #include "passes/Quantize/QuantizationCost.h"
 #include "tools/qopt/Options.h"
 #include "tools/qopt/PlanProblems.h"
@@ -74,6 +75,8 @@ static std::string format(const Problem &problem) {
 /// What the machine does not have.
 static void checkMachine(const std::vector<StageCost> &stages, std::vector<Error> &problems) {
   uint64_t available = availableMemory();
+  std::error_code failure;
+  std::filesystem::space_info space = std::filesystem::space(streamFolder(), failure);
   for (const StageCost &stage : stages) {
     uint64_t needed = kBaseMemory + stage.memory;
     if (available > 0 && needed > available)
@@ -82,8 +85,6 @@ static void checkMachine(const std::vector<StageCost> &stages, std::vector<Error
                                            std::to_string(available >> 20),
                                        stage.name)
                              .withNext("take a machine with more memory, or less calibration text at once"));
-    std::error_code failure;
-    std::filesystem::space_info space = std::filesystem::space(std::filesystem::temp_directory_path(failure), failure);
     if (stage.spilled > 0 && !failure && space.available < stage.spilled)
       problems.push_back(resourceError("expected room for " + std::to_string(stage.spilled >> 20) +
                                            " MiB of temporary files, but there are " +
@@ -196,7 +197,7 @@ static Status plan(const CompilerArguments &compiler, const QuantizeArguments &a
     return module.takeError();
   Foreseen foreseen = foresee(session, **module, *recipe, arguments, directory);
   CostInputs inputs;
-  inputs.samples = foreseen.samples, inputs.length = foreseen.length;
+  inputs.samples = foreseen.samples, inputs.length = foreseen.length, inputs.heldOut = foreseen.heldOut;
   inputs.calibrates = recipe->needsStatistics() && arguments.statistics.empty();
   inputs.threads = usableCpus();
   std::vector<StageCost> stages = costOfStages(*foreseen.module, *recipe, foreseen.survey.selection, inputs);

@@ -1,15 +1,16 @@
 // See PlanProblems.h.
 #include "tools/qopt/PlanProblems.h"
 
-#include "lib/Archive/TemporaryPath.h"
-#include "lib/Compile/Sources.h"
+#include "lib/Algorithms/Gptq.h"
 #include "lib/Parameters/Diagnostics.h"
 #include "lib/Parameters/ModelLedger.h"
 #include "passes/Fold/Passes.h"
 #include "passes/Fold/ScalePairs.h"
-#include "passes/Quantize/ModelStatistics.h"
+#include "passes/Quantize/NearestRounding.h"
+#include "passes/Support/Forward.h"
 
 #include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/MapVector.h"
 
 using namespace qopt;
 
@@ -32,31 +33,25 @@ public:
 /// Of the factors' names, after the sites'.
 static constexpr std::string_view kSuffix = "plan";
 
-/// Sites that the recipe scales.
-static std::vector<ScaleSite> sitesOf(mlir::ModuleOp module, const Recipe &recipe) {
-  auto forward = module.lookupSymbol<mlir::func::FuncOp>("forward");
+/// Sites that the recipe, which scales, does.
+static Result<std::vector<ScaleSite>> sitesOf(mlir::ModuleOp module, const Recipe &recipe) {
+  Result<mlir::func::FuncOp> forward = forwardOf(module);
   if (!forward)
-    return {};
-  const std::vector<SiteKind> &kinds = recipe.awq ? recipe.awq->sites : recipe.smoothQuant->sites;
-  std::vector<ScaleSite> sites;
-  for (ScaleSite &site : findScaleSites(forward))
-    if (kinds.empty() ? site.kind() != SiteKind::Other : llvm::is_contained(kinds, site.kind()))
-      sites.push_back(std::move(site));
-  return sites;
+    return forward.takeError();
+  return findScaleSites(*forward, recipe.awq ? recipe.awq->sites : recipe.smoothQuant->sites);
 }
 
 /// Pairs at every site, folded: whether they fold does not depend on what their factors are.
 static void tryScales(Session &session, Foreseen &foreseen, const Recipe &recipe, const std::string &directory) {
+  Result<std::vector<ScaleSite>> sites = sitesOf(*foreseen.module, recipe);
+  if (!sites) {
+    foreseen.problems.push_back(sites.takeError());
+    return;
+  }
   std::vector<SiteScale> scales;
-  for (ScaleSite &site : sitesOf(*foreseen.module, recipe)) {
+  for (ScaleSite &site : *sites) {
     std::vector<float> factor(site.factors(), 2);
     scales.push_back({std::move(site), std::move(factor)});
-  }
-  if (scales.empty()) {
-    foreseen.problems.push_back(
-        badInput("expected values that linears alone read, at the sites to scale, but found none")
-            .withNext("name other sites, or start from a module that 'qopt import' wrote"));
-    return;
   }
   session.context().loadDialect<lowbit::LowBitDialect>();
   mlir::OwningOpRef<mlir::ModuleOp> before = foreseen.module->clone();
@@ -94,30 +89,34 @@ static void tryScales(Session &session, Foreseen &foreseen, const Recipe &recipe
   }
 }
 
-/// What GPTQ asks of its statistics.
-static void checkTokens(Foreseen &foreseen, int64_t tokens) {
+/// What GPTQ asks of its statistics. `fallbacks`: linears that may do without.
+static void checkTokens(Foreseen &foreseen, int64_t tokens, int64_t fallbacks) {
+  std::vector<Error> errors;
   for (QuantizationTarget &target : foreseen.survey.selection.targets)
-    if (int64_t inputs = target.type().getDimSize(1); target.method == Method::Gptq && tokens < inputs)
-      foreseen.problems.push_back(Error{ErrorClass::Gate,
-                                        "expected at least as many tokens as the linear has inputs, " +
-                                            std::to_string(inputs) + ", but got " + std::to_string(tokens),
-                                        "parameter @" + target.parameter.getSymName().str(),
-                                        {},
-                                        "calibrate with more samples, or longer ones"});
+    if (target.method == Method::Gptq)
+      if (Status status = checkGptqTokens(target.type().getDimSize(1), tokens); !status)
+        errors.push_back(status.takeError().in("parameter @" + target.parameter.getSymName().str()));
+  if (static_cast<int64_t>(errors.size()) > fallbacks)
+    llvm::append_range(foreseen.problems, errors);
 }
 
-static Status checkTexts(mlir::ModuleOp module, const CalibrateArguments &calibration, const std::string &directory) {
-  CompileOptions options;
-  if (Status status = describeSources(module, directory, options); !status)
-    return status;
-  Result<Tokenizer> tokenizer = openTokenizer(options);
-  if (!tokenizer)
-    return tokenizer.takeError();
-  Result<std::vector<TextSource>> sources = readSources(calibration);
-  if (!sources)
-    return sources.takeError();
-  Result<SampleSet> samples = chooseSamples(*tokenizer, *sources, calibration.samples);
-  return samples ? Status() : Status(samples.takeError());
+/// Weights whose inputs an archive of statistics has to know, and whether with their Gram matrix.
+static llvm::MapVector<QuantizationTarget *, bool> statisticsNeeded(Foreseen &foreseen, const Recipe &recipe) {
+  llvm::MapVector<QuantizationTarget *, bool> needed;
+  std::vector<QuantizationTarget> &targets = foreseen.survey.selection.targets;
+  for (QuantizationTarget &target : targets)
+    if (target.method == Method::Gptq ? recipe.inputs == HessianInputs::Statistics
+                                      : needsHessian(rangeOf(target, recipe.nearestRange)))
+      needed[&target] = true;
+  if (!recipe.scales())
+    return needed;
+  auto byUser = targetsByUser(targets);
+  if (Result<std::vector<ScaleSite>> sites = sitesOf(*foreseen.module, recipe))
+    for (ScaleSite &site : *sites)
+      for (mlir::Operation *reader : site.readers)
+        if (QuantizationTarget *target = byUser.lookup(reader))
+          needed[target] |= recipe.awq.has_value();
+  return needed;
 }
 
 static void checkStatistics(Foreseen &foreseen, const Recipe &recipe, const QuantizeArguments &arguments,
@@ -130,10 +129,14 @@ static void checkStatistics(Foreseen &foreseen, const Recipe &recipe, const Quan
   note(checkStatisticsArguments(recipe, arguments));
   if (!recipe.needsStatistics())
     return;
+  int64_t fallbacks = std::max(arguments.maxFallback, recipe.maxFallback);
   if (arguments.statistics.empty()) {
-    if (arguments.calibrates())
-      note(checkTexts(*foreseen.module, arguments.calibration, directory));
-    return checkTokens(foreseen, foreseen.samples * foreseen.length);
+    if (arguments.calibrates()) {
+      Result<CalibrationText> text = readCalibrationText(*foreseen.module, directory, arguments.calibration);
+      note(text ? Status() : Status(text.takeError()));
+      foreseen.heldOut = text ? static_cast<int64_t>(text->samples.heldOutSource.size()) : 0;
+    }
+    return checkTokens(foreseen, foreseen.samples * foreseen.length, fallbacks);
   }
   Result<ModelStatistics> statistics = ModelStatistics::open(*foreseen.module, arguments.statistics);
   auto parameters = ParameterEvaluator::open(*foreseen.module, directory);
@@ -143,14 +146,11 @@ static void checkStatistics(Foreseen &foreseen, const Recipe &recipe, const Quan
   }
   foreseen.length = statistics->archive().header().length;
   foreseen.samples = foreseen.length > 0 ? statistics->tokens() / foreseen.length : 0;
-  checkTokens(foreseen, statistics->tokens());
-  for (QuantizationTarget &target : foreseen.survey.selection.targets) {
-    bool needsGram = target.method == Method::Gptq || (!target.isHead && needsHessian(recipe.nearestRange));
-    if (!needsGram || target.isHead)
-      continue;
-    if (auto inputs = statistics->inputsOf(target.parameter, **parameters); !inputs)
+  foreseen.heldOut = static_cast<int64_t>(statistics->archive().heldOutSource().size());
+  checkTokens(foreseen, statistics->tokens(), fallbacks);
+  for (auto [target, needsGram] : statisticsNeeded(foreseen, recipe))
+    if (auto inputs = statistics->inputsOf(target->parameter, **parameters, needsGram); !inputs)
       foreseen.problems.push_back(inputs.takeError());
-  }
 }
 
 Foreseen qopt::foresee(Session &session, mlir::ModuleOp module, const Recipe &recipe,

@@ -1,9 +1,7 @@
 // qopt search: the best mix of bits within a budget, as a recipe.
 #include "lib/Archive/OutputFile.h"
-#include "lib/Compile/Sources.h"
 #include "lib/Parameters/ArchivePaths.h"
 #include "lib/Runtime/App/Progress.h"
-#include "lib/Runtime/UsableCpus.h"
 #include "passes/Quantize/BitSearch.h"
 #include "passes/Quantize/Sensitivity.h"
 #include "tools/qopt/Options.h"
@@ -59,32 +57,18 @@ static std::string formText(Scheme scheme, const WeightScheme &form) {
 /// KL of each weight in its probe, over windows of the texts.
 static Result<std::vector<double>> measure(mlir::ModuleOp module, const std::string &directory, BitSearch &search,
                                            ParameterEvaluator &parameters, const CalibrateArguments &texts) {
-  CompileOptions options;
-  Result<Target> native = findTarget("native");
-  if (!native)
-    return native.takeError();
-  options.targets.push_back(std::move(*native));
-  if (Status status = describeSources(module, directory, options); !status)
-    return status.takeError();
-  Result<Tokenizer> tokenizer = openTokenizer(options);
-  if (!tokenizer)
-    return tokenizer.takeError();
-  Result<std::vector<TextSource>> sources = readSources(texts);
-  if (!sources)
-    return sources.takeError();
-  Result<SampleSet> samples = chooseSamples(*tokenizer, *sources, texts.samples);
-  if (!samples)
-    return samples.takeError();
-  Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(usableCpus());
-  if (!pool)
-    return pool.takeError();
+  Result<CalibrationText> text = readCalibrationText(module, directory, texts);
+  if (!text)
+    return text.takeError();
+  Result<std::unique_ptr<PartRunner>> runner = PartRunner::create(text->samples.tokens, text->samples.length);
+  if (!runner)
+    return runner.takeError();
   std::vector<SensitivityProbe> probes;
   for (SearchedWeight &weight : search.weights())
     probes.push_back({weight.name(), search.forms()[search.probeOf(weight)]});
-  PartRunner runner(options, std::move(*pool), samples->tokens, samples->length);
   Progress progress("search", "weights", 1);
   return measureSensitivities(
-      module, parameters, runner, probes,
+      module, parameters, **runner, probes,
       {.progress = [&](int64_t done, int64_t total, const std::string &name) { progress.update(done, total, name); }});
 }
 

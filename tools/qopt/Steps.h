@@ -71,6 +71,17 @@ Result<Recipe> recipeOf(const QuantizeArguments &arguments);
 /// The texts that a model is to be calibrated on.
 Result<std::vector<TextSource>> readSources(const CalibrateArguments &arguments);
 
+/// What a model is run over: the texts' samples.
+struct CalibrationText {
+  std::vector<TextSource> sources;
+  SampleSet samples;
+  nlohmann::ordered_json provenance; ///< of the model, as describeSources has it
+};
+/// Of `module`, whose archives are named relative to `directory`. Errors: as describeSources, readSources,
+/// openTokenizer and chooseSamples.
+Result<CalibrationText> readCalibrationText(mlir::ModuleOp module, const std::string &directory,
+                                            const CalibrateArguments &arguments);
+
 /// The tokenizer that was imported with `module`. Error (bad input): there is none.
 Result<Tokenizer> openTokenizer(const CompileOptions &options);
 
