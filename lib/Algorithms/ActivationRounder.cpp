@@ -28,13 +28,11 @@ Result<MatrixView> ActivationRounder::round(MatrixView x, std::optional<float> f
     if (Status status = encodeActivationsBF16(values, halves); !status)
       return status.takeError();
     std::transform(halves.begin(), halves.end(), rounded.begin(), bfloat16ToFloat);
-  } else if (kind == ActivationKind::I8Static) {
-    if (Status status = encodeActivationsStatic(*fixed, values, codes); !status)
-      return status.takeError();
-    std::transform(codes.begin(), codes.end(), rounded.begin(),
-                   [&](int8_t code) { return *fixed * static_cast<float>(code); });
   } else {
-    if (Status status = encodeActivationsI8(tokens, channels, group(), values, codes, scales); !status)
+    Status status = kind == ActivationKind::I8Static
+                        ? encodeActivationsStatic(*fixed, tokens, channels, values, codes, scales)
+                        : encodeActivationsI8(tokens, channels, group(), values, codes, scales);
+    if (!status)
       return status.takeError();
     int64_t size = group();
     for (size_t g = 0; g < scales.size(); ++g)

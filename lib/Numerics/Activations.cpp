@@ -23,17 +23,16 @@ static void encodeWith(float scale, const float *x, int64_t count, int8_t *codes
   }
 }
 
-/// One group: x : [count] → codes : [count]; returns the scale.
-static float encodeGroup(const float *x, int64_t count, int8_t *codes) {
+/// max |x|; NaN if one is.
+static float greatestOf(const float *x, int64_t count) {
   int32_t greatest = 0; // as bits: the magnitudes of floats order as integers, NaN above infinity
   for (int64_t i = 0; i < count; ++i)
     greatest = std::max(greatest, std::bit_cast<int32_t>(x[i]) & 0x7FFFFFFF);
-  float scale = std::bit_cast<float>(greatest) / 127.0f;
-  encodeWith(scale, x, count, codes);
-  return scale;
+  return std::bit_cast<float>(greatest);
 }
 
-Status encodeActivationsI8(int64_t tokens, int64_t channels, int64_t group, std::span<const float> x,
+/// Whether the spans are as long as tokens, channels and groups say. Bad input.
+static Status checkLengths(int64_t tokens, int64_t channels, int64_t group, std::span<const float> x,
                            std::span<int8_t> codes, std::span<float> scales) {
   if (tokens < 1 || channels < 1 || group < 1 || channels % group != 0)
     return badInput("expected at least one token and a group that divides the channels, but got " +
@@ -45,20 +44,30 @@ Status encodeActivationsI8(int64_t tokens, int64_t channels, int64_t group, std:
     return badInput("expected as many values and codes as tokens times channels and a scale per group, but got " +
                     std::to_string(x.size()) + ", " + std::to_string(codes.size()) + " and " +
                     std::to_string(scales.size()));
+  return {};
+}
+
+Status encodeActivationsI8(int64_t tokens, int64_t channels, int64_t group, std::span<const float> x,
+                           std::span<int8_t> codes, std::span<float> scales) {
+  if (Status status = checkLengths(tokens, channels, group, x, codes, scales); !status)
+    return status;
   for (size_t i = 0; i < scales.size(); ++i) {
     size_t first = i * static_cast<size_t>(group);
-    scales[i] = encodeGroup(x.data() + first, group, codes.data() + first);
+    scales[i] = greatestOf(x.data() + first, group) / 127.0f;
+    encodeWith(scales[i], x.data() + first, group, codes.data() + first);
   }
   return {};
 }
 
-Status encodeActivationsStatic(float scale, std::span<const float> x, std::span<int8_t> codes) {
-  if (x.size() != codes.size())
-    return badInput("expected as many codes as values, but got " + std::to_string(codes.size()) + " and " +
-                    std::to_string(x.size()));
+Status encodeActivationsStatic(float scale, int64_t tokens, int64_t channels, std::span<const float> x,
+                               std::span<int8_t> codes, std::span<float> scales) {
+  if (Status status = checkLengths(tokens, channels, channels, x, codes, scales); !status)
+    return status;
   if (!(scale >= 0x1p-126f) || !std::isfinite(scale))
     return badInput("expected a scale that is finite and at least 2^-126, but got " + std::to_string(scale));
   encodeWith(scale, x.data(), static_cast<int64_t>(x.size()), codes.data());
+  for (int64_t t = 0; t < tokens; ++t)
+    scales[t] = std::isfinite(greatestOf(x.data() + t * channels, channels)) ? scale : NAN;
   return {};
 }
 

@@ -9,8 +9,8 @@
 // A value that is not finite makes its group's scale not finite, so that it shows in the result; the codes of that
 // group are then unspecified, but within [-127, 127].
 //
-// Static i8 has an s that was chosen before (lib/Algorithms/ActivationRange.h), the same for all tokens: what lies
-// beyond ±127·s, infinities included, is clamped, and a NaN becomes -127.
+// Static i8 has an s that was chosen before (lib/Algorithms/ActivationRange.h), the same for all tokens: what is finite
+// and lies beyond ±127·s is clamped. A token with a value that is not finite has NaN for its scale.
 #ifndef QOPT_LIB_NUMERICS_ACTIVATIONS_H
 #define QOPT_LIB_NUMERICS_ACTIVATIONS_H
 
@@ -31,9 +31,11 @@ inline constexpr int64_t activationGroup = 32;
 Status encodeActivationsI8(int64_t tokens, int64_t channels, int64_t group, std::span<const float> x,
                            std::span<int8_t> codes, std::span<float> scales);
 
-/// x → codes by one scale, static. The two have the same length. Errors (bad input): they do not; a scale that is not
-/// finite or below 2^-126.
-Status encodeActivationsStatic(float scale, std::span<const float> x, std::span<int8_t> codes);
+/// x : [tokens, channels] → codes : [tokens, channels] by one scale, static; scales : [tokens] has it, or NaN for a
+/// token with a value that is not finite. Errors (bad input): tokens or channels < 1, a span of the wrong length; a
+/// scale that is not finite or below 2^-126.
+Status encodeActivationsStatic(float scale, int64_t tokens, int64_t channels, std::span<const float> x,
+                               std::span<int8_t> codes, std::span<float> scales);
 
 /// x → the nearest bf16, ties to even. The two have the same length. Errors (bad input): they do not.
 Status encodeActivationsBF16(std::span<const float> x, std::span<uint16_t> out);

@@ -77,8 +77,7 @@ FailureOr<Coded> codedActivations(Operation *op, ActivationsAttr kind, const Ten
   std::vector<float> scales(tokens * (width / group));
   Status status;
   if (fixed) {
-    std::ranges::fill(scales, fixed->floats[0]);
-    status = encodeActivationsStatic(fixed->floats[0], x.floats, codes);
+    status = encodeActivationsStatic(fixed->floats[0], tokens, width, x.floats, codes, scales);
   } else {
     status = encodeActivationsI8(tokens, width, group, x.floats, codes, scales);
   }

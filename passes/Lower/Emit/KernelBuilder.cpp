@@ -111,13 +111,24 @@ void KernelBuilder::forEachPiece(int64_t width, function_ref<void(Value, int64_t
 }
 
 Value KernelBuilder::reduceVector(Value value, Reduction kind) {
-  auto combining = kind == Reduction::Max ? vector::CombiningKind::MAXNUMF : vector::CombiningKind::ADD;
+  auto combining = kind == Reduction::Max      ? vector::CombiningKind::MAXNUMF
+                   : kind == Reduction::MaxInt ? vector::CombiningKind::MAXSI
+                                               : vector::CombiningKind::ADD;
   return vector::ReductionOp::create(*this, combining, value);
 }
 
 Value KernelBuilder::reducePieces(int64_t width, Reduction kind, function_ref<Value(Value, int64_t)> body) {
   auto combine = [&](Value a, Value b) {
-    return kind == Reduction::Max ? Value(arith::MaxNumFOp::create(*this, a, b)) : add(a, b);
+    switch (kind) {
+    case Reduction::Max:
+      return Value(arith::MaxNumFOp::create(*this, a, b));
+    case Reduction::MaxInt:
+      return Value(arith::MaxSIOp::create(*this, a, b));
+    case Reduction::Sum:
+    case Reduction::SumInt:
+      return add(a, b);
+    }
+    llvm_unreachable("a reduction");
   };
   Value total;
   auto accumulate = [&](Value part) { total = total ? combine(total, part) : part; };

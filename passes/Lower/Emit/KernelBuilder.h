@@ -62,7 +62,7 @@ public:
 
   /// Calls `body` for pieces that cover [0, width): `kLanes` elements in a loop, then powers of two.
   void forEachPiece(int64_t width, llvm::function_ref<void(mlir::Value offset, int64_t lanes)> body);
-  enum class Reduction { Sum, SumInt, Max };
+  enum class Reduction { Sum, SumInt, Max, MaxInt }; ///< Max passes over a NaN
   /// The sum or maximum over [0, width) of what `body` gives for each piece. The order is that of the width alone.
   mlir::Value reducePieces(int64_t width, Reduction kind,
                            llvm::function_ref<mlir::Value(mlir::Value offset, int64_t lanes)> body);

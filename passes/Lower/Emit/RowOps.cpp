@@ -354,13 +354,18 @@ private:
                                   << " over groups of " << group;
     b.loop(b.index(0), b.index(in.width / group), 1, [&](Value g) {
       Value start = b.mul(g, group);
-      Value scale;
+      // As bits, magnitudes order as integers, NaN above infinity: a maximum of floats would pass over a NaN.
+      Value bits = b.reducePieces(group, KernelBuilder::Reduction::MaxInt, [&](Value at, int64_t lanes) -> Value {
+        Value magnitude = math::AbsFOp::create(b, in.load(b, b.add(start, at), lanes));
+        return arith::BitcastOp::create(b, b.vector(lanes, b.getI32Type()), magnitude);
+      });
+      Value largest = arith::BitcastOp::create(b, b.getF32Type(), bits), scale;
       if (encode.getStaticScale()) {
         scale = b.loadScalar(context.buffers.lookup(encode.getStaticScale()), {b.index(0)});
+        // What is not finite has no code, so it has to show in the scale.
+        Value finite = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, largest, b.f32(INFINITY));
+        scale = arith::SelectOp::create(b, finite, scale, b.f32(NAN));
       } else {
-        Value largest = b.reducePieces(group, KernelBuilder::Reduction::Max, [&](Value at, int64_t lanes) -> Value {
-          return math::AbsFOp::create(b, in.load(b, b.add(start, at), lanes));
-        });
         scale = arith::DivFOp::create(b, largest, b.f32(127.0f));
       }
       // Below the smallest normal number 1/scale may be infinite; see lib/Numerics/Activations.h.

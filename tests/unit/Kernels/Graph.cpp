@@ -56,6 +56,12 @@ std::string Graph::get(ParameterSpec spec) {
   return append("transformer.get @\"" + spec.name + "\"", typeOf(spec), 0).name;
 }
 
+void Graph::give(const std::string &name, int64_t index, float value) {
+  for (ParameterSpec &spec : specs)
+    if (spec.name == name)
+      spec.given[index] = value;
+}
+
 std::pair<std::string, std::string> Graph::codes(const std::string &name, int64_t rows, int64_t width,
                                                  const WeightScheme &scheme) {
   using Kind = ParameterSpec::Kind;

@@ -8,6 +8,7 @@
 
 #include "lib/Numerics/Scheme.h"
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,8 +38,9 @@ struct ParameterSpec {
   std::string name;
   std::vector<int64_t> shape;
   Kind kind;
-  ElementFormat format; ///< of numbers and scales
-  int bits = 0;         ///< of codes and zeros
+  ElementFormat format;                ///< of numbers and scales
+  int bits = 0;                        ///< of codes and zeros
+  std::map<int64_t, float> given = {}; ///< numbers that are not made up, by their place
 };
 
 /// One @forward. Ops are appended in the order of the calls.
@@ -68,6 +70,9 @@ public:
   void cacheUpdate(int64_t layer, Value key, Value value);
   /// `window` 0: none.
   Value attention(int64_t layer, Value query, int64_t window = 0);
+
+  /// Gives one number of a parameter, which is there already.
+  void give(const std::string &name, int64_t index, float value);
 
   void returns(Value value) { logits = value; }
   /// The module's text without its archive: parameters name entries of @archive of their own name. Compilation wants

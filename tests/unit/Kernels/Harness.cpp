@@ -119,6 +119,8 @@ static reference::Tensor numbersOf(const ParameterSpec &spec, RankedTensorType t
   if (spec.kind == ParameterSpec::Kind::Numbers && spec.name.ends_with(".bias"))
     for (float &bias : tensor.floats)
       bias -= 1.0f;
+  for (auto [index, value] : spec.given)
+    tensor.floats[index] = value;
   return tensor;
 }
 

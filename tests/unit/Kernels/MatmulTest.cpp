@@ -3,6 +3,7 @@
 #include "tests/unit/Kernels/Harness.h"
 #include "tests/unit/Kernels/Tolerances.h"
 
+#include <cmath>
 #include <random>
 
 using namespace qopt;
@@ -114,6 +115,38 @@ TEST(Matmul, StaticActivations) {
   checkLinear("w8a8s:g32:asym", 96, 17, true, true, everyTarget());
   checkLinear("w4a8s:g64:asym:bf16", 192, 50, false, true);
   checkLinear("w3a8s:g32", 64, 16, true, false);
+}
+
+/// A value that is not finite shows in every output of its token, whatever form activations take; other tokens have
+/// what they have without it.
+TEST(Matmul, WhatIsNotFiniteShows) {
+  constexpr int64_t kInputs = 192, kOutputs = 33, kTokens = 4;
+  Feed feed;
+  feed.steps.push_back({{0, 1, 2, 3}, {0, 1, 2, 3}, {0, 0, 0, 0}, {0, 1, 2, 3}});
+  for (const char *kind : {"f32", "bf16", "w4a32:g32", "w4a16:g64:asym", "w8a8:channel", "w4a8:g64:asym", "w4a8g32:g32",
+                           "w8a8s:channel", "w4a8s:g64:asym"}) {
+    Graph graph;
+    Graph::Value x = graph.embedding(kVocabulary, kInputs),
+                 y = graph.embedding(kVocabulary, kInputs, ElementFormat::F32, "other");
+    x = graph.residual(graph.residual(x, x), graph.residual(y, y));
+    graph.returns(graph.selectRows(graph.linear(x, "w", kOutputs, LinearKind::parse(kind))));
+    std::span<const Target> targets = nextTarget();
+    auto whole = TestModel::make(graph, targets);
+    // Weights have to be finite: what doubles to infinity, and infinities of both signs in one place.
+    graph.give("embed", 1 * kInputs + 37, 3e38f), graph.give("other", 1 * kInputs + 37, -3e38f);
+    graph.give("embed", 2 * kInputs + 191, -3e38f);
+    graph.give("other", 3 * kInputs, 3e38f);
+    auto broken = TestModel::make(graph, targets);
+    ASSERT_TRUE(whole && broken) << kind;
+    const std::string &target = targets.front().name;
+    Logits expected = run(*whole->open(target), feed), got = run(*broken->open(target), feed),
+           reference = broken->reference(feed);
+    EXPECT_TRUE(sameBits(std::span(got[0]).first(kOutputs), std::span(expected[0]).first(kOutputs))) << kind;
+    for (int64_t i = kOutputs; i < kTokens * kOutputs; ++i) {
+      EXPECT_FALSE(std::isfinite(got[0][i])) << kind << ", token " << i / kOutputs;
+      EXPECT_FALSE(std::isfinite(reference[0][i])) << kind << ", token " << i / kOutputs << ", by the reference";
+    }
+  }
 }
 
 TEST(Matmul, SampleOfShapesAndSchemes) {

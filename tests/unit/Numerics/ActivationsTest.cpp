@@ -83,10 +83,23 @@ TEST(Activations, whatIsNotFiniteShowsInTheScale) {
 }
 
 TEST(Activations, staticCodesAreClamped) {
-  std::vector<int8_t> codes(9);
-  std::vector<float> x = {0.25f, 0.75f, 63.5f, 63.75f, 64.0f, -1e30f, INFINITY, -INFINITY, NAN};
-  ASSERT_TRUE(encodeActivationsStatic(0.5f, x, codes));
-  EXPECT_EQ(codes, (std::vector<int8_t>{0, 2, 127, 127, 127, -127, 127, -127, -127}));
+  std::vector<int8_t> codes(6);
+  std::vector<float> x = {0.25f, 0.75f, 63.5f, 63.75f, 64.0f, -1e30f}, scales(1);
+  ASSERT_TRUE(encodeActivationsStatic(0.5f, 1, 6, x, codes, scales));
+  EXPECT_EQ(codes, (std::vector<int8_t>{0, 2, 127, 127, 127, -127}));
+  EXPECT_EQ(scales[0], 0.5f);
+}
+
+TEST(Activations, whatIsNotFiniteShowsInTheScaleOfStaticCodes) {
+  for (float bad : {NAN, -NAN, INFINITY, -INFINITY}) {
+    std::vector<float> x = {1.0f, 2.0f, 3.0f, bad, 5.0f, 6.0f}, scales(3);
+    std::vector<int8_t> codes(6);
+    ASSERT_TRUE(encodeActivationsStatic(0.5f, 3, 2, x, codes, scales));
+    EXPECT_EQ(scales[0], 0.5f);
+    EXPECT_TRUE(std::isnan(scales[1]));
+    EXPECT_EQ(scales[2], 0.5f);
+    EXPECT_GE(*std::min_element(codes.begin(), codes.end()), -127);
+  }
 }
 
 RC_GTEST_PROP(Activations, staticIsDynamicWhereTheScalesAreTheSame, ()) {
@@ -94,19 +107,21 @@ RC_GTEST_PROP(Activations, staticIsDynamicWhereTheScalesAreTheSame, ()) {
   RC_PRE(std::ranges::any_of(steps, [](int step) { return step != 0; }));
   std::vector<float> x(steps.begin(), steps.end());
   std::vector<int8_t> dynamic(64), fixed(64);
-  float scale = NAN;
+  float scale = NAN, same = NAN;
   RC_ASSERT(static_cast<bool>(encodeActivationsI8(1, 64, 64, x, dynamic, std::span(&scale, 1))));
-  RC_ASSERT(static_cast<bool>(encodeActivationsStatic(scale, x, fixed)));
+  RC_ASSERT(static_cast<bool>(encodeActivationsStatic(scale, 1, 64, x, fixed, std::span(&same, 1))));
   RC_ASSERT(fixed == dynamic);
+  RC_ASSERT(same == scale);
 }
 
 TEST(Activations, staticScalesMustBeUsable) {
-  std::vector<float> x(4);
+  std::vector<float> x(4), scales(2);
   std::vector<int8_t> codes(4), few(3);
   for (float scale : {0.0f, -1.0f, 0x1p-127f, NAN, INFINITY})
-    EXPECT_FALSE(encodeActivationsStatic(scale, x, codes)) << scale;
-  EXPECT_TRUE(encodeActivationsStatic(0x1p-126f, x, codes));
-  EXPECT_EQ(encodeActivationsStatic(1.0f, x, few).error().rule, "expected as many codes as values, but got 3 and 4");
+    EXPECT_FALSE(encodeActivationsStatic(scale, 2, 2, x, codes, scales)) << scale;
+  EXPECT_TRUE(encodeActivationsStatic(0x1p-126f, 2, 2, x, codes, scales));
+  EXPECT_FALSE(encodeActivationsStatic(1.0f, 2, 2, x, few, scales));
+  EXPECT_FALSE(encodeActivationsStatic(1.0f, 1, 4, x, codes, scales));
 }
 
 TEST(Activations, bf16RoundsToNearestEven) {
