@@ -120,21 +120,28 @@ double qopt::outputPower(std::span<const AwqLinear> linears, MatrixView h, const
   return std::accumulate(powers.begin(), powers.end(), 0.0);
 }
 
-AwqScale qopt::searchAwqScale(std::span<const AwqLinear> linears, const AwqInputs &inputs,
-                              const ParallelFor &parallel) {
+Result<AwqScale> qopt::searchAwqScale(std::span<const AwqLinear> linears, const AwqInputs &inputs,
+                                      const ParallelFor &parallel, AwqObjective objective) {
   auto n = static_cast<int64_t>(inputs.meanAbs.size());
   MatrixView h{inputs.hessian.data(), n, n, n};
-  std::vector<Chunk> chunks = makeChunks(linears, n);
+  std::vector<Chunk> chunks;
+  if (!objective) {
+    chunks = makeChunks(linears, n);
+    objective = [&](std::span<const float> scale) { return sumErrors(chunks, h, scale, {}, parallel); };
+  }
+  std::vector<float> scale(n);
   auto errorOf = [&](std::span<const float> factor) {
-    std::vector<float> scale(n);
     for (int64_t k = 0; k < n; ++k)
       scale[k] = factor[inputs.factorOf[k]];
-    return sumErrors(chunks, h, scale, {}, parallel);
+    return objective(scale);
   };
 
   AwqScale best;
   best.factor.assign(inputs.factors, 1.0F);
-  best.error = best.unscaledError = errorOf(best.factor);
+  Result<double> unscaled = errorOf(best.factor);
+  if (!unscaled)
+    return unscaled.takeError();
+  best.error = best.unscaledError = *unscaled;
   std::vector<double> x = perFactor(inputs.meanAbs, inputs), w = perFactor(meanWeights(linears, n), inputs);
   std::vector<double> candidate(inputs.factors);
   std::vector<float> factor(inputs.factors);
@@ -149,9 +156,11 @@ AwqScale qopt::searchAwqScale(std::span<const AwqLinear> linears, const AwqInput
       double middle = std::sqrt(*least * *most);
       std::transform(candidate.begin(), candidate.end(), factor.begin(),
                      [&](double s) { return static_cast<float>(s / middle); });
-      double error = errorOf(factor);
-      if (error < best.error) {
-        best.factor = factor, best.error = error;
+      Result<double> error = errorOf(factor);
+      if (!error)
+        return error.takeError();
+      if (*error < best.error) {
+        best.factor = factor, best.error = *error;
         best.alpha = alpha, best.usesWeights = usesWeights;
       }
     }

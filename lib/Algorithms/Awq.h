@@ -18,7 +18,9 @@
 #include "lib/Algorithms/ParallelFor.h"
 #include "lib/Algorithms/RangeSearch.h"
 #include "lib/Numerics/Scheme.h"
+#include "lib/Support/Error.h"
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -53,8 +55,13 @@ double nearestError(std::span<const AwqLinear> linears, MatrixView h, const Para
 /// Σ tr(W·H·Wᵀ): what that is relative to.
 double outputPower(std::span<const AwqLinear> linears, MatrixView h, const ParallelFor &parallel);
 
-/// The best scale. Weights are finite. The same bits for any number of threads.
-AwqScale searchAwqScale(std::span<const AwqLinear> linears, const AwqInputs &inputs, const ParallelFor &parallel);
+/// What a scale costs : [inputs], one for each channel.
+using AwqObjective = std::function<Result<double>(std::span<const float> scale)>;
+
+/// The best scale by `objective`, or, without one, by Σ tr(ΔW·H·ΔWᵀ), which needs the Hessian and does not fail.
+/// Weights are finite. The same bits for any number of threads, if those of the objective are. Errors: the objective's.
+Result<AwqScale> searchAwqScale(std::span<const AwqLinear> linears, const AwqInputs &inputs,
+                                const ParallelFor &parallel, AwqObjective objective = nullptr);
 
 } // namespace qopt
 

@@ -10,9 +10,11 @@
 #include "lib/Algorithms/Shrinkage.h"
 #include "lib/Parameters/Diagnostics.h"
 #include "lib/Parameters/ParallelRows.h"
+#include "passes/Quantize/ModuleObjective.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Quantize/ScaleStage.h"
 #include "passes/Quantize/Selection.h"
+#include "passes/Quantize/SiteSamples.h"
 #include "passes/Support/PassCounts.h"
 
 namespace qopt {
@@ -44,7 +46,7 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
     if (!wanted)
       return wanted.takeError();
     if (recipe.empty())
-      wanted->awq = AwqSettings{{sites.begin(), sites.end()}, shrink};
+      wanted->awq = AwqSettings{{sites.begin(), sites.end()}, shrink, objective};
     if (!wanted->awq)
       return usageError("expected a recipe with a section awq", recipe).withNext("add awq: {}, or leave this pass out");
     Result<Selection> selection = selectTargets(getOperation(), *wanted, Ledger());
@@ -59,36 +61,106 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
                                                                   .context = context});
     if (!stage)
       return stage.takeError();
-    for (const ScaleSite &site : stage->sites()) {
-      Status status = stage->visit(site, [&] { return scaleSite(*stage, site, targets, wanted->awq->shrink); });
-      if (!status)
-        return status;
-    }
+    Search search{*stage, targets, *wanted->awq};
+    llvm::DenseMap<Value, ModuleSite> modules = modulesOf(search);
+    for (const ScaleSite &site : stage->sites())
+      if (!modules.contains(site.value))
+        if (Status status = stage->visit(site, [&] { return scaleSite(search, site); }); !status)
+          return status;
+    if (Status status = scaleByModules(search, modules); !status)
+      return status;
     scaled = stage->scaledSites(), left = stage->leftSites();
     return stage->finish();
   }
 
-  Status scaleSite(ScaleStage &stage, const ScaleSite &site,
-                   const llvm::DenseMap<Operation *, QuantizationTarget *> &targets, double shrinkBy) {
-    if (llvm::none_of(site.readers, [&](Operation *reader) { return targets.contains(reader); }))
+  struct Search {
+    ScaleStage &stage;
+    const llvm::DenseMap<Operation *, QuantizationTarget *> &targets;
+    const AwqSettings &settings;
+
+    bool isQuantized(const ScaleSite &site) const {
+      return llvm::any_of(site.readers, [&](Operation *reader) { return targets.contains(reader); });
+    }
+  };
+  /// A site that is scaled by what its module gives.
+  struct ModuleSite {
+    const ScaleSite *site;
+    Value end;
+  };
+
+  llvm::DenseMap<Value, ModuleSite> modulesOf(const Search &search) {
+    llvm::DenseMap<Value, ModuleSite> modules;
+    if (search.settings.objective != AwqError::Module)
+      return modules;
+    SmallVector<Segment> segments = findSegments(getOperation().lookupSymbol<func::FuncOp>("forward"));
+    for (const ScaleSite &site : search.stage.sites())
+      if (Value end = search.isQuantized(site) ? moduleEnd(site, segments) : Value())
+        modules[site.value] = {&site, end};
+    return modules;
+  }
+
+  /// Runs the model over some samples, and its modules for each site and candidate.
+  Status scaleByModules(const Search &search, const llvm::DenseMap<Value, ModuleSite> &modules) {
+    if (modules.empty())
+      return {};
+    const StatisticsArchive &archive = search.stage.archive();
+    Result<SearchedTokens> tokens = SearchedTokens::whole(archive.samples(), archive.header().length);
+    if (!tokens)
+      return tokens.takeError();
+    auto parameters = ParameterEvaluator::open(getOperation(), directory);
+    if (!parameters)
+      return parameters.takeError();
+    Result<std::unique_ptr<PartRunner>> runner = PartRunner::create(tokens->samples, tokens->length);
+    if (!runner)
+      return runner.takeError();
+    llvm::DenseSet<Value> watched;
+    for (const auto &[value, module] : modules)
+      watched.insert(value);
+    return forEachSite(getOperation(), directory, *tokens, watched, [&](Value value, MatrixView rows) {
+      ModuleSite module = modules.at(value);
+      return search.stage.visit(*module.site, [&]() -> Status {
+        Result<ModuleObjective> objective =
+            ModuleObjective::create(getOperation(), **parameters, **runner, {*module.site, module.end, rows});
+        return objective ? scaleSite(search, *module.site, &*objective) : Status(objective.takeError());
+      });
+    });
+  }
+
+  /// By `module`, or by the Hessian where it is null.
+  Status scaleSite(const Search &search, const ScaleSite &site, ModuleObjective *module = nullptr) {
+    if (!search.isQuantized(site))
       return {}; // all of them are kept as they are
-    Result<ScaleStage::Calibrated> calibrated = stage.calibrated(site);
+    Result<ScaleStage::Calibrated> calibrated = search.stage.calibrated(site);
     if (!calibrated)
       return calibrated.takeError();
     std::vector<AwqLinear> linears;
     for (auto [i, reader] : llvm::enumerate(site.readers))
-      if (const QuantizationTarget *target = targets.lookup(reader))
+      if (const QuantizationTarget *target = search.targets.lookup(reader))
         linears.push_back({calibrated->weights[i].values, calibrated->rows(i), target->scheme.weights});
     int64_t channels = site.channels();
-    AlignedVector<float> hessian =
-        shrunkHessian({calibrated->hessian.values.data(), channels, channels, channels}, shrinkBy);
+    AlignedVector<float> hessian;
+    AwqObjective objective;
+    SmallVector<const AwqLinear *> byReader;
+    if (module) {
+      size_t next = 0;
+      for (Operation *reader : site.readers)
+        byReader.push_back(search.targets.contains(reader) ? &linears[next++] : nullptr);
+      objective = [&](std::span<const float> scale) {
+        return module->errorOf(byReader, scale, qopt::parallelFor(&getContext()));
+      };
+    } else {
+      hessian =
+          shrunkHessian({calibrated->hessian.values.data(), channels, channels, channels}, search.settings.shrink);
+    }
     AwqInputs inputs{hessian, calibrated->meanAbs, site.factorsOfChannels(), site.factors()};
-    AwqScale best = searchAwqScale(linears, inputs, qopt::parallelFor(&getContext()));
-    double gain = best.unscaledError > 0 ? best.error / best.unscaledError : 1;
-    if (best.isIdentity())
-      return stage.leave(site, {{"gain", 1}});
-    return stage.add(site, std::move(best.factor),
-                     {{"alpha", best.alpha}, {"weights", best.usesWeights}, {"gain", gain}});
+    Result<AwqScale> best = searchAwqScale(linears, inputs, qopt::parallelFor(&getContext()), std::move(objective));
+    if (!best)
+      return best.takeError();
+    double gain = best->unscaledError > 0 ? best->error / best->unscaledError : 1;
+    if (best->isIdentity())
+      return search.stage.leave(site, {{"gain", 1}});
+    return search.stage.add(site, std::move(best->factor),
+                            {{"alpha", best->alpha}, {"weights", best->usesWeights}, {"gain", gain}});
   }
 
   QuantizeContext context;

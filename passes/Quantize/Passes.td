@@ -172,7 +172,7 @@ def Awq : Pass<"awq", "::mlir::ModuleOp"> {
 
     *Requires*: `@forward`; the schemes that weights will have; `statistics` with Gram matrices, of this model or of what
     it was before scales were folded into it. *Guarantees*: a site is scaled if that lowers the error of its linears'
-    outputs; the factors are in the archive `overlay`, with how they were found. *Leaves alone*: sites whose linears are
+    outputs, or, by `objective=module`, of what attention or MLP makes of them (ModuleObjective.h); the factors are in the archive `overlay`, with how they were found. *Leaves alone*: sites whose linears are
     all kept; values that something else than linears reads; the output head. *Refuses*: statistics of another model, a
     site without statistics, a shrinkage out of [0, 1).
 
@@ -190,11 +190,15 @@ def Awq : Pass<"awq", "::mlir::ModuleOp"> {
     Option<"scheme", "scheme", "std::string", "\"\"", "scheme of all linears, such as w4a16:g64:asym, or keep">,
     Option<"head", "head", "std::string", "\"\"", "scheme of the embedding and the output head; they are not scaled">,
     ListOption<"keep", "keep", "std::string", "globs of weights to keep as they are">,
-    Option<"recipe", "recipe", "std::string", "\"\"", "a recipe in YAML, in place of scheme, head, keep, sites and shrink">,
+    Option<"recipe", "recipe", "std::string", "\"\"", "a recipe in YAML, in place of scheme, head, keep, sites, shrink and objective">,
     ListOption<"sites", "sites", "::qopt::SiteKind",
                "which values to scale: attention-input (what q, k and v read), attention-output, mlp-input (what gate and "
                "up read), mlp-output; default: all of these">,
     Option<"shrink", "shrink", "double", "0.1", "all of H but its diagonal times 1 - shrink">,
+    Option<"objective", "objective", "::qopt::AwqError", "::qopt::AwqError::Output", "the error that scales are chosen by",
+           [{::llvm::cl::values(clEnumValN(::qopt::AwqError::Output, "output", "of what the linears give, by H"),
+                                clEnumValN(::qopt::AwqError::Module, "module",
+                                           "of what their attention or MLP gives, on 8192 tokens of the samples"))}]>,
     Option<"statistics", "statistics", "std::string", "\"\"", "the archive that 'qopt calibrate' wrote">,
     Option<"overlay", "overlay", "std::string", "\"scales.safetensors\"", "the archive to write">,
     Option<"directory", "directory", "std::string", "\".\"",

@@ -269,6 +269,15 @@ static StageCost scalesCost(const Counted &counted, const Recipe &recipe) {
     stage.memory = std::max(stage.memory, memory);
   }
   stage.what = std::to_string(scaled) + " sites";
+  if (recipe.awq && recipe.awq->objective == AwqError::Module) {
+    // For 43 candidates and as it is: the linears of a site at the beginning of a module, and all after them; and the
+    // model once, for what they read.
+    double tokens = std::min(counted.tokens(), static_cast<double>(kSearchedWhole)), modules = 0;
+    for (const Segment &segment : counted.segments)
+      modules += counted.forwardOf(segment.ops);
+    stage.work.forward += 45 * modules * tokens;
+    counted.addRun(stage, tokens);
+  }
   if (searches) {
     auto tokens = static_cast<double>(std::min(counted.inputs.samples, kSearchedSamples) * counted.inputs.length);
     stage.work.forward = counted.forward() * tokens;

@@ -115,10 +115,15 @@ struct RotateSettings {
   bool valueHeads = true;
 };
 
+/// What AWQ's scales are chosen by: the error of what a site's linears give, by the Hessian; or of what their module,
+/// attention or MLP, adds to the residual stream (ModuleObjective.h).
+enum class AwqError : uint8_t { Output, Module };
+
 /// Scales by AWQ.
 struct AwqSettings {
   std::vector<SiteKind> sites; ///< empty: all
   double shrink = 0.1;         ///< of the Hessian toward its diagonal, in [0, 1)
+  AwqError objective = AwqError::Output;
 };
 
 /// Scales by SmoothQuant; an α that is not there is searched for.

@@ -140,22 +140,24 @@ void RecipeReader::readRotate(yaml::Node *node) {
 
 void RecipeReader::readAwq(yaml::Node *node) {
   AwqSettings awq;
-  mapping(node, "awq",
-          {{"shrink",
-            [&](yaml::Node *value) {
-              awq.shrink = number(value, "shrink");
-              if (Status status = checkShrinkage(awq.shrink); !failure && !status)
-                fail(value, status.error().rule);
-            }},
-           {"sites", [&](yaml::Node *value) {
-              auto *list = llvm::dyn_cast_or_null<yaml::SequenceNode>(value);
-              if (!list)
-                return fail(value, "expected sites to be a list", "write for example sites: [mlp-input, mlp-output]");
-              for (yaml::Node &entry : *list)
-                awq.sites.push_back(word<SiteKind>(&entry, "a site", siteKindWords));
-              if (!failure && awq.sites.empty())
-                fail(value, "expected a site", "leave the section out");
-            }}});
+  mapping(
+      node, "awq",
+      {{"shrink",
+        [&](yaml::Node *value) {
+          awq.shrink = number(value, "shrink");
+          if (Status status = checkShrinkage(awq.shrink); !failure && !status)
+            fail(value, status.error().rule);
+        }},
+       {"objective", [&](yaml::Node *value) { awq.objective = word<AwqError>(value, "objective", objectiveWords); }},
+       {"sites", [&](yaml::Node *value) {
+          auto *list = llvm::dyn_cast_or_null<yaml::SequenceNode>(value);
+          if (!list)
+            return fail(value, "expected sites to be a list", "write for example sites: [mlp-input, mlp-output]");
+          for (yaml::Node &entry : *list)
+            awq.sites.push_back(word<SiteKind>(&entry, "a site", siteKindWords));
+          if (!failure && awq.sites.empty())
+            fail(value, "expected a site", "leave the section out");
+        }}});
   stages.awq = std::move(awq);
 }
 

@@ -24,6 +24,7 @@ inline constexpr Word<ActivationRangeRule> activationRangeWords[] = {{"max", Act
 inline constexpr Word<bool> orderWords[] = {{"activation", true}, {"stored", false}}; ///< whether by activation
 inline constexpr Word<HessianInputs> inputWords[] = {{"quantized", HessianInputs::Quantized},
                                                      {"statistics", HessianInputs::Statistics}};
+inline constexpr Word<AwqError> objectiveWords[] = {{"output", AwqError::Output}, {"module", AwqError::Module}};
 inline constexpr Word<GptqOptions::Scales> scaleWords[] = {{"static", GptqOptions::Scales::Static},
                                                            {"live", GptqOptions::Scales::Live}};
 inline constexpr Word<lowbit::RotationKind> rotationWords[] = {{"hadamard", lowbit::RotationKind::Hadamard},

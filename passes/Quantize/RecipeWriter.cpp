@@ -57,7 +57,8 @@ static std::string awqText(const AwqSettings &awq) {
   std::string sites;
   for (SiteKind kind : awq.sites)
     sites += (sites.empty() ? "" : ", ") + wordFor(siteKindWords, kind);
-  return "awq: {shrink: " + digits(awq.shrink) + (sites.empty() ? "" : ", sites: [" + sites + "]") + "}\n";
+  return "awq: {shrink: " + digits(awq.shrink) + ", objective: " + wordFor(objectiveWords, awq.objective) +
+         (sites.empty() ? "" : ", sites: [" + sites + "]") + "}\n";
 }
 
 static std::string alphaText(std::optional<double> alpha) { return alpha ? digits(*alpha) : std::string(kSearch); }

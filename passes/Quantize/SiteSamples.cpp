@@ -8,18 +8,34 @@
 using namespace mlir;
 using namespace qopt;
 
-Status qopt::forEachSite(ModuleOp module, const std::string &directory, std::span<const int32_t> tokens, int64_t length,
-                         const llvm::DenseSet<Value> &watched,
-                         const std::function<Status(Value site, MatrixView rows)> &body) {
-  int64_t samples = std::min<int64_t>(static_cast<int64_t>(tokens.size()) / length, kSearchedSamples);
+/// The first `most` samples, or all.
+static Result<SearchedTokens> firstSamples(std::span<const int32_t> tokens, int64_t length, int64_t most) {
+  int64_t samples = std::min<int64_t>(static_cast<int64_t>(tokens.size()) / length, most);
   if (samples < 1)
     return badInput("expected statistics with the samples that they were taken from, but there are none")
         .withNext("calibrate again");
-  int64_t perSample = std::clamp<int64_t>(kSearchedTokens / samples, 1, length);
+  return SearchedTokens{tokens.first(samples * length), length, length};
+}
+
+Result<SearchedTokens> SearchedTokens::some(std::span<const int32_t> tokens, int64_t length) {
+  Result<SearchedTokens> chosen = firstSamples(tokens, length, kSearchedSamples);
+  if (chosen)
+    chosen->perSample = std::clamp<int64_t>(kSearchedTokens / chosen->count(), 1, length);
+  return chosen;
+}
+
+Result<SearchedTokens> SearchedTokens::whole(std::span<const int32_t> tokens, int64_t length) {
+  return firstSamples(tokens, length, std::max<int64_t>(kSearchedWhole / length, 1));
+}
+
+Status qopt::forEachSite(ModuleOp module, const std::string &directory, const SearchedTokens &tokens,
+                         const llvm::DenseSet<Value> &watched,
+                         const std::function<Status(Value site, MatrixView rows)> &body) {
+  int64_t samples = tokens.count(), length = tokens.length, perSample = tokens.perSample;
   auto parameters = ParameterEvaluator::open(module, directory);
   if (!parameters)
     return parameters.takeError();
-  Result<std::unique_ptr<PartRunner>> runner = PartRunner::create(tokens.first(samples * length), length);
+  Result<std::unique_ptr<PartRunner>> runner = PartRunner::create(tokens.samples, length);
   if (!runner)
     return runner.takeError();
   // Of the segment that is being run.

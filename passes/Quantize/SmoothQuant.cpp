@@ -133,15 +133,16 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
     for (const ScaleSite &site : stage.sites())
       siteOf[site.value] = &site, watched.insert(site.value);
     const StatisticsArchive &archive = stage.archive();
-    return forEachSite(getOperation(), directory, archive.samples(), archive.header().length, watched,
-                       [&](Value value, MatrixView rows) -> Status {
-                         const ScaleSite &site = *siteOf.at(value);
-                         std::optional<double> given = settings.alphaOf(site.kind());
-                         return stage.visit(site, [&] {
-                           return given ? scaleBy(stage, site, *given)
-                                        : scaleBest(stage, site, targets, rows, wanted.activationRange);
-                         });
-                       });
+    Result<SearchedTokens> tokens = SearchedTokens::some(archive.samples(), archive.header().length);
+    if (!tokens)
+      return tokens.takeError();
+    return forEachSite(getOperation(), directory, *tokens, watched, [&](Value value, MatrixView rows) -> Status {
+      const ScaleSite &site = *siteOf.at(value);
+      std::optional<double> given = settings.alphaOf(site.kind());
+      return stage.visit(site, [&] {
+        return given ? scaleBy(stage, site, *given) : scaleBest(stage, site, targets, rows, wanted.activationRange);
+      });
+    });
   }
 
   Status scaleBest(ScaleStage &stage, const ScaleSite &site,

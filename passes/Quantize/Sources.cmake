@@ -6,6 +6,7 @@ qopt_add_passes(Quantize
   MethodPass.cpp
   ModelFollower.cpp
   ModelStatistics.cpp
+  ModuleObjective.cpp
   NearestRounding.cpp
   QuantizationCost.cpp
   QuantizationRun.cpp

@@ -9,6 +9,13 @@
 // The same bytes with one thread.
 // RUN: qopt %t/mlir --awq="scheme=w4a16:g32 statistics=%t/stats directory=%t overlay=%t/one.safetensors" --mlir-disable-threading -o %t/one.mlir
 // RUN: cmp %t/awq.safetensors %t/one.safetensors
+// By what attention and MLP give: the same bytes with one thread, and with q kept, whose site k and v still have.
+// RUN: qopt %t/mlir --awq="scheme=w4a16:g32 objective=module statistics=%t/stats directory=%t overlay=%t/module.safetensors" --pass-counts -o %t/module.mlir 2>&1 | FileCheck %s --check-prefix=COUNTS
+// RUN: qopt %t/mlir --awq="scheme=w4a16:g32 objective=module statistics=%t/stats directory=%t overlay=%t/module1.safetensors" --mlir-disable-threading -o %t/module1.mlir
+// RUN: cmp %t/module.safetensors %t/module1.safetensors
+// RUN: qopt %t/mlir --awq="scheme=w4a16:g32 objective=module keep=*.q_proj.weight statistics=%t/stats directory=%t overlay=%t/q.safetensors" --pass-counts -o %t/q.mlir 2>&1 | FileCheck %s --check-prefix=COUNTS
+// RUN: qopt %t/module.mlir --fold-scales=directory=%t -o %t/folded-module.mlir
+// RUN: qopt-reference %t/folded-module.mlir --inputs %qopt_src/tests/fixtures/expected-llama-tied.safetensors --against %qopt_src/tests/fixtures/expected-llama-tied.safetensors --tolerance 1e-4
 // Weights that are kept do not count: with gate and up kept, their site is left.
 // RUN: qopt %t/mlir --awq="scheme=w4a16:g32 keep=*.mlp.gate_proj.weight,*.mlp.up_proj.weight statistics=%t/stats directory=%t overlay=%t/kept.safetensors" --pass-counts -o %t/kept.mlir 2>&1 | FileCheck %s --check-prefix=KEPT
 // Statistics of the original serve the folded model.

@@ -227,12 +227,15 @@ TEST(Recipe, MethodsOfPlugins) {
 }
 
 TEST(Recipe, Scales) {
-  Result<Recipe> awq = parseRecipe("version: 1\nscheme: w4a16\nawq: {shrink: 0.2, sites: [mlp-output]}\n"
-                                   "unfoldable: cancel\nrtn: {range: clip}",
-                                   "r.yaml");
+  Result<Recipe> awq =
+      parseRecipe("version: 1\nscheme: w4a16\nawq: {shrink: 0.2, objective: module, sites: [mlp-output]}\n"
+                  "unfoldable: cancel\nrtn: {range: clip}",
+                  "r.yaml");
   ASSERT_TRUE(awq) << awq.error().format();
   ASSERT_TRUE(awq->awq);
   EXPECT_EQ(awq->awq->shrink, 0.2);
+  EXPECT_EQ(awq->awq->objective, AwqError::Module);
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\nawq: {objective: modul}"), "module");
   EXPECT_EQ(awq->awq->sites, std::vector{SiteKind::MlpOutput});
   EXPECT_EQ(awq->unfoldable, Unfoldable::Cancel);
   EXPECT_EQ(awq->nearestRange, RangeRule::Clip);
@@ -338,7 +341,7 @@ scheme: w3a8g32:channel:asym:bf16
 head: w4a8g32:g64:asym:f32
 method: gptq
 rotate: {kind: orthogonal, seed: 18446744073709551615, value_heads: false}
-awq: {shrink: 0.25, sites: [mlp-output, attention-input]}
+awq: {shrink: 0.25, objective: module, sites: [mlp-output, attention-input]}
 unfoldable: cancel
 gptq: {inputs: statistics, order: stored, scales: live, range: power, shrink: 0.05, damping: [0.001, 0.1], max_fallback: 7}
 rtn: {range: clip}

@@ -38,27 +38,33 @@ class Model:
     def weight(self, name):
         return self.tensors.floats(name).astype(np.float64)
 
+    def attention(self, place, n, linear):
+        """What the attention of the layer at `place` adds, for one sample; `linear` multiplies by a weight of that name."""
+        positions, kv, dim = np.arange(len(n)), self.config["num_key_value_heads"], self.dim
+        q, k, v = (linear(f"{place}self_attn.{p}_proj.weight", n) for p in "qkv")
+        q, k = (transformer.rotary(a, positions, dim, self.frequencies) for a in (q, k))
+        return linear(place + "self_attn.o_proj.weight", transformer.attention(q, k, v, kv, dim, dim**-0.5, 0))
+
+    def mlp(self, place, n, linear):
+        """The same of the MLP."""
+        gate, up = (linear(f"{place}mlp.{p}_proj.weight", n) for p in ("gate", "up"))
+        return linear(place + "mlp.down_proj.weight", gate / (1 + np.exp(-gate)) * up)
+
     def inputs(self, tokens):
         """The input of each linear, by its weight's name, for one sample."""
-        c, seen = self.config, {}
-        positions, epsilon = np.arange(len(tokens)), c["rms_norm_eps"]
-        kv, dim = c["num_key_value_heads"], self.dim
+        seen, epsilon = {}, self.config["rms_norm_eps"]
 
         def linear(name, x):
             seen[name] = x
             return x @ self.weight(name).T
 
         x = self.weight("model.embed_tokens.weight")[tokens]
-        for layer in range(c["num_hidden_layers"]):
+        for layer in range(self.config["num_hidden_layers"]):
             place = f"model.layers.{layer}."
             n = transformer.rms_norm(x, self.weight(place + "input_layernorm.weight"), epsilon)
-            q, k, v = (linear(f"{place}self_attn.{p}_proj.weight", n) for p in "qkv")
-            q, k = (transformer.rotary(a, positions, dim, self.frequencies) for a in (q, k))
-            a = transformer.attention(q, k, v, kv, dim, dim**-0.5, 0)
-            x = x + linear(place + "self_attn.o_proj.weight", a)
+            x = x + self.attention(place, n, linear)
             n = transformer.rms_norm(x, self.weight(place + "post_attention_layernorm.weight"), epsilon)
-            gate, up = (linear(f"{place}mlp.{p}_proj.weight", n) for p in ("gate", "up"))
-            x = x + linear(place + "mlp.down_proj.weight", gate / (1 + np.exp(-gate)) * up)
+            x = x + self.mlp(place, n, linear)
         return seen
 
 
