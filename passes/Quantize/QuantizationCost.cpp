@@ -4,6 +4,7 @@
 #include "lib/Algorithms/Aligned.h"
 #include "lib/Algorithms/Dense.h"
 #include "lib/Algorithms/Gptq.h"
+#include "lib/Calibration/Statistics.h"
 #include "passes/Calibrate/PartRunner.h"
 #include "passes/Calibrate/Segments.h"
 #include "passes/Quantize/NearestRounding.h"
@@ -85,6 +86,8 @@ WorkRates WorkRates::measure(int threads) {
   rates.perSecond.code = kCodePerSecond;
   return rates;
 }
+
+static uint64_t squareBytes(int64_t channels) { return static_cast<uint64_t>(channels) * channels * sizeof(float); }
 
 /// Blocks of less than 32 MiB that malloc keeps for the next of their kind; seen where weights are evaluated in turn.
 static constexpr uint64_t kKeptByHeap = uint64_t{100} << 20;
@@ -196,8 +199,12 @@ public:
     return found;
   }
 
-  /// Partial sums that the tree of a Gram matrix holds at once, and the one that is being added to.
-  int64_t gramCopies() const { return std::bit_width(static_cast<uint64_t>((inputs.samples + 15) / 16)) + 1; }
+  /// Of the sums that the tree of a Gram matrix holds at once, half a matrix each, and the whole one that comes of
+  /// them.
+  uint64_t gramBytes(int64_t channels) const {
+    int64_t sums = std::bit_width(static_cast<uint64_t>((inputs.samples + kLeafSamples - 1) / kLeafSamples));
+    return squareBytes(channels) * sums / 2 + squareBytes(channels);
+  }
 
   CostInputs inputs;
   SmallVector<Segment> segments;
@@ -221,8 +228,6 @@ static Work rangeWork(RangeRule rule, double elements, double group) {
   return work;
 }
 
-static uint64_t squareBytes(int64_t channels) { return static_cast<uint64_t>(channels) * channels * sizeof(float); }
-
 static StageCost calibrateCost(const Counted &counted) {
   StageCost stage{"calibrate", {}, {}};
   const CostInputs &inputs = counted.inputs;
@@ -235,7 +240,7 @@ static StageCost calibrateCost(const Counted &counted) {
     uint64_t bytes = 0;
     for (const auto &[value, read] : counted.sites)
       if (llvm::is_contained(segment.ops, static_cast<Operation *>(LinearOp(read.readers.front()))))
-        bytes += squareBytes(read.channels) * counted.gramCopies() + read.channels * inputs.length * sizeof(float);
+        bytes += counted.gramBytes(read.channels) + read.channels * inputs.length * sizeof(float);
     return bytes;
   });
   return stage;
@@ -315,7 +320,7 @@ static StageCost codesCost(const Counted &counted, const Recipe &recipe, Selecti
     if (follows)
       stage.work.gram += counted.tokens() * n * n;
     // H in f32, its factor in f64 and in f32, or the sums that H is made of.
-    most = std::max(most, squareBytes(read.channels) * std::max<uint64_t>(4, follows ? counted.gramCopies() : 0));
+    most = std::max({most, 4 * squareBytes(read.channels), follows ? counted.gramBytes(read.channels) : 0});
   }
   stage.memory += most;
   // Static activations: the model is run once for their ranges, before anything else.
