@@ -12,7 +12,7 @@ using namespace qopt;
 
 /// α = i / kSteps.
 static constexpr int kSteps = 20;
-static constexpr int64_t kChunkRows = 64;
+static constexpr int64_t kChunkRows = 96;
 
 namespace {
 /// Some rows of one weight: element k of row r stands at k·rows + r.

@@ -106,17 +106,25 @@ void roundingErrors(const float *w, int64_t rows, int64_t cols, const float *sca
 }
 
 void quadraticForms(qopt::MatrixView h, const float *delta, int64_t rows, float *out) {
-  // Few rows at a time: the product stays in the first level of cache.
-  constexpr int64_t kRows = 16;
+  // The upper triangle alone, some columns at a time: what lies above the block on the diagonal counts twice.
+  constexpr int64_t kRows = 192, kColumns = 128;
   int64_t n = h.cols;
   Eigen::Map<const RowMajor, 0, Stride> matrix(h.data, n, n, Stride(h.stride));
   for (int64_t first = 0; first < rows; first += kRows) {
     int64_t count = rows - first < kRows ? rows - first : kRows;
     Eigen::Map<const ColMajor, 0, Stride> errors(delta + first, count, n, Stride(rows));
     Eigen::Map<Eigen::Array<float, Eigen::Dynamic, 1>> sums(out + first, count);
-    ColMajor product(count, n);
-    product.noalias() = errors * matrix;
-    sums = (product.array() * errors.array()).rowwise().sum();
+    sums.setZero();
+    ColMajor product(count, n < kColumns ? n : kColumns);
+    for (int64_t begin = 0; begin < n; begin += kColumns) {
+      int64_t width = n - begin < kColumns ? n - begin : kColumns;
+      auto block = errors.middleCols(begin, width);
+      auto result = product.leftCols(width);
+      result.noalias() = block * matrix.block(begin, begin, width, width);
+      if (begin > 0)
+        result.noalias() += (2.0F * errors.leftCols(begin)) * matrix.block(0, begin, begin, width);
+      sums += (result.array() * block.array()).rowwise().sum();
+    }
   }
 }
 

@@ -216,6 +216,9 @@ private:
 };
 } // namespace
 
+/// Operations of Dense::quadraticForms for each element: of a symmetric matrix it takes the half, in blocks.
+static double quadraticPerElement(int64_t n) { return static_cast<double>(n + std::min<int64_t>(n, 128)); }
+
 /// Operations of a range's search over `elements` weights in groups of `group`.
 static Work rangeWork(RangeRule rule, double elements, double group) {
   Work work;
@@ -268,7 +271,7 @@ static StageCost scalesCost(const Counted &counted, const Recipe &recipe) {
       // Two kinds of s for each of 21 α, but one where α is 0 or 1 makes them alike, and s = 1.
       constexpr int candidates = 42;
       stage.work.rounding += candidates * elements;
-      stage.work.quadratic += candidates * elements * 2 * static_cast<double>(read.channels);
+      stage.work.quadratic += candidates * elements * quadraticPerElement(read.channels);
       memory += 3 * squareBytes(read.channels);
     }
     stage.memory = std::max(stage.memory, memory);
@@ -305,7 +308,7 @@ static StageCost codesCost(const Counted &counted, const Recipe &recipe, Selecti
     stage.work.bytes += elements * sizeof(float);
     // Its feedback, and what it has cost the output.
     if (target.method == Method::Gptq)
-      stage.work.quadratic += elements * 3 * static_cast<double>(inputs);
+      stage.work.quadratic += elements * (static_cast<double>(inputs) + quadraticPerElement(inputs));
     chunk = std::max(chunk, inputs * Gptq::rowsPerChunk * int64_t{5 * sizeof(float)});
   }
   stage.memory = static_cast<uint64_t>(chunk) * counted.inputs.threads;

@@ -116,13 +116,15 @@ def run(qopt: Qopt, work: Work, row: Row, model: str, seed: int, texts: str, win
             costs.append(search(qopt, work, row, model, seed, folder / "mixed.yaml"))
             recipe = folder / "mixed.yaml"
         costs.append(steps.command([qopt.program, "quantize", work.imported(model), "--recipe", recipe, "--statistics",
-                                    work.statistics(model, seed), "-o", quantized], folder / "quantize.log"))
+                                    work.statistics(model, seed), "--report", folder / "report.json", "-o", quantized],
+                                   folder / "quantize.log"))
+        gates = sum(stage["seconds"] for stage in steps.read_json(folder / "report.json")["stages"] if stage["name"] == "gates")
         steps.command([qopt.program, "compile", quantized, "-o", artifact], folder / "compile.log")
         bits = of_overlay(quantized.with_suffix(".safetensors"))
         said = evaluate(qopt, work, artifact, model, texts, windows)
         both = [steps.Cost(**step) for step in calibrated["cost"]["steps"]] + costs
         made = {"side": "ours", "row": row.name, "model": model, "seed": seed, "texts": texts, "bits_per_weight": bits.body,
-                "cost": steps.total(both), "evaluation": said}
+                "cost": steps.total(both), "gate_seconds": gates, "evaluation": said}
         if not keep:
             shutil.rmtree(folder)
         return made
