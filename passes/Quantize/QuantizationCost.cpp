@@ -360,8 +360,7 @@ static StageCost gatesCost(const Recipe &recipe, const Counted &counted, const S
   for (const LedgerRow &row : selection.ledger.rows)
     elements += row.elements, bytes += row.bytes;
   int models = compared > 0 ? 2 : 1; // beside the model as it was
-  // The model as it was is run beside each.
-  stage.work.forward = (2 * alone + 4 * compared) * counted.forwardWithHead();
+  stage.work.forward = (2 * alone + 3 * compared) * counted.forwardWithHead();
   stage.work.bytes = static_cast<double>(elements) * sizeof(float) * (models + 1);
   stage.work.code = 4 * (models + 1); // a model has about as many kinds of segments
   stage.memory = elements * sizeof(float) + bytes * models;

@@ -220,23 +220,22 @@ Status qopt::checkGates(const GateInputs &inputs) {
   Status verdict;
   for (const GateText &text : *texts) {
     Progress progress("gate " + text.name, "windows", 1);
-    auto evaluate = [&](const std::shared_ptr<const Model> &of) {
-      return evaluateText(of, *reference, text.tokens, {text.length, text.gate->windows, 0},
-                          [&](int64_t done, int64_t total) { progress.update(done, total); });
-    };
-    Figures figures;
-    Result<std::vector<WindowScores>> found = evaluate(*model);
+    std::vector<std::shared_ptr<const Model>> models{*model};
+    if (nearest && text.gate->betterThanNearest)
+      models.push_back(nearest);
+    auto found = evaluateModels(models, *reference, text.tokens, {text.length, text.gate->windows, 0},
+                                [&](int64_t done, int64_t total) { progress.update(done, total); });
     if (!found)
       return found.takeError().in(text.name);
-    figures.model = summarize(*found, kResamples, 0);
-    if (nearest && text.gate->betterThanNearest) {
-      Result<std::vector<WindowScores>> of = evaluate(nearest);
-      if (!of)
-        return of.takeError().in(text.name);
-      figures.nearest = summarize(*of, kResamples, 0);
-      for (size_t i = 0; i < found->size(); ++i)
-        (*found)[i].divergence -= (*of)[i].divergence;
-      figures.excess = summarize(*found, kResamples, 0).divergence;
+    std::vector<WindowScores> &own = found->front();
+    Figures figures;
+    figures.model = summarize(own, kResamples, 0);
+    if (models.size() > 1) {
+      const std::vector<WindowScores> &rounded = found->back();
+      figures.nearest = summarize(rounded, kResamples, 0);
+      for (size_t i = 0; i < own.size(); ++i)
+        own[i].divergence -= rounded[i].divergence;
+      figures.excess = summarize(own, kResamples, 0).divergence;
     }
     progress.finish();
     Status status = judge(text, figures);

@@ -100,20 +100,51 @@ Result<std::vector<WindowScores>> evaluateText(const std::shared_ptr<const Model
                                                const std::shared_ptr<const Model> &reference,
                                                std::span<const int32_t> tokens, const EvaluationOptions &options,
                                                const std::function<void(int64_t, int64_t)> &progress) {
-  if (Status status = checkLengths(*model, reference.get(), tokens.size(), options.window); !status)
-    return status.takeError();
+  auto found = evaluateModels({&model, 1}, reference, tokens, options, progress);
+  if (!found)
+    return found.takeError();
+  return std::move(found->front());
+}
+
+/// Adds what a slice's rows say to a window. Error: logits that are not finite.
+static Status addRows(WindowScores &window, std::span<const RowScores> rows, const std::string &place, int64_t start) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (!rows[i].finite)
+      return Error{ErrorClass::Gate,
+                   "expected finite logits, but some are NaN or infinite",
+                   place + ", token " + std::to_string(start + static_cast<int64_t>(i)),
+                   {},
+                   "evaluate the reference alone to see which of the two models it is"};
+    ++window.predictions;
+    window.loss += rows[i].loss;
+    window.referenceLoss += rows[i].referenceLoss;
+    window.divergence += rows[i].divergence;
+    window.agreements += rows[i].agrees;
+  }
+  return {};
+}
+
+Result<std::vector<std::vector<WindowScores>>> evaluateModels(std::span<const std::shared_ptr<const Model>> models,
+                                                              const std::shared_ptr<const Model> &reference,
+                                                              std::span<const int32_t> tokens,
+                                                              const EvaluationOptions &options,
+                                                              const std::function<void(int64_t, int64_t)> &progress) {
+  for (const auto &model : models)
+    if (Status status = checkLengths(*model, reference.get(), tokens.size(), options.window); !status)
+      return status.takeError();
   Result<std::unique_ptr<ThreadPool>> threads =
       ThreadPool::create(options.threads == 0 ? usableCpus() : options.threads);
   if (!threads)
     return threads.takeError();
   std::shared_ptr<WorkerPool> pool = std::move(*threads);
-  size_t vocabulary = static_cast<size_t>(model->manifest().model.vocabulary);
+  size_t vocabulary = static_cast<size_t>(models.front()->manifest().model.vocabulary);
   int64_t slice =
       std::clamp<int64_t>(kLogitsBytes / static_cast<int64_t>(vocabulary * sizeof(float)), 1, options.window);
-  std::vector<Side> sides; // the model, then the reference
-  for (const auto &each : {model, reference}) {
-    if (!each)
-      continue;
+  std::vector<std::shared_ptr<const Model>> runs(models.begin(), models.end());
+  if (reference)
+    runs.push_back(reference);
+  std::vector<Side> sides; // the models, then the reference
+  for (const auto &each : runs) {
     Result<Side> side = Side::create(each, pool, options.window, slice);
     if (!side)
       return side.takeError();
@@ -121,12 +152,11 @@ Result<std::vector<WindowScores>> evaluateText(const std::shared_ptr<const Model
   }
 
   int64_t count = std::min(options.windows, static_cast<int64_t>(tokens.size()) / options.window);
-  std::vector<WindowScores> result;
+  std::vector<std::vector<WindowScores>> result(models.size(), std::vector<WindowScores>(count));
   std::vector<RowScores> rows(static_cast<size_t>(slice));
   std::vector<int32_t> wanted;
   for (int64_t index = 0; index < count; ++index) {
     auto text = tokens.subspan(static_cast<size_t>(index * options.window), static_cast<size_t>(options.window));
-    WindowScores window;
     std::vector<SequenceId> sequences;
     for (Side &side : sides) {
       Result<SequenceId> sequence = side.context->cache().createSequence();
@@ -147,29 +177,21 @@ Result<std::vector<WindowScores>> evaluateText(const std::shared_ptr<const Model
       auto row = [&](Side &side, size_t i) {
         return std::span<const float>(side.logits).subspan(i * vocabulary, vocabulary);
       };
-      pool->runEach([&](int worker) {
-        for (size_t i = static_cast<size_t>(worker); i < predictions; i += static_cast<size_t>(pool->workers()))
-          rows[i] = scoreRow(row(sides[0], i), sides.size() > 1 ? row(sides[1], i) : std::span<const float>(),
-                             text[start + i + 1]);
-      });
-      for (size_t i = 0; i < predictions; ++i) {
-        if (!rows[i].finite)
-          return Error{ErrorClass::Gate,
-                       "expected finite logits, but some are NaN or infinite",
-                       "window " + std::to_string(index) + ", token " + std::to_string(start + i),
-                       {},
-                       "evaluate the reference alone to see which of the two models it is"};
-        ++window.predictions;
-        window.loss += rows[i].loss;
-        window.referenceLoss += rows[i].referenceLoss;
-        window.divergence += rows[i].divergence;
-        window.agreements += rows[i].agrees;
+      for (size_t model = 0; model < models.size(); ++model) {
+        pool->runEach([&](int worker) {
+          for (size_t i = static_cast<size_t>(worker); i < predictions; i += static_cast<size_t>(pool->workers()))
+            rows[i] = scoreRow(row(sides[model], i), reference ? row(sides.back(), i) : std::span<const float>(),
+                               text[start + i + 1]);
+        });
+        if (Status status = addRows(result[model][index], std::span(rows).first(predictions),
+                                    "window " + std::to_string(index), static_cast<int64_t>(start));
+            !status)
+          return status.takeError();
       }
     }
     for (size_t side = 0; side < sides.size(); ++side)
       if (Status status = sides[side].context->cache().freeSequence(sequences[side]); !status)
         return status.takeError();
-    result.push_back(window);
     if (progress)
       progress(index + 1, count);
   }

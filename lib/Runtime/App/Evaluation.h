@@ -49,6 +49,13 @@ Result<std::vector<WindowScores>> evaluateText(const std::shared_ptr<const Model
                                                std::span<const int32_t> tokens, const EvaluationOptions &options,
                                                const std::function<void(int64_t, int64_t)> &progress);
 
+/// The same of several models, for each its windows: the reference is run once for all.
+Result<std::vector<std::vector<WindowScores>>> evaluateModels(std::span<const std::shared_ptr<const Model>> models,
+                                                              const std::shared_ptr<const Model> &reference,
+                                                              std::span<const int32_t> tokens,
+                                                              const EvaluationOptions &options,
+                                                              const std::function<void(int64_t, int64_t)> &progress);
+
 /// A figure with its interval.
 struct Estimate {
   double value = 0, low = 0, high = 0;
