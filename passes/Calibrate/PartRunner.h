@@ -34,6 +34,7 @@ public:
 
   float *sample(int64_t index) { return start + index * tokens * width; }
   int64_t channels() const { return width; }
+  uint64_t size() const { return bytes; }
 
 private:
   float *start = nullptr;

@@ -61,6 +61,7 @@ static Value inputOf(Operation *op) {
 
 Status ModelFollower::quantizeStages(size_t index, const Quantizer &quantize) {
   auto forward = module.lookupSymbol<func::FuncOp>("forward");
+  reached = {};
   while (true) {
     Segment segment = findSegments(forward)[index];
     auto first = llvm::find_if(segment.ops, [&](Operation *op) { return targetOf(op) != nullptr; });
@@ -90,6 +91,9 @@ Status ModelFollower::quantizeStages(size_t index, const Quantizer &quantize) {
     for (QuantizationTarget *target : stage.targets) {
       for (Operation *user : target->users)
         pending.erase(user);
+      // A weight that is read elsewhere too may have changed what was reached.
+      if (target->users.size() > 1)
+        reached = {};
       run.rewrite(*target);
     }
   }
@@ -113,13 +117,14 @@ Status ModelFollower::gatherHessian(FollowedStage &stage, Operation *reader, Val
       if (Status status = add(sample, {stream->sample(sample), options.length, stage.inputs, stage.inputs}); !status)
         return status;
   } else {
-    SmallVector<Value> inputs;
-    SmallVector<SampleStream *> given;
-    if (input)
-      inputs.push_back(input), given.push_back(&*stream);
-    OwningOpRef<ModuleOp> part = extractPart(module, inputs, site);
-    Status status = runner->run(*part, run.parameters(), {given.data(), given.size()},
-                                [&](int64_t sample, std::span<const MatrixView> got) { return add(sample, got[0]); });
+    Result<Part> part = partTo(site, input);
+    if (!part)
+      return part.takeError();
+    uint64_t taken = stream ? stream->size() : 0, room = options.memory - std::min(options.memory, taken);
+    Status status =
+        runner->runInto(reachedStream, 0, room, part->model, {part->inputs.data(), part->inputs.size()},
+                        [&](int64_t sample, std::span<const MatrixView> got) { return add(sample, got[0]); });
+    reached = status ? site : Value();
     if (!status)
       return status;
   }
@@ -131,15 +136,33 @@ Status ModelFollower::gatherHessian(FollowedStage &stage, Operation *reader, Val
   return {};
 }
 
-Status ModelFollower::advance(size_t index) {
-  Segment segment = findSegments(module.lookupSymbol<func::FuncOp>("forward"))[index];
-  SmallVector<Value> inputs;
-  SmallVector<SampleStream *> given;
-  if (segment.input)
-    inputs.push_back(segment.input), given.push_back(&*stream);
-  OwningOpRef<ModuleOp> part = extractPart(module, inputs, segment.output);
-  Result<std::shared_ptr<const Model>> model = runner->compile(*part, run.parameters());
+Result<ModelFollower::Part> ModelFollower::partTo(Value wanted, Value input) {
+  SmallVector<Value> inputs, left{wanted};
+  llvm::DenseSet<Value> seen;
+  while (!left.empty()) {
+    Value value = left.pop_back_val();
+    if (!seen.insert(value).second)
+      continue;
+    if (value == input || value == reached)
+      inputs.push_back(value);
+    else if (Operation *op = value.getDefiningOp())
+      llvm::append_range(left, op->getOperands());
+  }
+  Part part;
+  for (Value value : inputs)
+    part.inputs.push_back(value == input ? &*stream : &*reachedStream);
+  OwningOpRef<ModuleOp> extracted = extractPart(module, inputs, wanted);
+  Result<std::shared_ptr<const Model>> model = runner->compile(*extracted, run.parameters());
   if (!model)
     return model.takeError();
-  return runner->runInto(stream, 0, options.memory, *model, {given.data(), given.size()});
+  part.model = std::move(*model);
+  return part;
+}
+
+Status ModelFollower::advance(size_t index) {
+  Segment segment = findSegments(module.lookupSymbol<func::FuncOp>("forward"))[index];
+  Result<Part> part = partTo(segment.output, segment.input);
+  if (!part)
+    return part.takeError();
+  return runner->runInto(stream, 0, options.memory, part->model, {part->inputs.data(), part->inputs.size()});
 }

@@ -3,9 +3,9 @@
 //
 // The model is run segment by segment (passes/Calibrate/Segments.h). Within a segment, linears that read the same value
 // are a stage; stages come in the order of the ops (q, k and v; o; gate and up; down). For each, the part of the
-// segment that leads to their input is compiled and run over all samples, with the weights quantized so far; then its
-// linears are quantized and rewritten, and the next stage follows. Memory holds a segment's weights, one Hessian and
-// the stream between segments.
+// segment that leads from the stage before to their input is compiled and run over all samples, with the weights
+// quantized so far; then its linears are quantized and rewritten, and the next stage follows. So each op is run once.
+// Memory holds a segment's weights, one Hessian, the stream between segments and what the last stage has read.
 #ifndef QOPT_PASSES_QUANTIZE_MODELFOLLOWER_H
 #define QOPT_PASSES_QUANTIZE_MODELFOLLOWER_H
 
@@ -30,7 +30,7 @@ public:
   struct Options {
     std::span<const int32_t> tokens; ///< [samples, length]
     int64_t length = 0;
-    uint64_t memory = kStreamMemory; ///< most bytes of the stream that stay in memory
+    uint64_t memory = kStreamMemory; ///< most bytes of streams that stay in memory
     int threads = 0;                 ///< 0: the usable CPUs
   };
 
@@ -53,6 +53,13 @@ private:
   /// Of what `reader` reads.
   Status gatherHessian(FollowedStage &stage, mlir::Operation *reader, mlir::Value input);
   Status advance(size_t segment);
+  /// Compiles what leads to `wanted` from the streams that there are, and the streams that it reads. `input` is the
+  /// segment's, which may be null.
+  struct Part {
+    std::shared_ptr<const Model> model;
+    llvm::SmallVector<SampleStream *> inputs;
+  };
+  Result<Part> partTo(mlir::Value wanted, mlir::Value input);
   QuantizationTarget *targetOf(mlir::Operation *op);
 
   mlir::ModuleOp module;
@@ -60,6 +67,8 @@ private:
   Options options;
   std::unique_ptr<PartRunner> runner;
   std::optional<SampleStream> stream; ///< what the segments so far have given
+  mlir::Value reached;                ///< within the segment, what a stage has read last; null: none has
+  std::optional<SampleStream> reachedStream;
   llvm::DenseMap<mlir::Operation *, QuantizationTarget *> pending;
 };
 

@@ -142,20 +142,6 @@ public:
   }
   double forwardWithHead() const { return forward() + forwardOf(head.ops); }
 
-  /// Of what GPTQ runs to follow the model: each segment whole, and before that once for each value in it that linears
-  /// read, up to there.
-  double following() const {
-    double sum = forward();
-    for (const Segment &segment : segments) {
-      llvm::DenseSet<Value> seen;
-      for (auto [index, op] : llvm::enumerate(segment.ops))
-        if (auto linear = dyn_cast<LinearOp>(op))
-          if (linear.getInput() != segment.input && seen.insert(linear.getInput()).second)
-            sum += forwardOf(ArrayRef(segment.ops).take_front(index));
-    }
-    return sum;
-  }
-
   /// What a run over so many tokens takes: one segment at a time, its weights evaluated and packed and what `beside`
   /// says for it, code for each kind of segment, and what flows between segments.
   void addRun(
@@ -231,19 +217,25 @@ static Work rangeWork(RangeRule rule, double elements, double group) {
   return work;
 }
 
-static StageCost calibrateCost(const Counted &counted) {
+static StageCost calibrateCost(const Counted &counted, StatisticsNeed need) {
   StageCost stage{"calibrate", {}, {}};
   const CostInputs &inputs = counted.inputs;
   stage.what = std::to_string(inputs.samples) + " samples of " + std::to_string(inputs.length) + " tokens";
+  if (need == StatisticsNeed::Samples) {
+    stage.what += ", which are chosen alone";
+    return stage;
+  }
   stage.work.forward = counted.forward() * counted.tokens();
   for (auto &[value, read] : counted.sites)
-    stage.work.gram += counted.tokens() * static_cast<double>(read.channels) * static_cast<double>(read.channels);
+    if (need == StatisticsNeed::Gram)
+      stage.work.gram += counted.tokens() * static_cast<double>(read.channels) * static_cast<double>(read.channels);
   // Sums, and the values of a sample.
   counted.addRun(stage, counted.tokens(), [&](const Segment &segment) {
     uint64_t bytes = 0;
     for (const auto &[value, read] : counted.sites)
       if (llvm::is_contained(segment.ops, static_cast<Operation *>(LinearOp(read.readers.front()))))
-        bytes += counted.gramBytes(read.channels) + read.channels * inputs.length * sizeof(float);
+        bytes += (need == StatisticsNeed::Gram ? counted.gramBytes(read.channels) : 0) +
+                 read.channels * inputs.length * sizeof(float);
     return bytes;
   });
   return stage;
@@ -333,8 +325,13 @@ static StageCost codesCost(const Counted &counted, const Recipe &recipe, Selecti
   if (ranges)
     stage.work.forward += counted.forward() * counted.tokens();
   if (follows) {
+    int64_t widest = 0; // of what a stage has read
+    for (auto &[value, read] : counted.sites)
+      widest = std::max(widest, read.channels);
+    uint64_t stream = static_cast<uint64_t>(counted.tokens()) * widest * sizeof(float);
+    (stream > kStreamMemory ? stage.spilled : stage.memory) += stream;
     stage.what += ", following " + std::to_string(counted.inputs.samples) + " samples";
-    stage.work.forward += counted.following() * counted.tokens();
+    stage.work.forward += counted.forward() * counted.tokens();
   }
   if (ranges || follows)
     counted.addRun(stage, counted.tokens());
@@ -374,7 +371,7 @@ std::vector<StageCost> qopt::costOfStages(ModuleOp module, const Recipe &recipe,
   if (recipe.rotate)
     stages.push_back({"rotate", "initializers alone: weights are rotated where they are read", {}});
   if (inputs.calibrates)
-    stages.push_back(calibrateCost(counted));
+    stages.push_back(calibrateCost(counted, recipe.statisticsNeed()));
   if (recipe.scales()) {
     stages.push_back(scalesCost(counted, recipe));
     stages.push_back({"fold-scales", "initializers alone: weights are scaled where they are read", {}});

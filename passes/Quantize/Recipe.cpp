@@ -107,6 +107,15 @@ bool Recipe::uses(Method which) const {
          std::any_of(rules.begin(), rules.end(), [&](const RecipeRule &rule) { return rule.method == which; });
 }
 
+StatisticsNeed Recipe::statisticsNeed() const {
+  bool readsGram = uses(Method::Gptq) && inputs == HessianInputs::Statistics;
+  if (awq || readsGram || needsHessian(nearestRange) || (plugin && plugin->needsStatistics))
+    return StatisticsNeed::Gram;
+  if (smoothQuant)
+    return StatisticsNeed::Magnitudes;
+  return uses(Method::Gptq) || hasStaticActivations() ? StatisticsNeed::Samples : StatisticsNeed::Nothing;
+}
+
 bool Recipe::hasStaticActivations() const {
   auto isStatic = [](const std::optional<Scheme> &scheme) {
     return scheme && scheme->activations == ActivationKind::I8Static;

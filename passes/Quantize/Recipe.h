@@ -115,6 +115,9 @@ struct RotateSettings {
   bool valueHeads = true;
 };
 
+/// Each has what those before it have.
+enum class StatisticsNeed : uint8_t { Nothing, Samples, Magnitudes, Gram };
+
 /// What AWQ's scales are chosen by: the error of what a site's linears give, by the Hessian; or of what their module,
 /// attention or MLP, adds to the residual stream (ModuleObjective.h).
 enum class AwqError : uint8_t { Output, Module };
@@ -155,11 +158,9 @@ struct Recipe {
 
   /// Whether any weight may be rounded by that method.
   bool uses(Method which) const;
-  /// Whether statistics of the model are needed, or the samples that they were taken from.
-  bool needsStatistics() const {
-    return uses(Method::Gptq) || needsHessian(nearestRange) || scales() || hasStaticActivations() ||
-           (plugin && plugin->needsStatistics);
-  }
+  /// What of statistics is needed: the samples that they were taken from, magnitudes, or all.
+  StatisticsNeed statisticsNeed() const;
+  bool needsStatistics() const { return statisticsNeed() != StatisticsNeed::Nothing; }
   /// Whether the activations of any linear may be static.
   bool hasStaticActivations() const;
   /// Whether values are scaled before weights are rounded.

@@ -104,8 +104,7 @@ static StatisticsHeader makeHeader(mlir::ModuleOp module, const CalibrateArgumen
   return header;
 }
 
-static void printReport(const CalibrationText &text, const Shard &shard, const StatisticsHeader &header,
-                        const CalibrationReport &report) {
+static void printTexts(const CalibrationText &text) {
   const auto &[sources, samples, provenance] = text;
   for (size_t i = 0; i < sources.size(); ++i) {
     const SampleSet::Source &source = samples.sources[i];
@@ -117,6 +116,9 @@ static void printReport(const CalibrationText &text, const Shard &shard, const S
       std::fprintf(stderr, "  %lld bytes have no token in the vocabulary and were left out\n",
                    static_cast<long long>(source.droppedBytes));
   }
+}
+
+static void printReport(const Shard &shard, const StatisticsHeader &header, const CalibrationReport &report) {
   std::fprintf(stderr, "%zu sites, %lld tokens each; %lld parts of the model, code for %lld of them\n",
                header.sites.size(), static_cast<long long>(shard.count) * static_cast<long long>(header.length),
                static_cast<long long>(report.segments), static_cast<long long>(report.compiled));
@@ -142,14 +144,16 @@ Status qopt::calibrateModule(Session &session, mlir::ModuleOp original, const Ca
     return text.takeError();
   const SampleSet &samples = text->samples;
 
-  mlir::PassManager passes(&session.context());
-  if (mlir::failed(session.compiler().configure(passes)))
-    return usageError("the pass manager's options do not fit together");
-  InsertObserversOptions observers;
-  observers.match = arguments.match, observers.gram = !arguments.noGram, observers.histogram = arguments.histogram;
-  passes.addPass(createInsertObservers(observers));
-  if (mlir::failed(passes.run(module)))
-    return Error{session.failureClass(), {}, {}, {}, {}};
+  if (!arguments.samplesAlone) {
+    mlir::PassManager passes(&session.context());
+    if (mlir::failed(session.compiler().configure(passes)))
+      return usageError("the pass manager's options do not fit together");
+    InsertObserversOptions observers;
+    observers.match = arguments.match, observers.gram = !arguments.noGram, observers.histogram = arguments.histogram;
+    passes.addPass(createInsertObservers(observers));
+    if (mlir::failed(passes.run(module)))
+      return Error{session.failureClass(), {}, {}, {}, {}};
+  }
 
   auto parameters = ParameterEvaluator::open(module, directory);
   if (!parameters)
@@ -164,6 +168,12 @@ Status qopt::calibrateModule(Session &session, mlir::ModuleOp original, const Ca
       StatisticsWriter::create(output, header, tokens, samples.heldOut, samples.heldOutSource);
   if (!writer)
     return writer.takeError();
+  if (arguments.samplesAlone) {
+    if (Status status = writer->commit(); !status)
+      return status;
+    printTexts(*text);
+    return {};
+  }
   Progress progress("calibrate", "samples", 1);
   CalibrateOptions how;
   how.memory = static_cast<uint64_t>(arguments.memoryMegabytes) << 20;
@@ -175,6 +185,7 @@ Status qopt::calibrateModule(Session &session, mlir::ModuleOp original, const Ca
     return report.takeError();
   if (Status status = writer->commit(); !status)
     return status;
-  printReport(*text, *shard, header, *report);
+  printTexts(*text);
+  printReport(*shard, header, *report);
   return {};
 }

@@ -117,11 +117,13 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
       calibrated.emplace(std::move(*path));
       statistics = calibrated->path();
     }
+    CalibrateArguments calibration = arguments.calibration;
+    calibration.noGram = recipe->statisticsNeed() < StatisticsNeed::Gram;
+    calibration.samplesAlone = recipe->statisticsNeed() < StatisticsNeed::Magnitudes;
     // The file is there complete, or not at all.
     if (!resume || !std::filesystem::exists(statistics))
       if (Status status = report.time(
-              "calibrate",
-              [&] { return calibrateModule(session, module, arguments.calibration, directory, statistics); });
+              "calibrate", [&] { return calibrateModule(session, module, calibration, directory, statistics); });
           !status)
         return status;
   }

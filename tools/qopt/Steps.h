@@ -24,6 +24,7 @@ struct CalibrateArguments {
   int64_t memoryMegabytes = 4096;
   int threads = 0;
   bool histogram = false, noGram = false;
+  bool samplesAlone = false; ///< no statistics: the model is not run
 };
 
 /// Runs `module`, whose archives are named relative to `directory`, over text, and writes the statistics to `output`;
