@@ -24,10 +24,28 @@ gptq: {inputs: statistics, range: hessian, shrink: 0.1}
 gates:
   - {held_out: true}
 )"},
+    {"w3-g64", "3 bits with zero points in groups of 64, bf16 activations: AWQ, then GPTQ", R"(version: 1
+scheme: w3a16:g64:asym
+head: keep
+awq: {shrink: 0.1}
+method: gptq
+gptq: {inputs: statistics, range: hessian, shrink: 0.1}
+gates:
+  - {held_out: true}
+)"},
+    {"w4a8", "4 bits with zero points in groups of 64, 8-bit activations by token: AWQ, then GPTQ", R"(version: 1
+scheme: w4a8:g64:asym
+head: keep
+awq: {shrink: 0.1}
+method: gptq
+gptq: {inputs: statistics, range: hessian, shrink: 0.1}
+gates:
+  - {held_out: true}
+)"},
     {"w8a8", "8 bits by channel, 8-bit activations by token: SmoothQuant, then round to nearest", R"(version: 1
 scheme: w8a8:channel
-head: w8:g32
-smooth_quant: {alpha: 0.5}
+head: w8a16:g32
+smooth_quant: {alpha: search}
 gates:
   - {held_out: true}
 )"},

@@ -280,7 +280,7 @@ static StageCost scalesCost(const Counted &counted, const Recipe &recipe) {
   }
   if (searches) {
     auto tokens = static_cast<double>(std::min(counted.inputs.samples, kSearchedSamples) * counted.inputs.length);
-    stage.work.forward = counted.forward() * tokens;
+    stage.work.forward += counted.forward() * tokens;
     counted.addRun(stage, tokens);
   } else {
     stage.memory += kKeptByHeap;
