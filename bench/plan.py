@@ -20,7 +20,7 @@ from compare import processes
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 0.1
 # The plan's names of stages, where passes have others.
-PASSES = {"gptq": "quantize-gptq", "rtn": "quantize-rtn", "fold-scales": "fold-scales"}
+PASSES = {"gptq": "quantize-gptq", "rtn": "quantize-rtn"}
 
 
 def arguments():
