@@ -1,3 +1,4 @@
+// Matrices turned, so that their rows stand side by side.
 #ifndef QOPT_LIB_ALGORITHMS_COLUMNS_H
 #define QOPT_LIB_ALGORITHMS_COLUMNS_H
 

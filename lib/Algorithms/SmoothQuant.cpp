@@ -157,10 +157,7 @@ private:
     for (int64_t r = 0; r < chunk.rows; ++r)
       for (int64_t k = 0; k < channels; ++k)
         scaled[r * channels + k] = chunk.linear->weights[(chunk.first + r) * channels + k] * factor[inputs.factorOf[k]];
-    OwnedQuantizedRows out(scheme, chunk.rows, channels);
-    if (Status status = quantizeRoundToNearest(scheme, chunk.rows, channels, scaled, out, chunk.first); !status)
-      return status.takeError();
-    if (Status status = dequantizeRows(scheme, chunk.rows, channels, QuantizedRows(out), rounded); !status)
+    if (Status status = roundRowsToNearest(scheme, chunk.rows, channels, scaled, rounded, chunk.first); !status)
       return status.takeError();
     AlignedVector<float> difference = chunk.outputs;
     subtractProduct(rounded, columns, difference);

@@ -194,4 +194,12 @@ Status dequantizeRows(const WeightScheme &scheme, int64_t rows, int64_t cols, Qu
   return {};
 }
 
+Status roundRowsToNearest(const WeightScheme &scheme, int64_t rows, int64_t cols, std::span<const float> weights,
+                          std::span<float> out, int64_t firstRow) {
+  OwnedQuantizedRows codes(scheme, rows, cols);
+  if (Status status = quantizeRoundToNearest(scheme, rows, cols, weights, codes, firstRow); !status)
+    return status;
+  return dequantizeRows(scheme, rows, cols, QuantizedRows(codes), out);
+}
+
 } // namespace qopt

@@ -86,6 +86,10 @@ Status quantizeRoundToNearest(const WeightScheme &scheme, int64_t rows, int64_t 
 Status dequantizeRows(const WeightScheme &scheme, int64_t rows, int64_t cols, QuantizedRowsView in,
                       std::span<float> out);
 
+/// What is left of weights : [rows, cols] after both, into out : [rows, cols]. Errors: theirs.
+Status roundRowsToNearest(const WeightScheme &scheme, int64_t rows, int64_t cols, std::span<const float> weights,
+                          std::span<float> out, int64_t firstRow = 0);
+
 } // namespace qopt
 
 #endif // QOPT_LIB_NUMERICS_ROUNDTONEAREST_H

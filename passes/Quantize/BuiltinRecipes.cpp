@@ -6,49 +6,22 @@
 
 using namespace qopt;
 
+// What several of the texts below have; literals, which the compiler joins.
+#define QOPT_AWQ "awq: {shrink: 0.1}\n"
+#define QOPT_GPTQ "method: gptq\ngptq: {inputs: statistics, range: hessian, shrink: 0.1}\n"
+#define QOPT_GATES "gates:\n  - {held_out: true}\n"
+
 static constexpr BuiltinRecipe recipes[] = {
-    {"w4-g64", "4 bits with zero points in groups of 64, bf16 activations: AWQ, then GPTQ", R"(version: 1
-scheme: w4a16:g64:asym
-head: keep
-awq: {shrink: 0.1}
-method: gptq
-gptq: {inputs: statistics, range: hessian, shrink: 0.1}
-gates:
-  - {held_out: true}
-)"},
-    {"w4-g64-sym", "4 bits without zero points in groups of 64, bf16 activations: GPTQ", R"(version: 1
-scheme: w4a16:g64
-head: keep
-method: gptq
-gptq: {inputs: statistics, range: hessian, shrink: 0.1}
-gates:
-  - {held_out: true}
-)"},
-    {"w3-g64", "3 bits with zero points in groups of 64, bf16 activations: AWQ, then GPTQ", R"(version: 1
-scheme: w3a16:g64:asym
-head: keep
-awq: {shrink: 0.1}
-method: gptq
-gptq: {inputs: statistics, range: hessian, shrink: 0.1}
-gates:
-  - {held_out: true}
-)"},
-    {"w4a8", "4 bits with zero points in groups of 64, 8-bit activations by token: AWQ, then GPTQ", R"(version: 1
-scheme: w4a8:g64:asym
-head: keep
-awq: {shrink: 0.1}
-method: gptq
-gptq: {inputs: statistics, range: hessian, shrink: 0.1}
-gates:
-  - {held_out: true}
-)"},
-    {"w8a8", "8 bits by channel, 8-bit activations by token: SmoothQuant, then round to nearest", R"(version: 1
-scheme: w8a8:channel
-head: w8a16:g32
-smooth_quant: {alpha: search}
-gates:
-  - {held_out: true}
-)"},
+    {"w4-g64", "4 bits with zero points in groups of 64, bf16 activations: AWQ, then GPTQ",
+     "version: 1\nscheme: w4a16:g64:asym\nhead: keep\n" QOPT_AWQ QOPT_GPTQ QOPT_GATES},
+    {"w4-g64-sym", "4 bits without zero points in groups of 64, bf16 activations: GPTQ",
+     "version: 1\nscheme: w4a16:g64\nhead: keep\n" QOPT_GPTQ QOPT_GATES},
+    {"w3-g64", "3 bits with zero points in groups of 64, bf16 activations: AWQ, then GPTQ",
+     "version: 1\nscheme: w3a16:g64:asym\nhead: keep\n" QOPT_AWQ QOPT_GPTQ QOPT_GATES},
+    {"w4a8", "4 bits with zero points in groups of 64, 8-bit activations by token: AWQ, then GPTQ",
+     "version: 1\nscheme: w4a8:g64:asym\nhead: keep\n" QOPT_AWQ QOPT_GPTQ QOPT_GATES},
+    {"w8a8", "8 bits by channel, 8-bit activations by token: SmoothQuant, then round to nearest",
+     "version: 1\nscheme: w8a8:channel\nhead: w8a16:g32\nsmooth_quant: {alpha: search}\n" QOPT_GATES},
 };
 
 std::span<const BuiltinRecipe> qopt::builtinRecipes() { return recipes; }

@@ -87,9 +87,7 @@ static std::optional<AlignedVector<float>> changeOf(const AwqLinear &linear, std
     const float *weights = linear.weights.data() + first * inputs;
     for (int64_t i = 0; i < rows * inputs; ++i)
       scaled[i] = weights[i] * scale[i % inputs];
-    OwnedQuantizedRows codes(linear.scheme, rows, inputs);
-    if (!quantizeRoundToNearest(linear.scheme, rows, inputs, scaled, codes, first) ||
-        !dequantizeRows(linear.scheme, rows, inputs, QuantizedRows(codes), rounded)) {
+    if (!roundRowsToNearest(linear.scheme, rows, inputs, scaled, rounded, first)) {
       refused = true;
       return;
     }
