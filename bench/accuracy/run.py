@@ -105,23 +105,20 @@ def main() -> int:
         if not (work.model(model) / "model.safetensors").exists():
             raise steps.Failed(f"expected the model at {work.model(model)}, but there is none\nnext: run.py prepare")
     rows = rows_of(options, getattr(options, "name", None))
-    # Seeds outside of rows: rows share what calibration gathers, which is large, and goes when the last of them has used it.
+    # Seeds outside of rows: rows share what calibration gathers, which is large, and what the reference says.
     for model in options.models:
         for seed in options.seeds:
-            for row in rows:
-                print(f"{options.command}: {row.title}; {model}, seed {seed}", file=sys.stderr)
-                if options.command == "ours":
-                    made = ours.run(qopt, work, row, model, seed, options.texts, options.windows, options.keep)
-                elif options.command == "peer":
+            print(f"{options.command}: {', '.join(row.name for row in rows)}; {model}, seed {seed}", file=sys.stderr)
+            if options.command == "peer":
+                for row in rows:
                     peer.run(qopt, work, options.name, row, model, seed)
-                    continue
-                else:
-                    made = peer.score(qopt, work, options.name, row, model, seed, options.texts, options.windows, options.keep)
-                for where, said in made["evaluation"].items():
-                    print(f"{row.name} {model} seed {seed} {made['side']} {where}: KL {said['kl_divergence']['value']:.5f}, "
-                          f"{made['bits_per_weight']:.3f} bits", flush=True)
-            if options.command == "ours" and not options.keep:
-                work.statistics(model, seed).unlink(missing_ok=True)
+                continue
+            how = (rows, model, seed, options.texts, options.windows, options.keep)
+            made = ours.run(qopt, work, *how) if options.command == "ours" else peer.score(qopt, work, options.name, *how)
+            for one in made:
+                for where, said in one["evaluation"].items():
+                    print(f"{one['row']} {model} seed {seed} {one['side']} {where}: KL {said['kl_divergence']['value']:.5f}, "
+                          f"{one['bits_per_weight']:.3f} bits", flush=True)
     return 0
 
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <numeric>
 
@@ -12,7 +13,7 @@ using namespace qopt;
 
 /// α = i / kSteps.
 static constexpr int kSteps = 20;
-static constexpr int64_t kChunkRows = 96;
+static constexpr int64_t kChunkRows = 192;
 
 namespace {
 /// Some rows of one weight: element k of row r stands at k·rows + r.
@@ -120,49 +121,80 @@ double qopt::outputPower(std::span<const AwqLinear> linears, MatrixView h, const
   return std::accumulate(powers.begin(), powers.end(), 0.0);
 }
 
-Result<AwqScale> qopt::searchAwqScale(std::span<const AwqLinear> linears, const AwqInputs &inputs,
-                                      const ParallelFor &parallel, AwqObjective objective) {
-  auto n = static_cast<int64_t>(inputs.meanAbs.size());
-  MatrixView h{inputs.hessian.data(), n, n, n};
-  std::vector<Chunk> chunks;
-  if (!objective) {
-    chunks = makeChunks(linears, n);
-    objective = [&](std::span<const float> scale) { return sumErrors(chunks, h, scale, {}, parallel); };
-  }
-  std::vector<float> scale(n);
-  auto errorOf = [&](std::span<const float> factor) {
-    for (int64_t k = 0; k < n; ++k)
-      scale[k] = factor[inputs.factorOf[k]];
-    return objective(scale);
-  };
+namespace {
+/// A factor to try.
+struct Candidate {
+  double alpha = 0;
+  bool usesWeights = false;
+  std::vector<float> factor; ///< s : [factors]
+};
+} // namespace
 
-  AwqScale best;
-  best.factor.assign(inputs.factors, 1.0F);
-  Result<double> unscaled = errorOf(best.factor);
-  if (!unscaled)
-    return unscaled.takeError();
-  best.error = best.unscaledError = *unscaled;
+/// All candidates; of equals the first wins, 1 before all others.
+static std::vector<Candidate> makeCandidates(std::span<const AwqLinear> linears, const AwqInputs &inputs) {
+  auto n = static_cast<int64_t>(inputs.meanAbs.size());
   std::vector<double> x = perFactor(inputs.meanAbs, inputs), w = perFactor(meanWeights(linears, n), inputs);
-  std::vector<double> candidate(inputs.factors);
-  std::vector<float> factor(inputs.factors);
+  std::vector<Candidate> candidates = {{0, false, std::vector<float>(inputs.factors, 1.0F)}};
+  std::vector<double> s(inputs.factors);
   for (bool usesWeights : {true, false})
     for (int i = 0; i <= kSteps; ++i) {
       double alpha = static_cast<double>(i) / kSteps;
       for (int64_t f = 0; f < inputs.factors; ++f) {
         double by = usesWeights ? std::pow(w[f], 1 - alpha) + 1e-4 : 1;
-        candidate[f] = std::max(std::pow(x[f], alpha) / by, 1e-4);
+        s[f] = std::max(std::pow(x[f], alpha) / by, 1e-4);
       }
-      auto [least, most] = std::minmax_element(candidate.begin(), candidate.end());
+      auto [least, most] = std::minmax_element(s.begin(), s.end());
       double middle = std::sqrt(*least * *most);
-      std::transform(candidate.begin(), candidate.end(), factor.begin(),
-                     [&](double s) { return static_cast<float>(s / middle); });
-      Result<double> error = errorOf(factor);
+      Candidate &made = candidates.emplace_back(alpha, usesWeights, std::vector<float>(inputs.factors));
+      std::transform(s.begin(), s.end(), made.factor.begin(),
+                     [&](double value) { return static_cast<float>(value / middle); });
+    }
+  return candidates;
+}
+
+/// s of each channel : [inputs]
+static std::vector<float> ofChannels(std::span<const float> factor, const AwqInputs &inputs) {
+  std::vector<float> scale(inputs.factorOf.size());
+  std::transform(inputs.factorOf.begin(), inputs.factorOf.end(), scale.begin(), [&](int64_t f) { return factor[f]; });
+  return scale;
+}
+
+/// Σ tr(ΔW·H·ΔWᵀ) of each candidate : [candidates]
+static std::vector<double> outputErrors(std::span<const AwqLinear> linears, const AwqInputs &inputs,
+                                        std::span<const Candidate> candidates, const ParallelFor &parallel) {
+  auto n = static_cast<int64_t>(inputs.meanAbs.size());
+  MatrixView h{inputs.hessian.data(), n, n, n};
+  std::vector<Chunk> chunks = makeChunks(linears, n);
+  std::vector<std::vector<float>> scales;
+  for (const Candidate &candidate : candidates)
+    scales.push_back(ofChannels(candidate.factor, inputs));
+  // Candidates and chunks in one loop: a weight of few rows alone would leave threads without work.
+  std::vector<double> parts(candidates.size() * chunks.size());
+  parallel(static_cast<int64_t>(parts.size()), [&](int64_t i) {
+    auto [candidate, chunk] = std::ldiv(i, static_cast<int64_t>(chunks.size()));
+    parts[i] = chunkError(chunks[chunk], h, scales[candidate], {});
+  });
+  std::vector<double> errors;
+  for (auto part = parts.begin(); part != parts.end(); part += static_cast<int64_t>(chunks.size()))
+    errors.push_back(std::accumulate(part, part + static_cast<int64_t>(chunks.size()), 0.0));
+  return errors;
+}
+
+Result<AwqScale> qopt::searchAwqScale(std::span<const AwqLinear> linears, const AwqInputs &inputs,
+                                      const ParallelFor &parallel, const AwqObjective &objective) {
+  std::vector<Candidate> candidates = makeCandidates(linears, inputs);
+  std::vector<double> errors;
+  if (objective) {
+    for (const Candidate &candidate : candidates) {
+      Result<double> error = objective(ofChannels(candidate.factor, inputs));
       if (!error)
         return error.takeError();
-      if (*error < best.error) {
-        best.factor = factor, best.error = *error;
-        best.alpha = alpha, best.usesWeights = usesWeights;
-      }
+      errors.push_back(*error);
     }
-  return best;
+  } else {
+    errors = outputErrors(linears, inputs, candidates, parallel);
+  }
+  size_t best = std::min_element(errors.begin(), errors.end()) - errors.begin();
+  Candidate &taken = candidates[best];
+  return AwqScale{std::move(taken.factor), taken.alpha, taken.usesWeights, errors[best], errors.front(), best == 0};
 }

@@ -45,7 +45,7 @@ struct AwqScale {
   double alpha = 0;
   bool usesWeights = false;            ///< whether s has w̄ in it
   double error = 0, unscaledError = 0; ///< the objective with s, and with 1
-  bool isIdentity() const { return error == unscaledError; }
+  bool isIdentity = true;
 };
 
 /// What rounding the linears to nearest costs, in ranges chosen by `options`: Σ tr(ΔW·H·ΔWᵀ). Infinite where a scale's
@@ -61,7 +61,7 @@ using AwqObjective = std::function<Result<double>(std::span<const float> scale)>
 /// The best scale by `objective`, or, without one, by Σ tr(ΔW·H·ΔWᵀ), which needs the Hessian and does not fail.
 /// Weights are finite. The same bits for any number of threads, if those of the objective are. Errors: the objective's.
 Result<AwqScale> searchAwqScale(std::span<const AwqLinear> linears, const AwqInputs &inputs,
-                                const ParallelFor &parallel, AwqObjective objective = nullptr);
+                                const ParallelFor &parallel, const AwqObjective &objective = nullptr);
 
 } // namespace qopt
 

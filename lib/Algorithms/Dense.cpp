@@ -29,6 +29,24 @@ void addGram(qopt::MatrixView x, int64_t firstRow, int64_t rows, int64_t firstCo
   sum.noalias() += left.transpose() * right;
 }
 
+int64_t addMoments(qopt::MatrixView x, double *sum, double *magnitude, float *greatest) {
+  constexpr float kInfinity = __builtin_huge_valf();
+  int64_t strange = 0;
+  for (int64_t row = 0; row < x.rows; ++row) {
+    const float *values = x.data + row * x.stride;
+    int32_t here = 0;
+    for (int64_t col = 0; col < x.cols; ++col) {
+      float value = values[col], size = __builtin_fabsf(value);
+      here += !(size < kInfinity);
+      greatest[col] = size > greatest[col] ? size : greatest[col];
+      sum[col] += static_cast<double>(value);
+      magnitude[col] += static_cast<double>(size);
+    }
+    strange += here;
+  }
+  return strange;
+}
+
 /// Columns that invertLower takes at a time.
 constexpr int64_t kInverseBlock = 64;
 
@@ -131,6 +149,6 @@ void quadraticForms(qopt::MatrixView h, const float *delta, int64_t rows, float 
 } // namespace
 
 namespace qopt::detail {
-const Dense QOPT_DENSE{QOPT_DENSE_NAME, addGram,        inverseFactor, subtractFeedback,
-                       subtractColumn,  roundingErrors, quadraticForms};
+const Dense QOPT_DENSE{QOPT_DENSE_NAME,  addGram,        addMoments,     inverseFactor,
+                       subtractFeedback, subtractColumn, roundingErrors, quadraticForms};
 } // namespace qopt::detail

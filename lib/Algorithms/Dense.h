@@ -25,6 +25,10 @@ struct Dense {
   void (*addGram)(MatrixView x, int64_t firstRow, int64_t rows, int64_t firstCol, int64_t cols, float *out,
                   int64_t outStride);
 
+  /// For each column c, over the rows: sum[c] += x, magnitude[c] += |x|, and greatest[c] becomes the greatest |x|.
+  /// Gives how many numbers are NaN, which greatest passes over, or infinite.
+  int64_t (*addMoments)(MatrixView x, double *sum, double *magnitude, float *greatest);
+
   /// u : [n, n] row-major, upper triangular, with (P·h'·Pᵀ + damping·I)⁻¹ = uᵀ·u, where row i of P·h'·Pᵀ is row
   /// order[i] of h', and h' is h with all but its diagonal times 1 - shrink. Factored in f64 (the Cholesky factor of
   /// the reversed matrix, inverted in place), rounded once to f32. False, and `u` is worthless, if the matrix is not

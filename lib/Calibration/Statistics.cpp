@@ -8,10 +8,13 @@
 
 using namespace qopt;
 
-/// Gram matrices are kept as the tiles on and above the diagonal, row by row, each kTile x kTile.
-static constexpr int64_t kTile = 192;
-/// Channels that one worker takes at a time.
-static constexpr int64_t kChannels = 64;
+/// Gram matrices are kept as panels of kPanel rows, from the diagonal's square on: row r of panel p begins with its
+/// element p·kPanel and has all to its right, up to a multiple of kPanel.
+static constexpr int64_t kPanel = 192;
+/// A worker takes as many columns of a panel at a time: they share what is packed of the panel's rows.
+static constexpr int64_t kColumns = 4 * kPanel;
+/// Channels whose sums one worker takes at a time.
+static constexpr int64_t kChannels = 192;
 
 static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -21,18 +24,36 @@ static int64_t histogramBin(float magnitude) { return std::bit_cast<uint32_t>(ma
 SiteStatistics::SiteStatistics(int64_t channels, StatisticsWanted wanted)
     : greatest(channels), histogram(wanted.histogram ? kHistogramBins : 0), channelCount(channels), what(wanted) {}
 
-int64_t SiteStatistics::tiles() const {
-  int64_t side = ceilDiv(channelCount, kTile);
-  return side * (side + 1) / 2;
+int64_t SiteStatistics::panels() const { return ceilDiv(channelCount, kPanel); }
+
+int64_t SiteStatistics::panelStride(int64_t panel) const { return (panels() - panel) * kPanel; }
+
+int64_t SiteStatistics::panelOffset(int64_t panel) const {
+  return (panel * panels() - panel * (panel - 1) / 2) * kPanel * kPanel;
 }
 
-int64_t SiteStatistics::tileOffset(int64_t row, int64_t col) const {
-  int64_t side = ceilDiv(channelCount, kTile);
-  return (row * side - row * (row - 1) / 2 + col - row) * kTile * kTile;
+int64_t SiteStatistics::gramOffset(int64_t row, int64_t col) const {
+  int64_t panel = row / kPanel;
+  return panelOffset(panel) + (row % kPanel) * panelStride(panel) + col - panel * kPanel;
+}
+
+/// Rectangles that cover the upper triangle, the longest first. The squares on the diagonal are taken as their upper
+/// and lower half, so that less of what is below the diagonal is computed for nothing.
+std::vector<SiteStatistics::Block> SiteStatistics::gramBlocks() const {
+  std::vector<Block> blocks;
+  for (int64_t first = 0; first < channelCount; first += kPanel) {
+    int64_t last = std::min(first + kPanel, channelCount), half = std::min(first + kPanel / 2, channelCount);
+    for (int64_t col = last; col < channelCount; col += kColumns)
+      blocks.push_back({first, last - first, col, std::min(kColumns, channelCount - col)});
+    blocks.push_back({first, half - first, first, last - first});
+    if (half < last)
+      blocks.push_back({half, last - half, half, last - half});
+  }
+  return blocks;
 }
 
 StatisticsSums SiteStatistics::emptySums() const {
-  return {AlignedVector<float>(what.gram ? tiles() * kTile * kTile : 0), std::vector<double>(channelCount),
+  return {AlignedVector<float>(what.gram ? panelOffset(panels()) : 0), std::vector<double>(channelCount),
           std::vector<double>(channelCount)};
 }
 
@@ -44,8 +65,8 @@ void SiteStatistics::add(WorkerPool &pool, int64_t sample, MatrixView x) {
     leafOpen = true;
   }
   StatisticsSums &sums = nodes.back().sums;
-  int64_t side = ceilDiv(channelCount, kTile), gramTasks = what.gram ? tiles() : 0;
-  int64_t tasks = gramTasks + ceilDiv(channelCount, kChannels);
+  std::vector<Block> blocks = what.gram ? gramBlocks() : std::vector<Block>();
+  auto gramTasks = static_cast<int64_t>(blocks.size()), tasks = gramTasks + ceilDiv(channelCount, kChannels);
   std::atomic<int64_t> next{0}, strange{0};
   std::vector<std::vector<uint64_t>> histograms(pool.workers());
   pool.runEach([&](int worker) {
@@ -53,25 +74,17 @@ void SiteStatistics::add(WorkerPool &pool, int64_t sample, MatrixView x) {
       histograms[worker].resize(kHistogramBins);
     for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
       if (task < gramTasks) {
-        int64_t row = 0, col = task;
-        while (col >= side - row)
-          col -= side - row++;
-        col += row;
-        dense().addGram(x, row * kTile, std::min(kTile, channelCount - row * kTile), col * kTile,
-                        std::min(kTile, channelCount - col * kTile), sums.gram.data() + tileOffset(row, col), kTile);
+        const Block &block = blocks[task];
+        dense().addGram(x, block.row, block.rows, block.col, block.cols,
+                        sums.gram.data() + gramOffset(block.row, block.col), panelStride(block.row / kPanel));
         continue;
       }
-      int64_t begin = (task - gramTasks) * kChannels, end = std::min(begin + kChannels, channelCount), bad = 0;
-      for (int64_t token = 0; token < x.rows; ++token)
-        for (int64_t channel = begin; channel < end; ++channel) {
-          float value = x.data[token * x.stride + channel], magnitude = std::fabs(value);
-          bad += !std::isfinite(value);
-          greatest[channel] = std::max(greatest[channel], magnitude);
-          sums.sum[channel] += value;
-          sums.magnitude[channel] += magnitude;
-          if (what.histogram)
-            ++histograms[worker][histogramBin(magnitude)];
-        }
+      int64_t begin = (task - gramTasks) * kChannels, end = std::min(begin + kChannels, channelCount);
+      int64_t bad = dense().addMoments({x.data + begin, x.rows, end - begin, x.stride}, sums.sum.data() + begin,
+                                       sums.magnitude.data() + begin, greatest.data() + begin);
+      for (int64_t token = 0; token < x.rows && what.histogram; ++token)
+        for (int64_t channel = begin; channel < end; ++channel)
+          ++histograms[worker][histogramBin(std::fabs(x.data[token * x.stride + channel]))];
       strange.fetch_add(bad, std::memory_order_relaxed);
     }
   });
@@ -128,7 +141,7 @@ AlignedVector<float> SiteStatistics::gram() const {
   AlignedVector<float> full(what.gram ? channelCount * channelCount : 0);
   for (int64_t i = 0; i < channelCount && what.gram; ++i)
     for (int64_t j = i; j < channelCount; ++j) {
-      float value = total().gram[tileOffset(i / kTile, j / kTile) + (i % kTile) * kTile + j % kTile];
+      float value = total().gram[gramOffset(i, j)];
       full[i * channelCount + j] = full[j * channelCount + i] = value;
     }
   return full;
@@ -172,8 +185,8 @@ SiteStatistics SiteStatistics::restore(int64_t channels, StatisticsWanted wanted
   statistics.tokenCount = tokens;
   StatisticsSums sums = statistics.emptySums();
   for (int64_t i = 0; i < channels && wanted.gram; ++i)
-    for (int64_t j = i / kTile * kTile; j < channels; ++j)
-      sums.gram[statistics.tileOffset(i / kTile, j / kTile) + (i % kTile) * kTile + j % kTile] = gram[i * channels + j];
+    for (int64_t j = i; j < channels; ++j)
+      sums.gram[statistics.gramOffset(i, j)] = gram[i * channels + j];
   sums.sum.assign(sum.begin(), sum.end());
   sums.magnitude.assign(magnitude.begin(), magnitude.end());
   statistics.nodes.push_back({ceilDiv(sampleCount, kLeafSamples), std::move(sums)});

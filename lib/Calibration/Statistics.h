@@ -37,7 +37,7 @@ inline constexpr int64_t kHistogramBins = 2048;
 
 /// Sums over the samples of one node of the tree.
 struct StatisticsSums {
-  AlignedVector<float> gram;     ///< upper tiles (see tileCount), or empty
+  AlignedVector<float> gram;     ///< panels of the upper triangle, or empty
   std::vector<double> sum;       ///< [channels] Σ x
   std::vector<double> magnitude; ///< [channels] Σ |x|
 };
@@ -95,8 +95,16 @@ private:
   StatisticsSums emptySums() const;
   void closeLeaf();
   static void addSums(StatisticsSums &left, const StatisticsSums &right);
-  int64_t tiles() const;
-  int64_t tileOffset(int64_t row, int64_t col) const;
+  /// Where panels of the Gram matrix lie, and an element on or above the diagonal; see Statistics.cpp.
+  int64_t panels() const;
+  int64_t panelStride(int64_t panel) const;
+  int64_t panelOffset(int64_t panel) const;
+  int64_t gramOffset(int64_t row, int64_t col) const;
+  /// Which part of the Gram matrix is one worker's work.
+  struct Block {
+    int64_t row, rows, col, cols;
+  };
+  std::vector<Block> gramBlocks() const;
 
   int64_t channelCount;
   StatisticsWanted what;

@@ -153,12 +153,12 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
           shrunkHessian({calibrated->hessian.values.data(), channels, channels, channels}, search.settings.shrink);
     }
     AwqInputs inputs{hessian, calibrated->meanAbs, site.factorsOfChannels(), site.factors()};
-    Result<AwqScale> best = searchAwqScale(linears, inputs, qopt::parallelFor(&getContext()), std::move(objective));
+    Result<AwqScale> best = searchAwqScale(linears, inputs, qopt::parallelFor(&getContext()), objective);
     if (!best)
       return best.takeError();
-    double gain = best->unscaledError > 0 ? best->error / best->unscaledError : 1;
-    if (best->isIdentity())
+    if (best->isIdentity)
       return search.stage.leave(site, {{"gain", 1}});
+    double gain = best->error / best->unscaledError;
     return search.stage.add(site, std::move(best->factor),
                             {{"alpha", best->alpha}, {"weights", best->usesWeights}, {"gain", gain}});
   }

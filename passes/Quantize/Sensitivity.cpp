@@ -3,7 +3,7 @@
 
 #include "dialects/LowBit/Dialect.h"
 #include "lib/Parameters/SchemeAttributes.h"
-#include "lib/Runtime/App/Evaluation.h"
+#include "lib/Runtime/App/RowScores.h"
 #include "passes/Calibrate/Segments.h"
 #include "passes/Support/Forward.h"
 

@@ -1,10 +1,11 @@
 """Our side: references, calibration, quantization, and the evaluation that both sides go through."""
 
+import json
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 from compare.models import of_overlay
@@ -77,18 +78,21 @@ def calibrate(qopt: Qopt, work: Work, model: str, seed: int, *, sums: bool) -> d
     return steps.once(archive.with_suffix(".json") if sums else tokens_record, key, make, [archive, windows] if sums else [windows])
 
 
-def evaluate(qopt: Qopt, work: Work, artifact: Path, model: str, texts: str, windows: int) -> dict[str, Any]:
-    """KL(reference ‖ model) and what else `qopt eval` says, on the near and on the far text, window by window."""
-    said: dict[str, Any] = {}
-    for where, name in TEXTS[texts].items():
-        output = artifact.with_suffix(f".{where}.json")
-        steps.command([qopt.program, "eval", artifact, "--against", work.reference(model), "--text", work.text(name), "--window",
-                       LENGTH, "--windows", windows, "--json"], output.with_suffix(".log"), output)
-        full = steps.read_json(output)
-        said[where] = {key: full[key] for key in ("protocol", "kl_divergence", "perplexity", "reference_perplexity",
-                                                   "top1_agreement")}
-        for ours, theirs in (("window_kl", "kl_divergence"), ("window_reference_loss", "reference_loss")):
-            said[where][ours] = [window[theirs] for window in full["per_window"]]
+def evaluate(qopt: Qopt, work: Work, artifacts: Mapping[str, Path], model: str, texts: str, windows: int) -> dict[str, dict[str, Any]]:
+    """KL(reference ‖ model) and what else `qopt eval` says of each artifact, on the near and on the far text, window by window. The
+    reference is run once for all."""
+    said: dict[str, dict[str, Any]] = {name: {} for name in artifacts}
+    for where, name in TEXTS[texts].items() if artifacts else ():
+        output = work.base / "evaluations" / f"{model}.{where}.json"
+        steps.command([qopt.program, "eval", *artifacts.values(), "--against", work.reference(model), "--text", work.text(name),
+                       "--window", LENGTH, "--windows", windows, "--json"], output.with_suffix(".log"), output)
+        text = output.read_text(encoding="utf-8")
+        each = [text] if len(artifacts) == 1 else text.splitlines()  # an object a line only where there are several
+        for artifact, full in zip(artifacts, map(json.loads, each), strict=True):
+            here = {key: full[key] for key in ("protocol", "kl_divergence", "perplexity", "reference_perplexity", "top1_agreement")}
+            for ours, theirs in (("window_kl", "kl_divergence"), ("window_reference_loss", "reference_loss")):
+                here[ours] = [window[theirs] for window in full["per_window"]]
+            said[artifact][where] = here
     return said
 
 
@@ -103,14 +107,19 @@ def search(qopt: Qopt, work: Work, row: Row, model: str, seed: int, output: Path
                           seed, "--recipe", row.recipe_argument(), "--bits", row.budget, "-o", output], output.with_suffix(".log"))
 
 
-def run(qopt: Qopt, work: Work, row: Row, model: str, seed: int, texts: str, windows: int, keep: bool) -> dict[str, Any]:
-    """One row of ours with one seed: calibrate, quantize, compile, evaluate."""
-    folder = work.ours(row.name, model, seed)
+def _artifact(work: Work, row: Row, model: str, seed: int) -> Path:
+    return work.ours(row.name, model, seed) / "q.qopt"
+
+
+def _quantize(qopt: Qopt, work: Work, row: Row, model: str, seed: int, key: Mapping[str, Any]) -> dict[str, Any]:
+    """One row of ours with one seed: calibrate, quantize, compile."""
+    artifact = _artifact(work, row, model, seed)
+    folder = artifact.parent
 
     def make() -> dict[str, Any]:
         calibrated = calibrate(qopt, work, model, seed, sums=True)
         folder.mkdir(parents=True, exist_ok=True)
-        quantized, artifact = folder / "q.mlir", folder / "q.qopt"
+        quantized = folder / "q.mlir"
         costs, recipe = [], row.recipe_argument()
         if row.budget is not None:
             costs.append(search(qopt, work, row, model, seed, folder / "mixed.yaml"))
@@ -120,15 +129,32 @@ def run(qopt: Qopt, work: Work, row: Row, model: str, seed: int, texts: str, win
                                    folder / "quantize.log"))
         gates = sum(stage["seconds"] for stage in steps.read_json(folder / "report.json")["stages"] if stage["name"] == "gates")
         steps.command([qopt.program, "compile", quantized, "-o", artifact], folder / "compile.log")
-        bits = of_overlay(quantized.with_suffix(".safetensors"))
-        said = evaluate(qopt, work, artifact, model, texts, windows)
         both = [steps.Cost(**step) for step in calibrated["cost"]["steps"]] + costs
-        made = {"side": "ours", "row": row.name, "model": model, "seed": seed, "texts": texts, "bits_per_weight": bits.body,
-                "cost": steps.total(both), "gate_seconds": gates, "evaluation": said}
-        if not keep:
-            shutil.rmtree(folder)
-        return made
+        return {"bits_per_weight": of_overlay(quantized.with_suffix(".safetensors")).body, "cost": steps.total(both),
+                "gate_seconds": gates}
 
-    key = _calibration_key(qopt, work, model, seed) | {"row": row.name, "recipe": qopt.recipe(row), "budget": row.budget} | \
-        {"evaluation": evaluation_key(work, texts, windows)}
-    return steps.once(work.result("ours", row.name, model, seed, texts), key, make)
+    return steps.once(folder / "made.json", key, make, [artifact])
+
+
+def run(qopt: Qopt, work: Work, rows: Sequence[Row], model: str, seed: int, texts: str, windows: int,
+        keep: bool) -> list[dict[str, Any]]:
+    """Ours with one seed: each row quantized and compiled, all evaluated together."""
+    made_from = {row.name: _calibration_key(qopt, work, model, seed) |
+                 {"row": row.name, "recipe": qopt.recipe(row), "budget": row.budget} for row in rows}
+
+    def kept(row: Row) -> tuple[Path, dict[str, Any]]:
+        return (work.result("ours", row.name, model, seed, texts),
+                made_from[row.name] | {"evaluation": evaluation_key(work, texts, windows)})
+
+    missing = [row for row in rows if steps.recall(*kept(row)) is None]
+    quantized = {row.name: _quantize(qopt, work, row, model, seed, made_from[row.name]) for row in missing}
+    said = evaluate(qopt, work, {row.name: _artifact(work, row, model, seed) for row in missing}, model, texts, windows)
+    for row in missing:
+        made = {name: value for name, value in quantized[row.name].items() if name != "key"}
+        steps.keep(*kept(row), {"side": "ours", "row": row.name, "model": model, "seed": seed, "texts": texts, **made,
+                                "evaluation": said[row.name]})
+        if not keep:
+            shutil.rmtree(work.ours(row.name, model, seed))
+    if not keep:
+        work.statistics(model, seed).unlink(missing_ok=True)
+    return [steps.read_json(kept(row)[0]) for row in rows]

@@ -4,7 +4,7 @@ import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
 from compare.models import of_gguf
@@ -93,31 +93,39 @@ def input_scales(stored: Path) -> dict[str, float]:
     return {name.removesuffix(".input_scale"): packed[name].item() for name in packed if name.endswith(".input_scale")}
 
 
-def score(qopt: ours.Qopt, work: Work, peer: str, row: Row, model: str, seed: int, texts: str, windows: int,
-          keep: bool) -> dict[str, Any]:
-    """A peer's KL divergence, by the program and on the windows that ours is measured by and on."""
-    folder = work.peer(peer, row.name, model, seed)
-    ran = steps.read_json(folder.with_suffix(".json"))
+def score(qopt: ours.Qopt, work: Work, peer: str, rows: Sequence[Row], model: str, seed: int, texts: str, windows: int,
+          keep: bool) -> list[dict[str, Any]]:
+    """A peer's KL divergences, by the program and on the windows that ours are measured by and on."""
     ours.reference(qopt, work, model)
+    ran = {row.name: steps.read_json(work.peer(peer, row.name, model, seed).with_suffix(".json")) for row in rows}
 
-    def make() -> dict[str, Any]:
-        out = folder / "plain"
-        seen = plain(work, folder / "model", peer, row, model, out)
-        artifact = folder / "plain.qopt"
-        steps.command([qopt.program, "build", out, "-o", artifact], folder / "build.log")
-        said = ours.evaluate(qopt, work, artifact, model, texts, windows)
+    def kept(row: Row) -> tuple[Path, dict[str, Any]]:
+        key = {"run": ran[row.name]["key"], "qopt": qopt.version(), "unpack": digest(HERE / "scoring/unpack.py"),
+               "verify": digest(HERE / "scoring/verify.py"),
+               "activations": digest(HERE / "activations.py") if row.activations else None,
+               "evaluation": ours.evaluation_key(work, texts, windows)}
+        return work.result(peer, row.name, model, seed, texts), key
+
+    missing = [row for row in rows if steps.recall(*kept(row)) is None]
+    folders = {row.name: work.peer(peer, row.name, model, seed) for row in missing}
+    seen, artifacts = {}, {}
+    for row in missing:
+        folder = folders[row.name]
+        seen[row.name] = plain(work, folder / "model", peer, row, model, folder / "plain")
+        artifacts[row.name] = folder / "plain.qopt"
+        steps.command([qopt.program, "build", folder / "plain", "-o", artifacts[row.name]], folder / "build.log")
+    said = ours.evaluate(qopt, work, artifacts, model, texts, windows)
+    for row in missing:
+        folder, evaluation = folders[row.name], said[row.name]
         if row.activations:
-            said = activations.evaluate(qopt.program, work, work.python("llmcompressor"), folder, out, model, texts, windows,
-                                        row.activations, input_scales(folder / "model"), said)
+            evaluation = activations.evaluate(qopt.program, work, work.python("llmcompressor"), folder, folder / "plain", model, texts,
+                                              windows, row.activations, input_scales(folder / "model"), evaluation)
         if not keep:
-            shutil.rmtree(out)
-            artifact.unlink()
-        return {"side": peer, "row": row.name, "model": model, "seed": seed, "texts": texts,
-                "bits_per_weight": seen.bits_per_weight, "cost": ran["cost"], "peer": ran["peer"],
-                "verified": asdict(seen) | {"untouched": len(seen.untouched)}, "evaluation": said}
-
-    key = {"run": ran["key"], "qopt": qopt.version(), "unpack": digest(HERE / "scoring/unpack.py"),
-           "verify": digest(HERE / "scoring/verify.py"),
-           "activations": digest(HERE / "activations.py") if row.activations else None,
-           "evaluation": ours.evaluation_key(work, texts, windows)}
-    return steps.once(work.result(peer, row.name, model, seed, texts), key, make)
+            shutil.rmtree(folder / "plain")
+            artifacts[row.name].unlink()
+        found = seen[row.name]
+        steps.keep(*kept(row), {
+            "side": peer, "row": row.name, "model": model, "seed": seed, "texts": texts, "bits_per_weight": found.bits_per_weight,
+            "cost": ran[row.name]["cost"], "peer": ran[row.name]["peer"],
+            "verified": asdict(found) | {"untouched": len(found.untouched)}, "evaluation": evaluation})
+    return [steps.read_json(kept(row)[0]) for row in rows]

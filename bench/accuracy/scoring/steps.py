@@ -66,15 +66,26 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def recall(path: Path, key: Mapping[str, Any], needs: Sequence[Path] = ()) -> dict[str, Any] | None:
+    """What was kept at `path`, if it was made from what `key` says and `needs`, the files that it left, are there."""
+    if path.exists() and all(need.exists() for need in needs):
+        record = read_json(path)
+        if record["key"] == json.loads(json.dumps(key)):
+            return record
+    return None
+
+
+def keep(path: Path, key: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
+    record = json.loads(json.dumps({"key": key, **made}))
+    write_json(path, record)
+    return record
+
+
 def once(path: Path, key: Mapping[str, Any], make: Callable[[], Mapping[str, Any]], needs: Sequence[Path] = ()) -> dict[str, Any]:
     """What `make` gave, kept at `path` with the `key` that says what it was made from. Made again where the key is another one,
-    or where one of `needs`, the files that it leaves, is gone."""
-    key = json.loads(json.dumps(key))
-    if path.exists():
-        record = read_json(path)
-        if record["key"] == key and all(need.exists() for need in needs):
-            return record
-    path.unlink(missing_ok=True)
-    record = {"key": key, **make()}
-    write_json(path, record)
+    or where one of `needs` is gone."""
+    record = recall(path, key, needs)
+    if record is None:
+        path.unlink(missing_ok=True)
+        record = keep(path, key, make())
     return record

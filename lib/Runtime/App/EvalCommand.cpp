@@ -1,4 +1,4 @@
-// qopt eval: how far a model is from a text and from a reference.
+// qopt eval: how far models are from a text and from a reference.
 #include "lib/Archive/Json.h"
 #include "lib/Archive/MappedFile.h"
 #include "lib/Runtime/App/CommandLine.h"
@@ -16,8 +16,8 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 struct EvalArguments {
-  std::string file, reference;
-  std::vector<std::string> texts;
+  std::vector<std::string> files, texts;
+  std::string reference;
   EvaluationOptions evaluation;
   int64_t resamples = 10000;
   uint64_t seed = 0;
@@ -76,107 +76,149 @@ static std::string line(const char *name, const Estimate &estimate, const char *
   return text;
 }
 
-static std::string toText(const EvalArguments &arguments, const Evaluation &result, double seconds) {
-  std::string text = std::to_string(result.windows) + " windows of " + std::to_string(arguments.evaluation.window) +
+/// What all models of a run share.
+struct EvalRun {
+  const EvalArguments &arguments;
+  std::shared_ptr<const Model> reference; ///< may be null
+  Encoding tokens;
+  double seconds = 0; ///< of the whole run
+};
+
+static std::string toText(const EvalRun &run, const Evaluation &result) {
+  std::string text = std::to_string(result.windows) + " windows of " + std::to_string(run.arguments.evaluation.window) +
                      " tokens, " + std::to_string(result.predictions) + " predictions; 95% intervals by bootstrap\n";
   text += line("perplexity", result.perplexity, "%.4f");
-  if (!arguments.reference.empty()) {
+  if (run.reference) {
     text += line("reference perplexity", result.referencePerplexity, "%.4f");
     text += line("perplexity ratio", result.perplexityRatio, "%.5f");
     text += line("KL divergence, nats", result.divergence, "%.6f");
     text += line("top-1 agreement", result.agreement, "%.5f");
   }
-  char tail[80];
-  std::snprintf(tail, sizeof tail, "%.1f s, peak memory %.0f MB\n", seconds,
-                static_cast<double>(peakResidentBytes()) * 1e-6);
-  return text + tail;
+  return text;
+}
+
+static Json toJson(const EvalRun &run, const std::string &file, const Model &model,
+                   const std::vector<WindowScores> &windows, const Evaluation &result) {
+  const EvalArguments &arguments = run.arguments;
+  Json json;
+  json["model"] = describeModel(file, model);
+  json["reference"] = run.reference ? describeModel(arguments.reference, *run.reference) : Json(nullptr);
+  json["protocol"] = {{"window", arguments.evaluation.window},
+                      {"windows", result.windows},
+                      {"predictions", result.predictions},
+                      {"text_tokens", run.tokens.ids.size()},
+                      {"dropped_bytes", run.tokens.droppedBytes},
+                      {"resamples", arguments.resamples},
+                      {"seed", arguments.seed}};
+  json["perplexity"] = toJson(result.perplexity);
+  auto paired = [&](const Estimate &estimate) { return run.reference ? toJson(estimate) : Json(nullptr); };
+  json["reference_perplexity"] = paired(result.referencePerplexity);
+  json["perplexity_ratio"] = paired(result.perplexityRatio);
+  json["kl_divergence"] = paired(result.divergence);
+  json["top1_agreement"] = paired(result.agreement);
+  json["per_window"] = describeWindows(windows, run.reference != nullptr);
+  json["threads"] = threadsOf(arguments.model);
+  json["seconds"] = run.seconds;
+  json["peak_resident_bytes"] = peakResidentBytes();
+  return json;
+}
+
+/// Opens `path`, whose tokens have to be those of `first`; null: there is nothing to compare with.
+static Result<ModelFile> openAlike(const std::string &path, const EvalArguments &arguments, const CompileFile &compile,
+                                   const ModelText *first, const char *what, const char *next) {
+  Result<ModelFile> opened = openModelFile(path, modelOptions(arguments.model), compile);
+  if (!opened)
+    return opened.takeError();
+  if (first && opened->text && opened->text->tokenizer.spec().tokens != first->tokenizer.spec().tokens)
+    return badInput(std::string("expected ") + what + ", but its tokens differ", escapeForMessage(path, 1000))
+        .withNext(next);
+  return opened;
 }
 
 static Status evaluate(EvalArguments &arguments, const CompileFile &compile) {
   Clock::time_point start = Clock::now();
-  Result<ModelFile> file = openModelFile(arguments.file, modelOptions(arguments.model), compile);
-  if (!file)
-    return file.takeError();
-  if (!file->text)
-    return missingTokenizer(arguments.file);
-  Result<std::string> text = readTexts(arguments.texts);
-  if (!text)
-    return text.takeError();
+  std::vector<std::shared_ptr<const Model>> models;
+  std::optional<ModelText> text; // the first model's
+  for (const std::string &path : arguments.files) {
+    Result<ModelFile> file = openAlike(path, arguments, compile, text ? &*text : nullptr, "models with one vocabulary",
+                                       "evaluate models together that were made from one");
+    if (!file)
+      return file.takeError();
+    if (!file->text)
+      return missingTokenizer(path);
+    models.push_back(std::move(file->model));
+    if (!text)
+      text = std::move(file->text);
+  }
+  Result<std::string> bytes = readTexts(arguments.texts);
+  if (!bytes)
+    return bytes.takeError();
   // The text is data: tokens that would steer the model are not looked for in it.
-  Result<Encoding> tokens = file->text->tokenizer.encode(*text, {.recognizeSpecial = false, .addSpecial = false});
+  Result<Encoding> tokens = text->tokenizer.encode(*bytes, {.recognizeSpecial = false, .addSpecial = false});
   if (!tokens)
     return tokens.takeError();
-  std::shared_ptr<const Model> reference;
+  EvalRun run = {arguments, nullptr, std::move(*tokens)};
   if (!arguments.reference.empty()) {
-    Result<ModelFile> opened = openModelFile(arguments.reference, modelOptions(arguments.model), compile);
+    Result<ModelFile> opened =
+        openAlike(arguments.reference, arguments, compile, &*text, "a reference with the model's vocabulary",
+                  "compare with the model that this one was made from");
     if (!opened)
       return opened.takeError();
-    if (opened->text && opened->text->tokenizer.spec().tokens != file->text->tokenizer.spec().tokens)
-      return badInput("expected a reference with the model's vocabulary, but its tokens differ",
-                      escapeForMessage(arguments.reference, 1000))
-          .withNext("compare with the model that this one was made from");
-    reference = std::move(opened->model);
+    run.reference = std::move(opened->model);
   }
   arguments.evaluation.threads = arguments.model.threads;
   Progress progress("eval", "windows", 1);
-  Result<std::vector<WindowScores>> windows =
-      evaluateText(file->model, reference, tokens->ids, arguments.evaluation,
-                   [&](int64_t done, int64_t total) { progress.update(done, total); });
-  if (!windows)
-    return windows.takeError();
+  Result<std::vector<std::vector<WindowScores>>> scored =
+      evaluateModels(models, run.reference, run.tokens.ids, arguments.evaluation,
+                     [&](int64_t done, int64_t total) { progress.update(done, total); });
+  if (!scored)
+    return scored.takeError();
   progress.finish();
-  if (static_cast<int64_t>(windows->size()) < arguments.evaluation.windows)
-    std::fprintf(stderr, "note: the text has %zu windows, %lld were asked for\n", windows->size(),
+  if (static_cast<int64_t>(scored->front().size()) < arguments.evaluation.windows)
+    std::fprintf(stderr, "note: the text has %zu windows, %lld were asked for\n", scored->front().size(),
                  static_cast<long long>(arguments.evaluation.windows));
-  Evaluation result = summarize(*windows, arguments.resamples, arguments.seed);
-  double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  run.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  bool several = models.size() > 1;
   std::string output;
-  if (arguments.json) {
-    Json json;
-    json["model"] = describeModel(arguments.file, *file->model);
-    json["reference"] = reference ? describeModel(arguments.reference, *reference) : Json(nullptr);
-    json["protocol"] = {{"window", arguments.evaluation.window},
-                        {"windows", result.windows},
-                        {"predictions", result.predictions},
-                        {"text_tokens", tokens->ids.size()},
-                        {"dropped_bytes", tokens->droppedBytes},
-                        {"resamples", arguments.resamples},
-                        {"seed", arguments.seed}};
-    json["perplexity"] = toJson(result.perplexity);
-    auto paired = [&](const Estimate &estimate) { return reference ? toJson(estimate) : Json(nullptr); };
-    json["reference_perplexity"] = paired(result.referencePerplexity);
-    json["perplexity_ratio"] = paired(result.perplexityRatio);
-    json["kl_divergence"] = paired(result.divergence);
-    json["top1_agreement"] = paired(result.agreement);
-    json["per_window"] = describeWindows(*windows, reference != nullptr);
-    json["threads"] = threadsOf(arguments.model);
-    json["seconds"] = seconds;
-    json["peak_resident_bytes"] = peakResidentBytes();
-    output = json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-  } else {
-    output = toText(arguments, result, seconds);
+  std::optional<Error> failed; // the gate, of the first model that fails it
+  for (size_t i = 0; i < models.size(); ++i) {
+    const std::string &path = arguments.files[i];
+    Evaluation result = summarize((*scored)[i], arguments.resamples, arguments.seed);
+    if (arguments.json)
+      output += toJson(run, path, *models[i], (*scored)[i], result)
+                    .dump(several ? -1 : 2, ' ', false, Json::error_handler_t::replace) +
+                "\n";
+    else
+      output += (several ? path + "\n" : "") + toText(run, result) + (several ? "\n" : "");
+    if (!failed && arguments.maxDivergence && !(result.divergence.value <= *arguments.maxDivergence)) {
+      char rule[120];
+      std::snprintf(rule, sizeof rule, "expected a KL divergence of at most %g nats, but got %g",
+                    *arguments.maxDivergence, result.divergence.value);
+      failed = Error{ErrorClass::Gate, rule, escapeForMessage(path, 1000), "the figures above stand",
+                     "take more bits or smaller groups"};
+    }
+  }
+  if (!arguments.json) {
+    char tail[80];
+    std::snprintf(tail, sizeof tail, "%.1f s, peak memory %.0f MB\n", run.seconds,
+                  static_cast<double>(peakResidentBytes()) * 1e-6);
+    output += tail;
   }
   if (Status status = writeStandardOutput(output); !status)
     return status;
-  if (arguments.maxDivergence && !(result.divergence.value <= *arguments.maxDivergence)) {
-    char rule[120];
-    std::snprintf(rule, sizeof rule, "expected a KL divergence of at most %g nats, but got %g",
-                  *arguments.maxDivergence, result.divergence.value);
-    return Error{ErrorClass::Gate, rule, escapeForMessage(arguments.file, 1000), "the figures above stand",
-                 "take more bits or smaller groups"};
-  }
-  return {};
+  return failed ? Status(std::move(*failed)) : Status();
 }
 
 int evalCommand(int argc, char **argv, const CompileFile &compile) {
   EvalArguments arguments;
   CLI::App app(
-      "Measures a model on a text: perplexity, and against a reference the KL divergence and how often both find\n"
-      "the same token most likely. Windows do not overlap, nothing is put before them, softmax is taken in f64.",
+      "Measures models on a text: perplexity, and against a reference the KL divergence and how often both find\n"
+      "the same token most likely. Windows do not overlap, nothing is put before them, softmax is taken in f64.\n"
+      "Of several models all see the same windows, and the reference is run once.",
       "qopt eval");
-  app.footer("Besides both models, memory holds at most 16 MiB of logits and one window of cache for each.\n"
-             "Example:\n  qopt eval q.qopt --against original.qopt --text manual.txt --windows 64 --json");
-  app.add_option("FILE", arguments.file, "an artifact, or an IR file, which is compiled first")->required();
+  app.footer("Besides the models, memory holds at most 16 MiB of logits and one window of cache for each.\n"
+             "Example:\n  qopt eval q4.qopt q8.qopt --against original.qopt --text manual.txt --windows 64 --json");
+  app.add_option("FILE", arguments.files, "artifacts, or IR files, which are compiled first")->required();
   app.add_option("--text", arguments.texts, "files of plain text; several are joined")->required();
   app.add_option("--against", arguments.reference, "the reference: an artifact or an IR file");
   app.add_option("--window", arguments.evaluation.window, "tokens per window")
@@ -189,11 +231,11 @@ int evalCommand(int argc, char **argv, const CompileFile &compile) {
       ->check(CLI::Range(int64_t(0), int64_t(10000000)))
       ->capture_default_str();
   app.add_option("--seed", arguments.seed, "of the bootstrap")->capture_default_str();
-  app.add_option("--max-kl", arguments.maxDivergence, "a gate: exit with 4 if the KL divergence is above this")
+  app.add_option("--max-kl", arguments.maxDivergence, "a gate: exit with 4 if a KL divergence is above this")
       ->check(CLI::NonNegativeNumber)
       ->needs("--against");
   addModelOptions(app, arguments.model);
-  app.add_flag("--json", arguments.json, "print JSON (docs/schemas/eval.json)");
+  app.add_flag("--json", arguments.json, "print JSON (docs/schemas/eval.json), a line for each of several models");
   return runCommand(app, argc, argv, "qopt eval", "nothing was evaluated",
                     [&] { return evaluate(arguments, compile); });
 }

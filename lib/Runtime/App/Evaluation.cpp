@@ -1,6 +1,7 @@
 #include "lib/Runtime/App/Evaluation.h"
 
 #include "lib/Runtime/App/Random.h"
+#include "lib/Runtime/App/RowScores.h"
 #include "lib/Runtime/UsableCpus.h"
 
 #include <algorithm>
@@ -8,41 +9,6 @@
 #include <string>
 
 namespace qopt {
-
-/// The sum of exp(x − max), and where the maximum is. `finite` turns false on NaN or infinity.
-static double partition(std::span<const float> logits, double &maximum, size_t &most, bool &finite) {
-  most = static_cast<size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-  maximum = logits[most];
-  double sum = 0;
-  for (float logit : logits)
-    sum += std::exp(logit - maximum);
-  // A NaN or an infinity of either sign makes the sum or the maximum not finite, or is exp(-inf) = 0: looked for apart.
-  finite &= std::isfinite(sum) && std::isfinite(maximum) &&
-            std::none_of(logits.begin(), logits.end(), [](float logit) { return !std::isfinite(logit); });
-  return sum;
-}
-
-RowScores scoreRow(std::span<const float> logits, std::span<const float> reference, int32_t target) {
-  RowScores scores;
-  double maximum, referenceMaximum;
-  size_t most, referenceMost;
-  double logSum = std::log(partition(logits, maximum, most, scores.finite));
-  scores.loss = maximum + logSum - logits[static_cast<size_t>(target)];
-  if (reference.empty())
-    return scores;
-  double referenceSum = partition(reference, referenceMaximum, referenceMost, scores.finite);
-  double referenceLogSum = std::log(referenceSum);
-  scores.referenceLoss = referenceMaximum + referenceLogSum - reference[static_cast<size_t>(target)];
-  scores.agrees = most == referenceMost;
-  // Σ p (log p − log q) with both logarithms taken apart into shifted logit and log of the sum.
-  double weighted = 0;
-  for (size_t i = 0; i < logits.size(); ++i) {
-    double shifted = reference[i] - referenceMaximum;
-    weighted += std::exp(shifted) * (shifted - (logits[i] - maximum));
-  }
-  scores.divergence = weighted / referenceSum + logSum - referenceLogSum;
-  return scores;
-}
 
 namespace {
 
@@ -184,7 +150,9 @@ Result<std::vector<std::vector<WindowScores>>> evaluateModels(std::span<const st
                                text[start + i + 1]);
         });
         if (Status status = addRows(result[model][index], std::span(rows).first(predictions),
-                                    "window " + std::to_string(index), static_cast<int64_t>(start));
+                                    (models.size() > 1 ? "model " + std::to_string(model) + ", " : "") + "window " +
+                                        std::to_string(index),
+                                    static_cast<int64_t>(start));
             !status)
           return status.takeError();
       }

@@ -24,15 +24,6 @@ struct WindowScores {
   int64_t agreements = 0;   ///< predictions whose most likely token is the same
 };
 
-/// What one row of logits says. Softmax in f64.
-struct RowScores {
-  double loss = 0, referenceLoss = 0, divergence = 0;
-  bool agrees = false;
-  bool finite = true; ///< false: a logit is NaN or infinite, and nothing else is meant
-};
-/// logits, reference : [vocabulary]; `reference` may be empty. `target` is the token that follows in the text.
-RowScores scoreRow(std::span<const float> logits, std::span<const float> reference, int32_t target);
-
 struct EvaluationOptions {
   int64_t window = 512; ///< tokens per window, at least 2
   int64_t windows = 64; ///< the first so many; fewer where the text has fewer

@@ -1,5 +1,6 @@
 // The arithmetic of `qopt eval`, against sums written out by hand.
 #include "lib/Runtime/App/Evaluation.h"
+#include "lib/Runtime/App/RowScores.h"
 
 #include <gtest/gtest.h>
 
@@ -40,6 +41,46 @@ TEST(ScoreRow, EqualsTheDefinition) {
   EXPECT_NEAR(scores.referenceLoss, -logP[1], kTolerance);
   EXPECT_NEAR(scores.divergence, divergence, kTolerance);
   EXPECT_NEAR(scores.divergence, 0.25 * std::log(2), 1e-5); // 1/2 log 2 − 1/4 log 2; f32 logits near 100
+}
+
+// As many tokens as real vocabularies have, and one more than whole vectors: the sums against the formula written in
+// long double.
+TEST(ScoreRow, EqualsTheDefinitionOnALongRow) {
+  for (size_t count : {size_t(49153), size_t(49152), size_t(17), size_t(1)}) {
+    std::vector<float> model(count), reference(count);
+    uint64_t state = 12345;
+    auto draw = [&] {
+      state = state * 6364136223846793005u + 1442695040888963407u;
+      return static_cast<float>(static_cast<double>(state >> 40) / 16777216.0 * 30 - 20);
+    };
+    for (size_t i = 0; i < count; ++i) {
+      reference[i] = draw();
+      model[i] = reference[i] + draw() / 40;
+    }
+    long double sumP = 0, sumQ = 0, divergence = 0;
+    for (size_t i = 0; i < count; ++i) {
+      sumP += std::exp(static_cast<long double>(reference[i]));
+      sumQ += std::exp(static_cast<long double>(model[i]));
+    }
+    for (size_t i = 0; i < count; ++i) {
+      long double logP = reference[i] - std::log(sumP), logQ = model[i] - std::log(sumQ);
+      divergence += std::exp(logP) * (logP - logQ);
+    }
+    RowScores scores = scoreRow(model, reference, static_cast<int32_t>(count - 1));
+    EXPECT_TRUE(scores.finite);
+    EXPECT_NEAR(scores.loss, static_cast<double>(std::log(sumQ) - model[count - 1]), kTolerance);
+    EXPECT_NEAR(scores.referenceLoss, static_cast<double>(std::log(sumP) - reference[count - 1]), kTolerance);
+    EXPECT_NEAR(scores.divergence, static_cast<double>(divergence), kTolerance);
+  }
+}
+
+TEST(ScoreRow, OfEquallyLikelyTokensTheFirstIsMostLikely) {
+  std::vector<float> model = {-1, -0.0f, 0.0f, -3}, reference = {-9, 7, 7, 7};
+  EXPECT_TRUE(scoreRow(model, reference, 0).agrees);
+  reference[1] = 6;
+  EXPECT_FALSE(scoreRow(model, reference, 0).agrees);
+  std::vector<float> negative = {-5, -2, -2, -4};
+  EXPECT_TRUE(scoreRow(model, negative, 0).agrees);
 }
 
 TEST(ScoreRow, IsNoDistanceFromItself) {
