@@ -21,6 +21,18 @@ function(qopt_add_library name)
   set_property(GLOBAL APPEND PROPERTY QOPT_INSTALLED_LIBRARIES ${name})
 endfunction()
 
+# qopt_add_cpu_copy(LIBRARY SOURCE DEFINITION NAME flags...): compiles SOURCE once more into LIBRARY, for processors that the
+# flags name, with DEFINITION=NAME; the target is LIBRARY_NAME. tools/dev/check_copies.py looks for code that copies share.
+function(qopt_add_cpu_copy library source definition name)
+  set(target ${library}_${name})
+  add_library(${target} OBJECT ${source})
+  qopt_target_defaults(${target})
+  target_compile_definitions(${target} PRIVATE ${definition}=${name})
+  target_compile_options(${target} PRIVATE -O3 ${ARGN})
+  set_property(GLOBAL APPEND PROPERTY QOPT_CPU_COPIES ${target})
+  target_sources(${library} PRIVATE $<TARGET_OBJECTS:${target}>)
+endfunction()
+
 # qopt_add_unit_test(NAME sources... [FILTER gtest's] DEPENDS targets...): a GoogleTest program, its cases known to ctest.
 function(qopt_add_unit_test name)
   cmake_parse_arguments(arg "" "FILTER" "DEPENDS" ${ARGN})

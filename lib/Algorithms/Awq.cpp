@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 #include <numeric>
 
@@ -137,7 +136,7 @@ static std::vector<Candidate> makeCandidates(std::span<const AwqLinear> linears,
   std::vector<Candidate> candidates = {{0, false, std::vector<float>(inputs.factors, 1.0F)}};
   std::vector<double> s(inputs.factors);
   for (bool usesWeights : {true, false})
-    for (int i = 0; i <= kSteps; ++i) {
+    for (int i = usesWeights ? 0 : 1; i <= kSteps; ++i) { // x̄ to the power of 0 is 1
       double alpha = static_cast<double>(i) / kSteps;
       for (int64_t f = 0; f < inputs.factors; ++f) {
         double by = usesWeights ? std::pow(w[f], 1 - alpha) + 1e-4 : 1;
@@ -171,7 +170,7 @@ static std::vector<double> outputErrors(std::span<const AwqLinear> linears, cons
   // Candidates and chunks in one loop: a weight of few rows alone would leave threads without work.
   std::vector<double> parts(candidates.size() * chunks.size());
   parallel(static_cast<int64_t>(parts.size()), [&](int64_t i) {
-    auto [candidate, chunk] = std::ldiv(i, static_cast<int64_t>(chunks.size()));
+    size_t candidate = i / chunks.size(), chunk = i % chunks.size();
     parts[i] = chunkError(chunks[chunk], h, scales[candidate], {});
   });
   std::vector<double> errors;
@@ -194,6 +193,13 @@ Result<AwqScale> qopt::searchAwqScale(std::span<const AwqLinear> linears, const 
   } else {
     errors = outputErrors(linears, inputs, candidates, parallel);
   }
+  for (double error : errors)
+    if (std::isnan(error))
+      return Error{ErrorClass::Gate,
+                   "expected an error of the output that is a number, but got NaN",
+                   {},
+                   {},
+                   "look for what is not finite in weights and statistics"};
   size_t best = std::min_element(errors.begin(), errors.end()) - errors.begin();
   Candidate &taken = candidates[best];
   return AwqScale{std::move(taken.factor), taken.alpha, taken.usesWeights, errors[best], errors.front(), best == 0};

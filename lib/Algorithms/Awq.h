@@ -59,7 +59,8 @@ double outputPower(std::span<const AwqLinear> linears, MatrixView h, const Paral
 using AwqObjective = std::function<Result<double>(std::span<const float> scale)>;
 
 /// The best scale by `objective`, or, without one, by Σ tr(ΔW·H·ΔWᵀ), which needs the Hessian and does not fail.
-/// Weights are finite. The same bits for any number of threads, if those of the objective are. Errors: the objective's.
+/// Weights are finite. The same bits for any number of threads, if those of the objective are. Errors: the objective's;
+/// one that is NaN (Gate).
 Result<AwqScale> searchAwqScale(std::span<const AwqLinear> linears, const AwqInputs &inputs,
                                 const ParallelFor &parallel, const AwqObjective &objective = nullptr);
 

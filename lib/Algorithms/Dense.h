@@ -2,8 +2,8 @@
 //
 // Eigen does the work. Dense.cpp is compiled once for each instruction set that pays, and the best that the processor
 // has is chosen when the program starts (DenseDispatch.cpp); the functions of all are the same but for the last bits.
-// Each is a pure function of its operands, which begin at multiples of 64 bytes (Aligned.h), on one thread: callers
-// that split work by output get the same bits for any number of threads.
+// Each is a pure function of its operands, on one thread: callers that split work by output get the same bits for any
+// number of threads. Where sums run along a row, operands begin at multiples of 64 bytes (Aligned.h).
 #ifndef QOPT_LIB_ALGORITHMS_DENSE_H
 #define QOPT_LIB_ALGORITHMS_DENSE_H
 

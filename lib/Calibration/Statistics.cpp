@@ -1,4 +1,4 @@
-// Sums of activations, tile by tile and channel by channel.
+// Sums of activations, panel by panel and channel by channel.
 #include "lib/Calibration/Statistics.h"
 
 #include <algorithm>
@@ -37,7 +37,7 @@ int64_t SiteStatistics::gramOffset(int64_t row, int64_t col) const {
   return panelOffset(panel) + (row % kPanel) * panelStride(panel) + col - panel * kPanel;
 }
 
-/// Rectangles that cover the upper triangle, the longest first. The squares on the diagonal are taken as their upper
+/// Rectangles that cover the upper triangle. The squares on the diagonal are taken as their upper
 /// and lower half, so that less of what is below the diagonal is computed for nothing.
 std::vector<SiteStatistics::Block> SiteStatistics::gramBlocks() const {
   std::vector<Block> blocks;

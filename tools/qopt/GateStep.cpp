@@ -220,9 +220,9 @@ Status qopt::checkGates(const GateInputs &inputs) {
   Status verdict;
   for (const GateText &text : *texts) {
     Progress progress("gate " + text.name, "windows", 1);
-    std::vector<std::shared_ptr<const Model>> models{*model};
+    std::vector<EvaluatedModel> models{{"the quantized model", *model}};
     if (nearest && text.gate->betterThanNearest)
-      models.push_back(nearest);
+      models.push_back({"the model rounded to nearest", nearest});
     auto found = evaluateModels(models, *reference, text.tokens, {text.length, text.gate->windows, 0},
                                 [&](int64_t done, int64_t total) { progress.update(done, total); });
     if (!found)

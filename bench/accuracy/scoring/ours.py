@@ -78,17 +78,20 @@ def calibrate(qopt: Qopt, work: Work, model: str, seed: int, *, sums: bool) -> d
     return steps.once(archive.with_suffix(".json") if sums else tokens_record, key, make, [archive, windows] if sums else [windows])
 
 
-def evaluate(qopt: Qopt, work: Work, artifacts: Mapping[str, Path], model: str, texts: str, windows: int) -> dict[str, dict[str, Any]]:
+def evaluate(qopt: Qopt, work: Work, artifacts: Mapping[str, Path], model: str, texts: str, windows: int,
+             name_of_run: str) -> dict[str, dict[str, Any]]:
     """KL(reference ‖ model) and what else `qopt eval` says of each artifact, on the near and on the far text, window by window. The
     reference is run once for all."""
     said: dict[str, dict[str, Any]] = {name: {} for name in artifacts}
     for where, name in TEXTS[texts].items() if artifacts else ():
-        output = work.base / "evaluations" / f"{model}.{where}.json"
+        output = work.base / "evaluations" / f"{name_of_run}.{model}.{where}.json"
         steps.command([qopt.program, "eval", *artifacts.values(), "--against", work.reference(model), "--text", work.text(name),
                        "--window", LENGTH, "--windows", windows, "--json"], output.with_suffix(".log"), output)
         text = output.read_text(encoding="utf-8")
         each = [text] if len(artifacts) == 1 else text.splitlines()  # an object a line only where there are several
-        for artifact, full in zip(artifacts, map(json.loads, each), strict=True):
+        for (artifact, path), full in zip(artifacts.items(), map(json.loads, each), strict=True):
+            if full["model"]["file"] != str(path):
+                raise steps.Failed(f"expected figures of {path}, but got those of {full['model']['file']}\nin: {output}")
             here = {key: full[key] for key in ("protocol", "kl_divergence", "perplexity", "reference_perplexity", "top1_agreement")}
             for ours, theirs in (("window_kl", "kl_divergence"), ("window_reference_loss", "reference_loss")):
                 here[ours] = [window[theirs] for window in full["per_window"]]
@@ -142,19 +145,25 @@ def run(qopt: Qopt, work: Work, rows: Sequence[Row], model: str, seed: int, text
     made_from = {row.name: _calibration_key(qopt, work, model, seed) |
                  {"row": row.name, "recipe": qopt.recipe(row), "budget": row.budget} for row in rows}
 
-    def kept(row: Row) -> tuple[Path, dict[str, Any]]:
-        return (work.result("ours", row.name, model, seed, texts),
-                made_from[row.name] | {"evaluation": evaluation_key(work, texts, windows)})
+    keys = {name: key | {"evaluation": evaluation_key(work, texts, windows)} for name, key in made_from.items()}
 
-    missing = [row for row in rows if steps.recall(*kept(row)) is None]
+    def result(row: Row) -> Path:
+        return work.result("ours", row.name, model, seed, texts)
+
+    missing = [row for row in rows if steps.recall(result(row), keys[row.name]) is None]
+    if missing:
+        reference(qopt, work, model)
+    for row in missing:
+        result(row).unlink(missing_ok=True)
     quantized = {row.name: _quantize(qopt, work, row, model, seed, made_from[row.name]) for row in missing}
-    said = evaluate(qopt, work, {row.name: _artifact(work, row, model, seed) for row in missing}, model, texts, windows)
+    said = evaluate(qopt, work, {row.name: _artifact(work, row, model, seed) for row in missing}, model, texts, windows,
+                    f"ours-{seed}")
     for row in missing:
         made = {name: value for name, value in quantized[row.name].items() if name != "key"}
-        steps.keep(*kept(row), {"side": "ours", "row": row.name, "model": model, "seed": seed, "texts": texts, **made,
-                                "evaluation": said[row.name]})
+        steps.keep(result(row), keys[row.name], {"side": "ours", "row": row.name, "model": model, "seed": seed, "texts": texts, **made,
+                                                 "evaluation": said[row.name]})
         if not keep:
             shutil.rmtree(work.ours(row.name, model, seed))
     if not keep:
         work.statistics(model, seed).unlink(missing_ok=True)
-    return [steps.read_json(kept(row)[0]) for row in rows]
+    return [steps.read_json(result(row)) for row in rows]

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
+from compare import models
 from compare.models import of_gguf
 
 from . import activations, gguf_blocks, ours, steps, tensors, unpack, verify
-from .settings import HERE, PEERS, Row, Work, digest
+from .settings import HERE, PEERS, ROOT, Row, Work, digest
 
 # How each peer's file is read: from tensors, the linear's name, and the row.
 Reader = Callable[[Mapping[str, np.ndarray], str, Row], unpack.Linear]
@@ -39,6 +40,19 @@ def install(work: Work, peer: str) -> None:
     steps.once(folder.with_suffix(".json"), {"requirements": wanted.read_text(encoding="utf-8")}, make, [work.python(peer)])
 
 
+def _made_by(peer: str) -> dict[str, str]:
+    """The peer's version: the versions that are asked for, or the program."""
+    if peer == LLAMA:
+        return {"driver": digest(ROOT / "build/peers/llama-driver")}
+    return {"requirements": (HERE / "peers" / f"{peer}.txt").read_text(encoding="utf-8")}
+
+
+def _run_key(work: Work, peer: str, row: Row, model: str, seed: int) -> dict[str, Any]:
+    return {"model": digest(work.model(model) / "model.safetensors"), "tokens": digest(work.tokens(model, seed)), "row": row.name,
+            "script": digest(HERE / "peers" / PEERS[peer]), "common": digest(HERE / "peers/common.py"), "seed": seed,
+            **_made_by(peer)}
+
+
 def run(qopt: ours.Qopt, work: Work, peer: str, row: Row, model: str, seed: int) -> dict[str, Any]:
     """Lets the peer quantize the model on the windows that ours with this seed has taken."""
     install(work, peer)
@@ -54,9 +68,7 @@ def run(qopt: ours.Qopt, work: Work, peer: str, row: Row, model: str, seed: int)
         # Seconds are the peer's own, without importing its libraries; memory is the process's.
         return {"cost": steps.total([cost]) | {"seconds": said["seconds"]}, "peer": said}
 
-    key = {"model": digest(work.model(model) / "model.safetensors"), "tokens": digest(work.tokens(model, seed)),
-           "script": digest(script), "common": digest(HERE / "peers/common.py"), "seed": seed}
-    return steps.once(folder.with_suffix(".json"), key, make, [folder / "model"])
+    return steps.once(folder.with_suffix(".json"), _run_key(work, peer, row, model, seed), make, [folder / "model"])
 
 
 def plain(work: Work, stored: Path, peer: str, row: Row, model: str, out: Path) -> verify.Verified:
@@ -93,39 +105,61 @@ def input_scales(stored: Path) -> dict[str, float]:
     return {name.removesuffix(".input_scale"): packed[name].item() for name in packed if name.endswith(".input_scale")}
 
 
+def _read(work: Work, peer: str, row: Row, model: str, folder: Path) -> verify.Verified | None:
+    """The weights in folder/plain, unpacked and checked; None, with the reason printed, where they cannot be scored."""
+    try:
+        return plain(work, folder / "model", peer, row, model, folder / "plain")
+    except (unpack.Malformed, verify.Unfaithful) as refused:
+        print(f"run.py: {peer} {row.name} is not scored: {refused}\nin: {folder}", file=sys.stderr)
+        return None
+
+
 def score(qopt: ours.Qopt, work: Work, peer: str, rows: Sequence[Row], model: str, seed: int, texts: str, windows: int,
           keep: bool) -> list[dict[str, Any]]:
-    """A peer's KL divergences, by the program and on the windows that ours are measured by and on."""
+    """A peer's KL divergences, by the program and on the windows that ours are measured by and on. Raises Failed after the
+    others have been scored where a row's output is refused."""
     ours.reference(qopt, work, model)
-    ran = {row.name: steps.read_json(work.peer(peer, row.name, model, seed).with_suffix(".json")) for row in rows}
+    ran, keys = {}, {}
+    measured_by = {"qopt": qopt.version(), "evaluation": ours.evaluation_key(work, texts, windows),
+                   "scripts": {file.name: digest(file) for file in
+                               (HERE / "activations.py", Path(models.__file__), *sorted((HERE / "scoring").glob("*.py")))}}
+    for row in rows:
+        path, wanted = work.peer(peer, row.name, model, seed).with_suffix(".json"), _run_key(work, peer, row, model, seed)
+        ran[row.name] = steps.recall(path, wanted)
+        if ran[row.name] is None:
+            raise steps.Failed(f"expected what {peer} makes of {row.name}, {model}, seed {seed}, but "
+                               f"{'it was made by another script, version or model' if path.exists() else 'it has not been run'}\n"
+                               f"in: {path}\nnext: run.py peer {peer} --rows {row.name} --models {model} --seeds {seed}")
+        keys[row.name] = {"run": wanted, "row": asdict(row), **measured_by}
 
-    def kept(row: Row) -> tuple[Path, dict[str, Any]]:
-        key = {"run": ran[row.name]["key"], "qopt": qopt.version(), "unpack": digest(HERE / "scoring/unpack.py"),
-               "verify": digest(HERE / "scoring/verify.py"),
-               "activations": digest(HERE / "activations.py") if row.activations else None,
-               "evaluation": ours.evaluation_key(work, texts, windows)}
-        return work.result(peer, row.name, model, seed, texts), key
+    def result(row: Row) -> Path:
+        return work.result(peer, row.name, model, seed, texts)
 
-    missing = [row for row in rows if steps.recall(*kept(row)) is None]
+    missing = [row for row in rows if steps.recall(result(row), keys[row.name]) is None]
     folders = {row.name: work.peer(peer, row.name, model, seed) for row in missing}
     seen, artifacts = {}, {}
     for row in missing:
+        result(row).unlink(missing_ok=True)
         folder = folders[row.name]
-        seen[row.name] = plain(work, folder / "model", peer, row, model, folder / "plain")
-        artifacts[row.name] = folder / "plain.qopt"
-        steps.command([qopt.program, "build", folder / "plain", "-o", artifacts[row.name]], folder / "build.log")
-    said = ours.evaluate(qopt, work, artifacts, model, texts, windows)
+        if (found := _read(work, peer, row, model, folder)) is not None:
+            seen[row.name], artifacts[row.name] = found, folder / "plain.qopt"
+            steps.command([qopt.program, "build", folder / "plain", "-o", artifacts[row.name]], folder / "build.log")
+    said = ours.evaluate(qopt, work, artifacts, model, texts, windows, f"{peer}-{seed}")
     for row in missing:
-        folder, evaluation = folders[row.name], said[row.name]
+        if row.name not in seen:
+            continue
+        folder, evaluation, found = folders[row.name], said[row.name], seen[row.name]
         if row.activations:
             evaluation = activations.evaluate(qopt.program, work, work.python("llmcompressor"), folder, folder / "plain", model, texts,
                                               windows, row.activations, input_scales(folder / "model"), evaluation)
         if not keep:
             shutil.rmtree(folder / "plain")
             artifacts[row.name].unlink()
-        found = seen[row.name]
-        steps.keep(*kept(row), {
+        steps.keep(result(row), keys[row.name], {
             "side": peer, "row": row.name, "model": model, "seed": seed, "texts": texts, "bits_per_weight": found.bits_per_weight,
             "cost": ran[row.name]["cost"], "peer": ran[row.name]["peer"],
             "verified": asdict(found) | {"untouched": len(found.untouched)}, "evaluation": evaluation})
-    return [steps.read_json(kept(row)[0]) for row in rows]
+    if refused := [row.name for row in missing if row.name not in seen]:
+        raise steps.Failed(f"expected outputs that can be scored, but {', '.join(refused)} of {peer} were refused, as said above; the "
+                           "others are scored")
+    return [steps.read_json(result(row)) for row in rows]

@@ -1,5 +1,6 @@
 """All results of one set of texts as a table in Markdown, and as JSON with what the table is made of."""
 
+import json
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -27,6 +28,11 @@ def comparisons(work: Work, texts: str) -> Iterator[dict[str, Any]]:
 
 
 def _compare(row: Row, model: str, peer: str, where: str, left: list[dict[str, Any]], right: list[dict[str, Any]]) -> dict[str, Any]:
+    for what, found in (("one build of qopt", {json.dumps(record["key"]["qopt"], sort_keys=True) for record in left + right}),
+                        ("one model", {record["key"].get("run", record["key"])["model"] for record in left + right})):
+        if len(found) != 1:
+            raise steps.Failed(f"expected all results of {row.name} on {model} to be of {what}, but they are of {len(found)}\n"
+                               f"next: run.py ours and run.py score {peer} for all seeds")
     windows = {tuple(sorted(record["evaluation"][where]["protocol"].items())) for record in left + right}
     digests = {record["key"]["evaluation"]["texts"][where] for record in left + right}
     if len(windows) != 1 or len(digests) != 1:

@@ -32,7 +32,8 @@ class Row:
     budget: float | None = None  # bits of a weight, for `qopt search` to spend: the recipe is what it starts from
 
     def recipe_text(self) -> str:
-        return self.recipe if self.recipe.startswith("builtin:") else (HERE / "recipes" / self.recipe).read_text(encoding="utf-8")
+        """Of a recipe of ours that is a file."""
+        return (HERE / "recipes" / self.recipe).read_text(encoding="utf-8")
 
     def recipe_argument(self) -> str:
         return self.recipe if self.recipe.startswith("builtin:") else str(HERE / "recipes" / self.recipe)

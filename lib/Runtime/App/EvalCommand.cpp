@@ -123,6 +123,46 @@ static Json toJson(const EvalRun &run, const std::string &file, const Model &mod
   return json;
 }
 
+/// An object, indented; of several models an object a line.
+static std::string allJson(const EvalRun &run, std::span<const EvaluatedModel> models,
+                           std::span<const std::vector<WindowScores>> windows, std::span<const Evaluation> results) {
+  std::string output;
+  for (size_t i = 0; i < models.size(); ++i)
+    output += toJson(run, run.arguments.files[i], *models[i].model, windows[i], results[i])
+                  .dump(models.size() > 1 ? -1 : 2, ' ', false, Json::error_handler_t::replace) +
+              "\n";
+  return output;
+}
+
+static std::string allText(const EvalRun &run, std::span<const Evaluation> results) {
+  std::string output;
+  bool several = results.size() > 1;
+  for (size_t i = 0; i < results.size(); ++i)
+    output += (several ? run.arguments.files[i] + "\n" : "") + toText(run, results[i]) + (several ? "\n" : "");
+  char tail[80];
+  std::snprintf(tail, sizeof tail, "%.1f s, peak memory %.0f MB\n", run.seconds,
+                static_cast<double>(peakResidentBytes()) * 1e-6);
+  return output + tail;
+}
+
+/// Error (gate): a model's divergence is above `most`; all that fail are named.
+static Status judge(std::span<const EvaluatedModel> models, std::span<const Evaluation> results, double most) {
+  std::string got, where;
+  for (size_t i = 0; i < models.size(); ++i) {
+    if (results[i].divergence.value <= most)
+      continue;
+    char number[40];
+    std::snprintf(number, sizeof number, "%g", results[i].divergence.value);
+    got += (got.empty() ? "" : ", ") + std::string(number);
+    where += (where.empty() ? "" : ", ") + models[i].name;
+  }
+  if (got.empty())
+    return {};
+  char rule[80];
+  std::snprintf(rule, sizeof rule, "expected a KL divergence of at most %g nats, but got ", most);
+  return Error{ErrorClass::Gate, rule + got, where, "the figures above stand", "take more bits or smaller groups"};
+}
+
 /// Opens `path`, whose tokens have to be those of `first`; null: there is nothing to compare with.
 static Result<ModelFile> openAlike(const std::string &path, const EvalArguments &arguments, const CompileFile &compile,
                                    const ModelText *first, const char *what, const char *next) {
@@ -137,7 +177,7 @@ static Result<ModelFile> openAlike(const std::string &path, const EvalArguments 
 
 static Status evaluate(EvalArguments &arguments, const CompileFile &compile) {
   Clock::time_point start = Clock::now();
-  std::vector<std::shared_ptr<const Model>> models;
+  std::vector<EvaluatedModel> models;
   std::optional<ModelText> text; // the first model's
   for (const std::string &path : arguments.files) {
     Result<ModelFile> file = openAlike(path, arguments, compile, text ? &*text : nullptr, "models with one vocabulary",
@@ -146,7 +186,7 @@ static Status evaluate(EvalArguments &arguments, const CompileFile &compile) {
       return file.takeError();
     if (!file->text)
       return missingTokenizer(path);
-    models.push_back(std::move(file->model));
+    models.push_back({escapeForMessage(path, 1000), std::move(file->model)});
     if (!text)
       text = std::move(file->text);
   }
@@ -177,36 +217,15 @@ static Status evaluate(EvalArguments &arguments, const CompileFile &compile) {
   if (static_cast<int64_t>(scored->front().size()) < arguments.evaluation.windows)
     std::fprintf(stderr, "note: the text has %zu windows, %lld were asked for\n", scored->front().size(),
                  static_cast<long long>(arguments.evaluation.windows));
+  std::vector<Evaluation> results;
+  for (const std::vector<WindowScores> &windows : *scored)
+    results.push_back(summarize(windows, arguments.resamples, arguments.seed));
   run.seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  bool several = models.size() > 1;
-  std::string output;
-  std::optional<Error> failed; // the gate, of the first model that fails it
-  for (size_t i = 0; i < models.size(); ++i) {
-    const std::string &path = arguments.files[i];
-    Evaluation result = summarize((*scored)[i], arguments.resamples, arguments.seed);
-    if (arguments.json)
-      output += toJson(run, path, *models[i], (*scored)[i], result)
-                    .dump(several ? -1 : 2, ' ', false, Json::error_handler_t::replace) +
-                "\n";
-    else
-      output += (several ? path + "\n" : "") + toText(run, result) + (several ? "\n" : "");
-    if (!failed && arguments.maxDivergence && !(result.divergence.value <= *arguments.maxDivergence)) {
-      char rule[120];
-      std::snprintf(rule, sizeof rule, "expected a KL divergence of at most %g nats, but got %g",
-                    *arguments.maxDivergence, result.divergence.value);
-      failed = Error{ErrorClass::Gate, rule, escapeForMessage(path, 1000), "the figures above stand",
-                     "take more bits or smaller groups"};
-    }
-  }
-  if (!arguments.json) {
-    char tail[80];
-    std::snprintf(tail, sizeof tail, "%.1f s, peak memory %.0f MB\n", run.seconds,
-                  static_cast<double>(peakResidentBytes()) * 1e-6);
-    output += tail;
-  }
-  if (Status status = writeStandardOutput(output); !status)
+  if (Status status =
+          writeStandardOutput(arguments.json ? allJson(run, models, *scored, results) : allText(run, results));
+      !status)
     return status;
-  return failed ? Status(std::move(*failed)) : Status();
+  return arguments.maxDivergence ? judge(models, results, *arguments.maxDivergence) : Status();
 }
 
 int evalCommand(int argc, char **argv, const CompileFile &compile) {

@@ -44,17 +44,23 @@ struct Side {
 
 } // namespace
 
-static Status checkLengths(const Model &model, const Model *reference, size_t tokens, int64_t window) {
-  int64_t vocabulary = model.manifest().model.vocabulary;
-  if (reference && reference->manifest().model.vocabulary != vocabulary)
-    return badInput("expected a reference with the model's vocabulary of " + std::to_string(vocabulary) +
-                    " tokens, but got " + std::to_string(reference->manifest().model.vocabulary))
-        .withNext("compare with the model that this one was made from");
-  for (const Model *each : {&model, reference})
-    if (each && window > each->manifest().model.context)
-      return badInput("expected a window of at most " + std::to_string(each->manifest().model.context) +
-                      " tokens, the model's context, but got " + std::to_string(window))
-          .withNext("take shorter windows: --window " + std::to_string(each->manifest().model.context));
+/// `what` is the model that others go with, in the words of an error.
+static Status checkVocabulary(const EvaluatedModel &model, const Model &other, const char *what) {
+  int64_t vocabulary = model.model->manifest().model.vocabulary;
+  if (other.manifest().model.vocabulary == vocabulary)
+    return {};
+  return badInput(std::string("expected the vocabulary of ") + what + ", " +
+                      std::to_string(other.manifest().model.vocabulary) + " tokens, but got " +
+                      std::to_string(vocabulary),
+                  model.name)
+      .withNext("compare models that were made from one");
+}
+
+static Status checkLengths(const Model &model, size_t tokens, int64_t window) {
+  if (window > model.manifest().model.context)
+    return badInput("expected a window of at most " + std::to_string(model.manifest().model.context) +
+                    " tokens, the model's context, but got " + std::to_string(window))
+        .withNext("take shorter windows: --window " + std::to_string(model.manifest().model.context));
   if (static_cast<int64_t>(tokens) < window)
     return badInput("expected a text of at least one window, " + std::to_string(window) + " tokens, but got " +
                     std::to_string(tokens))
@@ -62,14 +68,18 @@ static Status checkLengths(const Model &model, const Model *reference, size_t to
   return {};
 }
 
-Result<std::vector<WindowScores>> evaluateText(const std::shared_ptr<const Model> &model,
-                                               const std::shared_ptr<const Model> &reference,
-                                               std::span<const int32_t> tokens, const EvaluationOptions &options,
-                                               const std::function<void(int64_t, int64_t)> &progress) {
-  auto found = evaluateModels({&model, 1}, reference, tokens, options, progress);
-  if (!found)
-    return found.takeError();
-  return std::move(found->front());
+static Status check(std::span<const EvaluatedModel> models, const Model *reference, size_t tokens, int64_t window) {
+  for (const EvaluatedModel &each : models) {
+    // Rows of logits are as long as the first model's.
+    if (Status status = checkVocabulary(each, *models.front().model, "the first model"); !status)
+      return status;
+    if (reference)
+      if (Status status = checkVocabulary(each, *reference, "the reference"); !status)
+        return status;
+    if (Status status = checkLengths(*each.model, tokens, window); !status)
+      return status;
+  }
+  return reference ? checkLengths(*reference, tokens, window) : Status();
 }
 
 /// Adds what a slice's rows say to a window. Error: logits that are not finite.
@@ -90,23 +100,24 @@ static Status addRows(WindowScores &window, std::span<const RowScores> rows, con
   return {};
 }
 
-Result<std::vector<std::vector<WindowScores>>> evaluateModels(std::span<const std::shared_ptr<const Model>> models,
+Result<std::vector<std::vector<WindowScores>>> evaluateModels(std::span<const EvaluatedModel> models,
                                                               const std::shared_ptr<const Model> &reference,
                                                               std::span<const int32_t> tokens,
                                                               const EvaluationOptions &options,
                                                               const std::function<void(int64_t, int64_t)> &progress) {
-  for (const auto &model : models)
-    if (Status status = checkLengths(*model, reference.get(), tokens.size(), options.window); !status)
-      return status.takeError();
+  if (Status status = check(models, reference.get(), tokens.size(), options.window); !status)
+    return status.takeError();
   Result<std::unique_ptr<ThreadPool>> threads =
       ThreadPool::create(options.threads == 0 ? usableCpus() : options.threads);
   if (!threads)
     return threads.takeError();
   std::shared_ptr<WorkerPool> pool = std::move(*threads);
-  size_t vocabulary = static_cast<size_t>(models.front()->manifest().model.vocabulary);
+  size_t vocabulary = static_cast<size_t>(models.front().model->manifest().model.vocabulary);
   int64_t slice =
       std::clamp<int64_t>(kLogitsBytes / static_cast<int64_t>(vocabulary * sizeof(float)), 1, options.window);
-  std::vector<std::shared_ptr<const Model>> runs(models.begin(), models.end());
+  std::vector<std::shared_ptr<const Model>> runs;
+  for (const EvaluatedModel &each : models)
+    runs.push_back(each.model);
   if (reference)
     runs.push_back(reference);
   std::vector<Side> sides; // the models, then the reference
@@ -149,10 +160,9 @@ Result<std::vector<std::vector<WindowScores>>> evaluateModels(std::span<const st
             rows[i] = scoreRow(row(sides[model], i), reference ? row(sides.back(), i) : std::span<const float>(),
                                text[start + i + 1]);
         });
-        if (Status status = addRows(result[model][index], std::span(rows).first(predictions),
-                                    (models.size() > 1 ? "model " + std::to_string(model) + ", " : "") + "window " +
-                                        std::to_string(index),
-                                    static_cast<int64_t>(start));
+        if (Status status =
+                addRows(result[model][index], std::span(rows).first(predictions),
+                        models[model].name + ", window " + std::to_string(index), static_cast<int64_t>(start));
             !status)
           return status.takeError();
       }

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace qopt {
@@ -33,15 +34,16 @@ struct EvaluationOptions {
 /// Most bytes of logits that are held at a time, for each of the two models: rows are asked for in slices.
 inline constexpr int64_t kLogitsBytes = 16 << 20;
 
-/// Scores each window of `tokens`. `reference` may be null. Errors: a vocabulary that differs, a text shorter than a
-/// window, a window longer than a model's context (BadInput); logits that are not finite (Gate).
-Result<std::vector<WindowScores>> evaluateText(const std::shared_ptr<const Model> &model,
-                                               const std::shared_ptr<const Model> &reference,
-                                               std::span<const int32_t> tokens, const EvaluationOptions &options,
-                                               const std::function<void(int64_t, int64_t)> &progress);
+/// A model with the name that errors have for it.
+struct EvaluatedModel {
+  std::string name;
+  std::shared_ptr<const Model> model;
+};
 
-/// The same of several models, for each its windows: the reference is run once for all.
-Result<std::vector<std::vector<WindowScores>>> evaluateModels(std::span<const std::shared_ptr<const Model>> models,
+/// Scores each window of `tokens` by each model, in their order; the reference, which may be null, is run once for all.
+/// Errors: a vocabulary that differs, a text shorter than a window, a window longer than a model's context (BadInput);
+/// logits that are not finite (Gate).
+Result<std::vector<std::vector<WindowScores>>> evaluateModels(std::span<const EvaluatedModel> models,
                                                               const std::shared_ptr<const Model> &reference,
                                                               std::span<const int32_t> tokens,
                                                               const EvaluationOptions &options,

@@ -39,12 +39,13 @@ class Intervals(unittest.TestCase):
             intervals.ratio(np.ones((2, 5)), np.ones((2, 6)))
 
 
-def record(side, seed, kl, digest="d"):
+def record(side, seed, kl, digest="d", build="b", weights="w"):
     window_kl = (np.linspace(0.5, 1.5, 8) * kl).tolist()
     said = {"protocol": {"window": 512, "windows": 8}, "kl_divergence": {"value": kl}, "perplexity": {"value": 20.0},
             "top1_agreement": {"value": 0.9}, "window_kl": window_kl}
-    return {"key": {"evaluation": {"texts": {"near": digest, "far": digest}}}, "side": side, "row": "w4-gptq", "model": "plain",
-            "seed": seed, "texts": "development", "bits_per_weight": 4.25, "evaluation": {"near": said, "far": said},
+    made_from = {"model": weights} if side == "ours" else {"run": {"model": weights}}
+    key = made_from | {"qopt": {"program": build}, "evaluation": {"texts": {"near": digest, "far": digest}}}
+    return {"key": key, "side": side, "row": "w4-gptq", "model": "plain", "seed": seed, "texts": "development", "bits_per_weight": 4.25, "evaluation": {"near": said, "far": said},
             "cost": {"seconds": 10.0, "peak_kib": 2048, "noisy": side == "gptqmodel"}}
 
 
@@ -82,6 +83,15 @@ class Report(unittest.TestCase):
     def test_refuses_results_on_different_texts(self):
         self.put(record("ours", 0, 0.1), record("gptqmodel", 0, 0.2, digest="e"))
         with self.assertRaisesRegex(steps.Failed, "the same windows of the same text"):
+            report.markdown(self.work, "development")
+
+
+    def test_refuses_results_of_another_build_or_model(self):
+        self.put(record("ours", 0, 0.1), record("ours", 1, 0.1, build="c"), record("gptqmodel", 0, 0.2))
+        with self.assertRaisesRegex(steps.Failed, "of one build of qopt, but they are of 2"):
+            report.markdown(self.work, "development")
+        self.put(record("ours", 1, 0.1), record("gptqmodel", 0, 0.2, weights="x"))
+        with self.assertRaisesRegex(steps.Failed, "of one model, but they are of 2"):
             report.markdown(self.work, "development")
 
 

@@ -99,10 +99,10 @@ TEST(ScoreRow, LargeLogitsDoNotOverflow) {
 }
 
 TEST(ScoreRow, FindsWhatIsNotFinite) {
-  for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
-                    -std::numeric_limits<float>::infinity()}) {
-    for (size_t place = 0; place < 3; ++place) {
-      std::vector<float> good = {1, 2, 3}, logits = good;
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+  for (float bad : {nan, -nan, infinity, -infinity}) {
+    for (size_t place : {0, 1, 50, 99}) {
+      std::vector<float> good(100, 1), logits = good;
       logits[place] = bad;
       EXPECT_FALSE(scoreRow(logits, {}, 0).finite) << bad << " at " << place;
       EXPECT_FALSE(scoreRow(good, logits, 0).finite) << bad << " at " << place;

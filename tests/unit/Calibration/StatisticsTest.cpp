@@ -10,7 +10,7 @@ using namespace qopt;
 
 namespace {
 
-constexpr int64_t kChannels = 200; // more than a tile, and not a multiple of anything
+constexpr int64_t kChannels = 1100; // six panels, the first in two blocks, and not a multiple of anything
 
 /// Sample number `index`, of 7 to 13 tokens.
 AlignedVector<float> sampleOf(int64_t index) {

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Looks for symbols that the linker would merge between the copies of lib/Algorithms/Dense.cpp.
+"""Looks for symbols that the linker would merge between copies of a file that is compiled for several kinds of processor
+(qopt_add_cpu_copy in cmake/QoptTargets.cmake).
 
-Each copy is compiled for another instruction set. A weak symbol that two of them define is kept once, perhaps as one that
-the processor cannot run. Usage: check_dense.py NM OBJECT...; exit code 1 if there is such a symbol.
+A weak symbol that two of them define is kept once, perhaps as one that the processor cannot run.
+Usage: check_copies.py NM OBJECT...; exit code 1 if there is such a symbol.
 """
 import subprocess
 import sys
