@@ -22,8 +22,7 @@ sys.path.insert(0, str(HERE.parent))  # compare/, which the comparison of speed 
 from scoring import activations, ours, peer, report, steps, unpack, verify  # noqa: E402
 from scoring.settings import ALL_MODELS, MODELS, OUR_SEEDS, PEER_SEEDS, PEERS, ROOT, ROWS, Row, Work  # noqa: E402
 
-ALL_WINDOWS = 1 << 20
-DEVELOPMENT_WINDOWS = 64
+WINDOWS = 64
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "generation_config.json")
 
 
@@ -49,8 +48,7 @@ def arguments() -> argparse.Namespace:
             each.add_argument("--texts", choices=("development", "evaluation"), default="development",
                               help="evaluation is for final reports: nothing may be chosen by it")
         if name in ("ours", "score"):
-            each.add_argument("--windows", type=int, help=f"of each text; default: {DEVELOPMENT_WINDOWS} of development, "
-                                                                   "all of evaluation")
+            each.add_argument("--windows", type=int, default=WINDOWS, help=f"of each text, its first; default: {WINDOWS}")
             each.add_argument("--keep", action="store_true", help="keep models and artifacts, half a gigabyte each")
         if name == "report":
             each.add_argument("--output", type=Path, help="also write JSON, with all that the table is made of")
@@ -99,8 +97,6 @@ def main() -> int:
         if options.output:
             report.write(work, options.texts, options.output)
         return 4 if any(one["holds"] is False for one in report.comparisons(work, options.texts)) else 0
-    if options.command != "peer" and options.windows is None:
-        options.windows = DEVELOPMENT_WINDOWS if options.texts == "development" else ALL_WINDOWS
     for model in options.models:
         if not (work.model(model) / "model.safetensors").exists():
             raise steps.Failed(f"expected the model at {work.model(model)}, but there is none\nnext: run.py prepare")
