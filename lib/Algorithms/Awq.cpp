@@ -202,5 +202,5 @@ Result<AwqScale> qopt::searchAwqScale(std::span<const AwqLinear> linears, const 
                    "look for what is not finite in weights and statistics"};
   size_t best = std::min_element(errors.begin(), errors.end()) - errors.begin();
   Candidate &taken = candidates[best];
-  return AwqScale{std::move(taken.factor), taken.alpha, taken.usesWeights, errors[best], errors.front(), best == 0};
+  return AwqScale{std::move(taken.factor), taken.alpha, taken.usesWeights, errors[best], errors.front()};
 }

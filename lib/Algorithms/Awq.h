@@ -45,7 +45,7 @@ struct AwqScale {
   double alpha = 0;
   bool usesWeights = false;            ///< whether s has w̄ in it
   double error = 0, unscaledError = 0; ///< the objective with s, and with 1
-  bool isIdentity = true;
+  bool isIdentity() const { return error == unscaledError; }
 };
 
 /// What rounding the linears to nearest costs, in ranges chosen by `options`: Σ tr(ΔW·H·ΔWᵀ). Infinite where a scale's

@@ -156,7 +156,7 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
     Result<AwqScale> best = searchAwqScale(linears, inputs, qopt::parallelFor(&getContext()), objective);
     if (!best)
       return best.takeError();
-    if (best->isIdentity)
+    if (best->isIdentity())
       return search.stage.leave(site, {{"gain", 1}});
     double gain = best->error / best->unscaledError;
     return search.stage.add(site, std::move(best->factor),

@@ -144,17 +144,14 @@ def run(qopt: Qopt, work: Work, rows: Sequence[Row], model: str, seed: int, text
     """Ours with one seed: each row quantized and compiled, all evaluated together."""
     made_from = {row.name: _calibration_key(qopt, work, model, seed) |
                  {"row": row.name, "recipe": qopt.recipe(row), "budget": row.budget} for row in rows}
-
     keys = {name: key | {"evaluation": evaluation_key(work, texts, windows)} for name, key in made_from.items()}
 
     def result(row: Row) -> Path:
         return work.result("ours", row.name, model, seed, texts)
 
-    missing = [row for row in rows if steps.recall(result(row), keys[row.name]) is None]
+    missing = [row for row in rows if steps.outdated(result(row), keys[row.name])]
     if missing:
         reference(qopt, work, model)
-    for row in missing:
-        result(row).unlink(missing_ok=True)
     quantized = {row.name: _quantize(qopt, work, row, model, seed, made_from[row.name]) for row in missing}
     said = evaluate(qopt, work, {row.name: _artifact(work, row, model, seed) for row in missing}, model, texts, windows,
                     f"ours-{seed}")

@@ -8,7 +8,6 @@ from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
 from compare import models
-from compare.models import of_gguf
 
 from . import activations, gguf_blocks, ours, steps, tensors, unpack, verify
 from .settings import HERE, PEERS, ROOT, Row, Work, digest
@@ -78,7 +77,7 @@ def plain(work: Work, stored: Path, peer: str, row: Row, model: str, out: Path) 
     if peer == LLAMA:
         made, levels = gguf_blocks.read(stored / "model.gguf")
         seen = verify.blocks(made, original, levels)
-        seen.bits_per_weight = of_gguf(stored / "model.gguf").body
+        seen.bits_per_weight = models.of_gguf(stored / "model.gguf").body
         _write(work, model, made, out)
         return seen
     packed = tensors.Checkpoint(stored)
@@ -135,11 +134,10 @@ def score(qopt: ours.Qopt, work: Work, peer: str, rows: Sequence[Row], model: st
     def result(row: Row) -> Path:
         return work.result(peer, row.name, model, seed, texts)
 
-    missing = [row for row in rows if steps.recall(result(row), keys[row.name]) is None]
+    missing = [row for row in rows if steps.outdated(result(row), keys[row.name])]
     folders = {row.name: work.peer(peer, row.name, model, seed) for row in missing}
     seen, artifacts = {}, {}
     for row in missing:
-        result(row).unlink(missing_ok=True)
         folder = folders[row.name]
         if (found := _read(work, peer, row, model, folder)) is not None:
             seen[row.name], artifacts[row.name] = found, folder / "plain.qopt"

@@ -75,6 +75,14 @@ def recall(path: Path, key: Mapping[str, Any], needs: Sequence[Path] = ()) -> di
     return None
 
 
+def outdated(path: Path, key: Mapping[str, Any]) -> bool:
+    """Whether nothing current is kept at `path`. What was kept of another key is removed: nobody shall take it for current."""
+    if recall(path, key) is not None:
+        return False
+    path.unlink(missing_ok=True)
+    return True
+
+
 def keep(path: Path, key: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
     record = json.loads(json.dumps({"key": key, **made}))
     write_json(path, record)

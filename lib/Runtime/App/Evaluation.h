@@ -31,7 +31,7 @@ struct EvaluationOptions {
   int threads = 0;      ///< 0: as many as usableCpus()
 };
 
-/// Most bytes of logits that are held at a time, for each of the two models: rows are asked for in slices.
+/// Most bytes of logits that are held at a time, for each model: rows are asked for in slices.
 inline constexpr int64_t kLogitsBytes = 16 << 20;
 
 /// A model with the name that errors have for it.

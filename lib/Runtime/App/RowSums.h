@@ -32,12 +32,12 @@ extern const RowSums rowSumsBaseline;
 extern const RowSums rowSumsV3;
 } // namespace detail
 
-/// The integer that stands for a float in RowExtent, and back.
-inline int32_t orderOf(float value) {
+/// The integer that stands for a float in RowExtent, and back. Static: copies of RowSums.cpp must not share them.
+static inline int32_t orderOf(float value) {
   auto bits = __builtin_bit_cast(int32_t, value);
   return bits ^ ((bits >> 31) & 0x7FFFFFFF);
 }
-inline float ofOrder(int32_t order) { return __builtin_bit_cast(float, order ^ ((order >> 31) & 0x7FFFFFFF)); }
+static inline float ofOrder(int32_t order) { return __builtin_bit_cast(float, order ^ ((order >> 31) & 0x7FFFFFFF)); }
 
 } // namespace qopt
 

@@ -45,7 +45,8 @@ def record(side, seed, kl, digest="d", build="b", weights="w"):
             "top1_agreement": {"value": 0.9}, "window_kl": window_kl}
     made_from = {"model": weights} if side == "ours" else {"run": {"model": weights}}
     key = made_from | {"qopt": {"program": build}, "evaluation": {"texts": {"near": digest, "far": digest}}}
-    return {"key": key, "side": side, "row": "w4-gptq", "model": "plain", "seed": seed, "texts": "development", "bits_per_weight": 4.25, "evaluation": {"near": said, "far": said},
+    return {"key": key, "side": side, "row": "w4-gptq", "model": "plain", "seed": seed, "texts": "development",
+            "bits_per_weight": 4.25, "evaluation": {"near": said, "far": said},
             "cost": {"seconds": 10.0, "peak_kib": 2048, "noisy": side == "gptqmodel"}}
 
 
@@ -85,7 +86,6 @@ class Report(unittest.TestCase):
         with self.assertRaisesRegex(steps.Failed, "the same windows of the same text"):
             report.markdown(self.work, "development")
 
-
     def test_refuses_results_of_another_build_or_model(self):
         self.put(record("ours", 0, 0.1), record("ours", 1, 0.1, build="c"), record("gptqmodel", 0, 0.2))
         with self.assertRaisesRegex(steps.Failed, "of one build of qopt, but they are of 2"):
@@ -124,6 +124,15 @@ class Once(unittest.TestCase):
             self.assertEqual([once({"a": (1, 2)}), once({"a": [1, 2]}), once({"a": [1, 3]})], [1, 1, 2])
             (folder / "made").unlink()
             self.assertEqual(once({"a": [1, 3]}), 3)
+
+    def test_what_is_outdated_is_removed(self):
+        with tempfile.TemporaryDirectory() as name:
+            path = pathlib.Path(name, "r.json")
+            steps.keep(path, {"a": 1}, {"value": 2})
+            self.assertFalse(steps.outdated(path, {"a": 1}))
+            self.assertTrue(path.exists())
+            self.assertTrue(steps.outdated(path, {"a": 2}))
+            self.assertFalse(path.exists())
 
     def test_a_run_that_fails_leaves_no_record(self):
         with tempfile.TemporaryDirectory() as name:

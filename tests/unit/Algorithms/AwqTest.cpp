@@ -2,6 +2,7 @@
 // best kept.
 #include "lib/Algorithms/Awq.h"
 #include "lib/Numerics/RoundToNearest.h"
+#include "tests/unit/Algorithms/InOrder.h"
 
 #include <gtest/gtest.h>
 
@@ -15,10 +16,6 @@ namespace {
 
 constexpr int64_t kInputs = 128, kFactors = 64, kGroup = 32;
 
-void inOrder(int64_t count, const std::function<void(int64_t)> &body) {
-  for (int64_t i = 0; i < count; ++i)
-    body(i);
-}
 void backwards(int64_t count, const std::function<void(int64_t)> &body) {
   for (int64_t i = count; i-- > 0;)
     body(i);
@@ -61,14 +58,17 @@ struct Problem {
   /// Two channels that are 2 apart share a factor.
   static int64_t factorOf(int64_t channel) { return channel / 4 * 2 + channel % 2; }
 
-  AwqScale search(const ParallelFor &parallel, const AwqObjective &objective = nullptr) const {
+  Result<AwqScale> trySearch(const ParallelFor &parallel, const AwqObjective &objective) const {
     AwqInputs inputs{hessian, meanAbs, {}, kFactors};
     for (int64_t channel = 0; channel < kInputs; ++channel)
       inputs.factorOf.push_back(factorOf(channel));
     std::vector<AwqLinear> linears;
     for (size_t i = 0; i < weights.size(); ++i)
       linears.push_back({weights[i], rows[i], scheme});
-    Result<AwqScale> found = searchAwqScale(linears, inputs, parallel, objective);
+    return searchAwqScale(linears, inputs, parallel, objective);
+  }
+  AwqScale search(const ParallelFor &parallel, const AwqObjective &objective = nullptr) const {
+    Result<AwqScale> found = trySearch(parallel, objective);
     EXPECT_TRUE(found) << found.error().format();
     return *found;
   }
@@ -149,7 +149,7 @@ TEST_P(AwqSearch, FindsTheBestOfAllCandidates) {
   Choice wanted = problem.best();
   AwqScale found = problem.search(inOrder);
   constexpr double slack = 1e-4; // sums in f32
-  ASSERT_FALSE(found.isIdentity);
+  ASSERT_FALSE(found.isIdentity());
   EXPECT_EQ(found.alpha, wanted.alpha);
   EXPECT_EQ(found.usesWeights, wanted.usesWeights);
   EXPECT_NEAR(found.error, wanted.error, slack * wanted.error);
@@ -168,24 +168,19 @@ INSTANTIATE_TEST_SUITE_P(Schemes, AwqSearch, testing::Values("w4a16:g32", "w3a16
 TEST(AwqSearch, TakesTheFirstOfEquals) {
   Problem problem("w4a16:g32");
   AwqScale found = problem.search(inOrder, [](std::span<const float>) { return Result<double>(2.0); });
-  EXPECT_TRUE(found.isIdentity);
+  EXPECT_TRUE(found.isIdentity());
   EXPECT_EQ(found.factor, std::vector<float>(kFactors, 1.0F));
   int calls = 0;
   found = problem.search(inOrder, [&](std::span<const float>) { return Result<double>(calls++ < 5 ? 2.0 : 1.0); });
-  EXPECT_FALSE(found.isIdentity);
+  EXPECT_FALSE(found.isIdentity());
   EXPECT_EQ(found.alpha, 0.2); // the sixth that is tried: after 1, α 0 to 0.15 with the weights' means
   EXPECT_TRUE(found.usesWeights);
 }
 
 TEST(AwqSearch, RefusesAnErrorThatIsNoNumber) {
   Problem problem("w4a16:g32");
-  AwqInputs inputs{problem.hessian, problem.meanAbs, {}, kFactors};
-  for (int64_t channel = 0; channel < kInputs; ++channel)
-    inputs.factorOf.push_back(Problem::factorOf(channel));
-  std::vector<AwqLinear> linears = {{problem.weights[0], problem.rows[0], problem.scheme}};
-  Result<AwqScale> found = searchAwqScale(linears, inputs, inOrder, [](std::span<const float>) {
-    return Result<double>(std::numeric_limits<double>::quiet_NaN());
-  });
+  Result<AwqScale> found = problem.trySearch(
+      inOrder, [](std::span<const float>) { return Result<double>(std::numeric_limits<double>::quiet_NaN()); });
   ASSERT_FALSE(found);
   EXPECT_NE(found.error().format().find("expected an error of the output that is a number, but got NaN"),
             std::string::npos);

@@ -1,5 +1,6 @@
 // The search for α against one written out plainly in f64: every α tried on every token, the first of the best kept.
 #include "lib/Algorithms/SmoothQuant.h"
+#include "tests/unit/Algorithms/InOrder.h"
 
 #include <gtest/gtest.h>
 
@@ -12,11 +13,6 @@ using namespace qopt;
 namespace {
 
 constexpr int64_t kTokens = 48, kChannels = 64, kFactors = 32;
-
-void inOrder(int64_t count, const std::function<void(int64_t)> &body) {
-  for (int64_t i = 0; i < count; ++i)
-    body(i);
-}
 
 struct Problem {
   Problem(double outlier, std::vector<Scheme> schemes) : schemes(std::move(schemes)) {
