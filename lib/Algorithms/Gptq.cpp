@@ -19,8 +19,8 @@ Status GptqOptions::validate() const {
   if (scales == Scales::Live && activationOrder)
     return usageError("expected live scales without activation order: a group's columns would not be rounded together")
         .withNext("use static scales, or the stored order");
-  if (damping.empty() || !std::is_sorted(damping.begin(), damping.end()) || !(damping.front() >= 0) ||
-      !std::isfinite(damping.back()))
+  auto allowed = [](double lambda) { return lambda >= 0 && std::isfinite(lambda); };
+  if (damping.empty() || !std::ranges::all_of(damping, allowed) || !std::ranges::is_sorted(damping))
     return usageError("expected a ladder of damping factors, not negative and ascending");
   if (range.candidates < 1 || !(range.step > 0) || (range.candidates - 1) * range.step >= 1)
     return usageError("expected candidates for the range that are greater than 0");

@@ -11,6 +11,7 @@
 #include "passes/Fold/Passes.h"
 #include "passes/Fold/ResidualStream.h"
 #include "passes/Fold/ScaleRules.h"
+#include "passes/Fold/StageOrder.h"
 #include "passes/Support/Forward.h"
 #include "passes/Support/PassCounts.h"
 
@@ -58,6 +59,8 @@ struct Rotate : qopt::impl::RotateBase<Rotate>, qopt::ReportsCounts {
     Result<func::FuncOp> forward = forwardOf(getOperation());
     if (!forward)
       return forward.takeError();
+    if (Status status = checkStageOrder(getOperation(), QuantizationStage::Rotation, "rotate"); !status)
+      return status;
     Result<ResidualStream> stream = findResidualStream(*forward);
     if (!stream)
       return stream.takeError();

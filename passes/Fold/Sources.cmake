@@ -12,4 +12,5 @@ qopt_add_passes(Fold
   ScaleFolding.cpp
   ScalePairs.cpp
   SelectRowsRule.cpp
+  StageOrder.cpp
   LINK qopt_archive qopt_numerics qopt_support)

@@ -11,6 +11,7 @@
 #include "lib/Parameters/Diagnostics.h"
 #include "lib/Parameters/ParallelRows.h"
 #include "passes/Quantize/ModuleObjective.h"
+#include "passes/Quantize/PassSettings.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Quantize/ScaleStage.h"
 #include "passes/Quantize/Selection.h"
@@ -45,8 +46,13 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
     Result<Recipe> wanted = chooseRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())}, recipe);
     if (!wanted)
       return wanted.takeError();
-    if (recipe.empty())
+    if (recipe.empty()) {
       wanted->awq = AwqSettings{{sites.begin(), sites.end()}, shrink, objective};
+    } else {
+      Awq untouched;
+      if (Status status = checkRecipeSaysAll(*this, untouched, recipe); !status)
+        return status;
+    }
     if (!wanted->awq)
       return usageError("expected a recipe with a section awq", recipe).withNext("add awq: {}, or leave this pass out");
     Result<Selection> selection = selectTargets(getOperation(), *wanted, Ledger());
@@ -58,6 +64,7 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
                                                                   .overlay = overlay,
                                                                   .directory = directory,
                                                                   .kinds = wanted->awq->sites,
+                                                                  .targets = &targets,
                                                                   .context = context});
     if (!stage)
       return stage.takeError();
@@ -75,12 +82,8 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
 
   struct Search {
     ScaleStage &stage;
-    const llvm::DenseMap<Operation *, QuantizationTarget *> &targets;
+    const TargetsByUser &targets;
     const AwqSettings &settings;
-
-    bool isQuantized(const ScaleSite &site) const {
-      return llvm::any_of(site.readers, [&](Operation *reader) { return targets.contains(reader); });
-    }
   };
   /// A site that is scaled by what its module gives.
   struct ModuleSite {
@@ -94,7 +97,7 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
       return modules;
     SmallVector<Segment> segments = findSegments(getOperation().lookupSymbol<func::FuncOp>("forward"));
     for (const ScaleSite &site : search.stage.sites())
-      if (Value end = search.isQuantized(site) ? moduleEnd(site, segments) : Value())
+      if (Value end = moduleEnd(site, segments))
         modules[site.value] = {&site, end};
     return modules;
   }
@@ -128,8 +131,6 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
 
   /// By `module`, or by the Hessian where it is null.
   Status scaleSite(const Search &search, const ScaleSite &site, ModuleObjective *module = nullptr) {
-    if (!search.isQuantized(site))
-      return {}; // all of them are kept as they are
     Result<ScaleStage::Calibrated> calibrated = search.stage.calibrated(site);
     if (!calibrated)
       return calibrated.takeError();

@@ -46,31 +46,6 @@ void MethodPass::take(Inputs inputs) {
   context = std::move(inputs.context);
 }
 
-/// The options of the method itself, with their values. MLIR lists them only as part of a pipeline:
-/// "name{option=value option=value}".
-std::vector<std::pair<std::string, std::string>> MethodPass::settings() {
-  std::string pipeline;
-  llvm::raw_string_ostream stream(pipeline);
-  printAsTextualPipeline(stream);
-  StringRef options = StringRef(pipeline).split('{').second;
-  options.consume_back("}");
-  std::vector<std::pair<std::string, std::string>> own;
-  while (!options.empty()) {
-    int depth = 0;
-    size_t end = 0; // of a word; a value in braces may have spaces
-    for (; end < options.size() && (depth > 0 || options[end] != ' '); ++end)
-      depth += (options[end] == '{') - (options[end] == '}');
-    auto [name, value] = options.take_front(end).split('=');
-    options = options.drop_front(end).ltrim();
-    if (value.consume_front("{"))
-      value.consume_back("}");
-    if (!llvm::is_contained({"", "scheme", "head", "keep", "recipe", "statistics", "overlay", "directory", "absorb"},
-                            name))
-      own.emplace_back(name.str(), value.str());
-  }
-  return own;
-}
-
 Status MethodPass::set(const std::string &option, const std::string &value) {
   std::string method = getArgument().str();
   std::vector<std::pair<std::string, std::string>> known = settings();
@@ -131,9 +106,9 @@ Result<Recipe> MethodPass::getRecipe() {
     wanted->plugin->settings = settings();
     return wanted;
   }
-  if (!tookSettings && settings() != createMethodPass(method)->settings())
-    return usageError("expected either a recipe or settings of " + method + ", but got both", recipe)
-        .withNext("say it all in the recipe");
+  if (!tookSettings)
+    if (Status status = checkRecipeSaysAll(*this, *createMethodPass(method), recipe); !status)
+      return status.takeError();
   tookSettings = true;
   for (const auto &[option, value] : wanted->plugin->settings)
     if (Status status = set(option, value); !status)

@@ -7,6 +7,7 @@
 #define QOPT_PASSES_QUANTIZE_METHODPASS_H
 
 #include "passes/Quantize/ModelStatistics.h"
+#include "passes/Quantize/PassSettings.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Quantize/QuantizationRun.h"
 #include "passes/Support/PassCounts.h"
@@ -40,7 +41,7 @@ public:
   Status set(const std::string &option, const std::string &value);
 
   /// The method's own options with their values.
-  std::vector<std::pair<std::string, std::string>> settings();
+  std::vector<std::pair<std::string, std::string>> settings() { return settingsOf(*this); }
 
   /// Whether quantize() looks at statistics of the model.
   virtual bool needsStatistics() const { return false; }

@@ -69,7 +69,7 @@ private:
   std::optional<SampleStream> stream; ///< what the segments so far have given
   mlir::Value reached;                ///< within the segment, what a stage has read last; null: none has
   std::optional<SampleStream> reachedStream;
-  llvm::DenseMap<mlir::Operation *, QuantizationTarget *> pending;
+  TargetsByUser pending;
 };
 
 } // namespace qopt

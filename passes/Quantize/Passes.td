@@ -135,8 +135,9 @@ def SmoothQuant : Pass<"smooth-quant", "::mlir::ModuleOp"> {
 
     *Requires*: `@forward`, and `statistics` of this model or of what it was before scales were folded into it.
     *Guarantees*: every site of the given kinds is scaled, or a search has left it; the factors are in the archive
-    `overlay`, with how they were found. *Leaves alone*: values that something else than linears reads; the output head. *Refuses*: statistics of
-    another model, a site without statistics, an α out of [0, 1].
+    `overlay`, with how they were found. *Leaves alone*: sites whose linears are all kept; values that something else than
+    linears reads; the output head. *Refuses*: statistics of another model, a site without statistics, an α out of [0, 1],
+    to scale what is kept altogether.
 
     Example, with `statistics=stats.safetensors`:
     ```mlir
@@ -149,7 +150,11 @@ def SmoothQuant : Pass<"smooth-quant", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [
-    Option<"recipe", "recipe", "std::string", "\"\"", "a recipe in YAML, in place of alpha, sites and alphas">,
+    Option<"scheme", "scheme", "std::string", "\"\"",
+           "scheme that linears will have, such as w8a8:channel, or keep; without one all sites are scaled">,
+    Option<"head", "head", "std::string", "\"\"", "scheme of the embedding and the output head; they are not scaled">,
+    ListOption<"keep", "keep", "std::string", "globs of weights to keep as they are">,
+    Option<"recipe", "recipe", "std::string", "\"\"", "a recipe in YAML, in place of scheme, head, keep, alpha, sites and alphas">,
     Option<"alpha", "alpha", "double", "0.5", "α of all sites">,
     ListOption<"sites", "sites", "::qopt::SiteKind",
                "which values to scale: attention-input (what q, k and v read), attention-output, mlp-input (what gate and "
@@ -174,7 +179,7 @@ def Awq : Pass<"awq", "::mlir::ModuleOp"> {
     it was before scales were folded into it. *Guarantees*: a site is scaled if that lowers the error of its linears'
     outputs, or, by `objective=module`, of what attention or MLP makes of them (ModuleObjective.h); the factors are in the archive `overlay`, with how they were found. *Leaves alone*: sites whose linears are
     all kept; values that something else than linears reads; the output head. *Refuses*: statistics of another model, a
-    site without statistics, a shrinkage out of [0, 1).
+    site without statistics, a shrinkage out of [0, 1), to scale what is kept altogether.
 
     Example, with `scheme=w4a16:g64:asym statistics=stats.safetensors`:
     ```mlir

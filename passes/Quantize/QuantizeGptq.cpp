@@ -9,6 +9,7 @@
 #include "lib/Parameters/Diagnostics.h"
 #include "passes/Quantize/ModelFollower.h"
 #include "passes/Quantize/NearestRounding.h"
+#include "passes/Quantize/PassSettings.h"
 #include "passes/Support/PassCounts.h"
 
 #include <mutex>
@@ -65,8 +66,15 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
       return usageError("expected a recipe for gptq and round to nearest, but it asks for " + wanted->plugin->name,
                         recipe)
           .withNext("use --" + wanted->plugin->name);
-    if (wanted && recipe.empty())
-      wanted->gptq = gptqOptions(), wanted->inputs = inputs;
+    if (!wanted)
+      return wanted;
+    if (!recipe.empty()) {
+      QuantizeGptq untouched;
+      if (Status status = checkRecipeSaysAll(*this, untouched, recipe); !status)
+        return status.takeError();
+      return wanted;
+    }
+    wanted->gptq = gptqOptions(), wanted->inputs = inputs;
     return wanted;
   }
 
@@ -88,6 +96,8 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
     if (Status status = wanted->gptq.validate(); !status)
       return status;
     how = wanted->gptq, nearestRange = wanted->nearestRange;
+    if (maxFallback < 0)
+      return usageError("expected max-fallback to be a number of linears, but got " + std::to_string(maxFallback));
     allowedFallbacks = std::max<int64_t>(maxFallback, wanted->maxFallback);
     Result<ModelStatistics> opened = ModelStatistics::open(getOperation(), statistics);
     if (!opened)

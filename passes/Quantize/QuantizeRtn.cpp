@@ -11,6 +11,7 @@
 #include "dialects/Transformer/Dialect.h"
 #include "lib/Parameters/Diagnostics.h"
 #include "passes/Quantize/NearestRounding.h"
+#include "passes/Quantize/PassSettings.h"
 #include "passes/Support/PassCounts.h"
 
 namespace qopt {
@@ -48,8 +49,13 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
     if (wanted->plugin)
       return usageError("expected a recipe for round to nearest alone, but it asks for " + wanted->plugin->name, recipe)
           .withNext("use --" + wanted->plugin->name);
-    if (recipe.empty())
+    if (recipe.empty()) {
       wanted->nearestRange = range;
+      return wanted;
+    }
+    QuantizeRtn untouched;
+    if (Status status = checkRecipeSaysAll(*this, untouched, recipe); !status)
+      return status.takeError();
     return wanted;
   }
 

@@ -57,8 +57,8 @@ private:
   Method readMethod(llvm::yaml::Node *node);
   /// The settings of a registered method, each of which its pass takes.
   void readPlugin(const std::string &method, llvm::yaml::Node *node);
-  /// What the sections and the uses of methods of plugins come to.
-  void checkPlugins(bool usesGptq);
+  /// What the sections and the uses of methods come to: settings of a method that nothing uses are refused.
+  void checkMethods(bool usesGptq);
   // The sections of the algorithms: RecipeStages.cpp.
   void readActivations(llvm::yaml::Node *node);
   void readRtn(llvm::yaml::Node *node);
@@ -85,6 +85,7 @@ private:
   std::vector<std::pair<PluginMethod, std::string>> plugins; ///< sections, and where they are
   std::string activationsPlace;                              ///< where the section is, if there is one
   std::string pluginPlace;                                   ///< where stages.plugin is first named
+  std::string gptqPlace;                                     ///< where the section is, if there is one
   Recipe stages;                                             ///< what the sections of the algorithms say
 };
 

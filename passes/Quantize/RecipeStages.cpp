@@ -59,6 +59,7 @@ void RecipeReader::readGptq(yaml::Node *node) {
         }}});
   if (failure)
     return;
+  gptqPlace = place(node);
   if (Status status = stages.gptq.validate(); !status)
     failure = status.takeError().in(place(node));
 }
@@ -109,7 +110,13 @@ void RecipeReader::readPlugin(const std::string &method, yaml::Node *node) {
   plugins.emplace_back(std::move(plugin), place(node));
 }
 
-void RecipeReader::checkPlugins(bool usesGptq) {
+void RecipeReader::checkMethods(bool usesGptq) {
+  auto unused = [](const std::string &method, const std::string &where) {
+    return usageError("expected a recipe that uses " + method + ", because it has settings for it", where)
+        .withNext("add method: " + method + ", or remove the section");
+  };
+  if (!gptqPlace.empty() && !usesGptq)
+    failure = unused("gptq", gptqPlace);
   if (stages.plugin && usesGptq)
     failure = usageError("expected one method besides rtn, because one pass rounds all weights, but got " +
                              stages.plugin->name + " and gptq",
@@ -119,8 +126,7 @@ void RecipeReader::checkPlugins(bool usesGptq) {
     if (stages.plugin && stages.plugin->name == plugin.name)
       stages.plugin = std::move(plugin);
     else if (!failure)
-      failure = usageError("expected a recipe that uses " + plugin.name + ", because it has settings for it", where)
-                    .withNext("add method: " + plugin.name + ", or remove the section");
+      failure = unused(plugin.name, where);
   }
 }
 
@@ -153,8 +159,12 @@ void RecipeReader::readAwq(yaml::Node *node) {
           auto *list = llvm::dyn_cast_or_null<yaml::SequenceNode>(value);
           if (!list)
             return fail(value, "expected sites to be a list", "write for example sites: [mlp-input, mlp-output]");
-          for (yaml::Node &entry : *list)
-            awq.sites.push_back(word<SiteKind>(&entry, "a site", siteKindWords));
+          for (yaml::Node &entry : *list) {
+            auto kind = word<SiteKind>(&entry, "a site", siteKindWords);
+            if (!failure && llvm::is_contained(awq.sites, kind))
+              fail(&entry, "expected each site once, but got " + wordFor(siteKindWords, kind) + " again");
+            awq.sites.push_back(kind);
+          }
           if (!failure && awq.sites.empty())
             fail(value, "expected a site", "leave the section out");
         }}});

@@ -174,7 +174,7 @@ Result<Recipe> RecipeReader::read() {
   if (!failure)
     mapping(root, "a recipe", fields);
   if (!failure)
-    checkPlugins(method == Method::Gptq ||
+    checkMethods(method == Method::Gptq ||
                  llvm::any_of(rules, [](const RawRule &rule) { return rule.method == Method::Gptq; }));
   if (!failure && stages.awq && stages.smoothQuant)
     fail(root, "expected either awq or smooth_quant, because both scale the same values, but got both",

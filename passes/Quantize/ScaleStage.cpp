@@ -2,6 +2,7 @@
 #include "passes/Quantize/ScaleStage.h"
 
 #include "lib/Archive/Json.h"
+#include "passes/Fold/StageOrder.h"
 #include "passes/Support/Forward.h"
 
 #include <cmath>
@@ -12,10 +13,32 @@ using namespace mlir;
 using namespace qopt;
 using namespace qopt::transformer;
 
-Result<ScaleStage> ScaleStage::begin(ModuleOp module, const Options &options) {
+Result<std::vector<ScaleSite>> qopt::sitesToScale(ModuleOp module, std::string_view algorithm,
+                                                  llvm::ArrayRef<SiteKind> kinds, const TargetsByUser *targets) {
+  for (const SiteKind *kind = kinds.begin(); kind != kinds.end(); ++kind)
+    if (llvm::is_contained(llvm::ArrayRef(kinds.begin(), kind), *kind))
+      return usageError("expected each kind of site once, but got one twice").withNext("name it once");
   Result<func::FuncOp> forward = forwardOf(module);
   if (!forward)
     return forward.takeError();
+  if (Status status = checkStageOrder(module, QuantizationStage::Scaling, algorithm); !status)
+    return status.takeError();
+  Result<std::vector<ScaleSite>> sites = findScaleSites(*forward, kinds);
+  if (!sites || !targets)
+    return sites;
+  llvm::erase_if(*sites, [&](const ScaleSite &site) {
+    return llvm::none_of(site.readers, [&](Operation *reader) { return targets->contains(reader); });
+  });
+  if (sites->empty())
+    return usageError("expected values to scale whose linears are quantized, but all of those linears are kept")
+        .withNext("leave " + std::string(algorithm) + " out, or quantize some of them");
+  return sites;
+}
+
+Result<ScaleStage> ScaleStage::begin(ModuleOp module, const Options &options) {
+  Result<std::vector<ScaleSite>> sites = sitesToScale(module, options.algorithm, options.kinds, options.targets);
+  if (!sites)
+    return sites.takeError();
   Result<ModelStatistics> statistics = ModelStatistics::open(module, options.statistics);
   if (!statistics)
     return statistics.takeError();
@@ -24,9 +47,6 @@ Result<ScaleStage> ScaleStage::begin(ModuleOp module, const Options &options) {
   if (!evaluator)
     return evaluator.takeError();
   stage.parameters = std::move(*evaluator);
-  Result<std::vector<ScaleSite>> sites = findScaleSites(*forward, options.kinds);
-  if (!sites)
-    return sites.takeError();
   stage.found = std::move(*sites);
   return stage;
 }

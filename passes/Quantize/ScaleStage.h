@@ -7,25 +7,34 @@
 #include "passes/Fold/ScalePairs.h"
 #include "passes/Quantize/ModelStatistics.h"
 #include "passes/Quantize/QuantizeContext.h"
+#include "passes/Quantize/Selection.h"
 
 #include <nlohmann/json.hpp>
 
 namespace qopt {
+
+/// The sites of some kinds (of all but Other if none is named) that `algorithm` scales, in the order of their first
+/// reader; not those whose readers are all kept, which `targets` has none of. Errors: a kind that is named twice,
+/// nothing but such sites (usage); no @forward, a model that is scaled or quantized already, no site of those kinds
+/// (bad input).
+Result<std::vector<ScaleSite>> sitesToScale(mlir::ModuleOp module, std::string_view algorithm,
+                                            llvm::ArrayRef<SiteKind> kinds, const TargetsByUser *targets);
 
 class ScaleStage {
 public:
   struct Options {
     std::string algorithm; ///< "awq"; also the suffix of the factors' names
     std::string statistics, overlay, directory;
-    llvm::ArrayRef<SiteKind> kinds; ///< of the sites to scale; empty: all but Other
-    bool needsGram = true;          ///< whether Calibrated::hessian is wanted
+    llvm::ArrayRef<SiteKind> kinds;         ///< of the sites to scale; empty: all but Other
+    const TargetsByUser *targets = nullptr; ///< the linears to be quantized; null: all
+    bool needsGram = true;                  ///< whether Calibrated::hessian is wanted
     QuantizeContext context = {};
   };
 
-  /// Errors: no @forward; as ModelStatistics::open and ParameterEvaluator::open; no site of those kinds (bad input).
+  /// Errors: as sitesToScale, ModelStatistics::open and ParameterEvaluator::open.
   static Result<ScaleStage> begin(mlir::ModuleOp module, const Options &options);
 
-  /// The sites, in the order of their first reader.
+  /// Those of sitesToScale.
   const std::vector<ScaleSite> &sites() const { return found; }
 
   const StatisticsArchive &archive() const { return statistics.archive(); }

@@ -62,9 +62,8 @@ static std::string groupsThatDivide(int64_t inputs) {
   return text;
 }
 
-llvm::DenseMap<Operation *, QuantizationTarget *>
-qopt::targetsByUser(llvm::MutableArrayRef<QuantizationTarget> targets) {
-  llvm::DenseMap<Operation *, QuantizationTarget *> byUser;
+TargetsByUser qopt::targetsByUser(llvm::MutableArrayRef<QuantizationTarget> targets) {
+  TargetsByUser byUser;
   for (QuantizationTarget &target : targets)
     for (Operation *user : target.users)
       byUser[user] = &target;

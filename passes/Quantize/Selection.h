@@ -30,9 +30,9 @@ struct QuantizationTarget {
   mlir::RankedTensorType type() { return mlir::cast<mlir::RankedTensorType>(parameter.getType()); }
 };
 
-/// The targets by the ops that use them.
-llvm::DenseMap<mlir::Operation *, QuantizationTarget *>
-targetsByUser(llvm::MutableArrayRef<QuantizationTarget> targets);
+/// Targets by the ops that use them.
+using TargetsByUser = llvm::DenseMap<mlir::Operation *, QuantizationTarget *>;
+TargetsByUser targetsByUser(llvm::MutableArrayRef<QuantizationTarget> targets);
 
 /// Whether a weight can have its scheme. Error (bad input): groups, activation groups or packed codes that do not fit
 /// its inputs (with the op, K, the group and what would do).

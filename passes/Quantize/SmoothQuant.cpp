@@ -9,6 +9,7 @@
 
 #include "lib/Parameters/Diagnostics.h"
 #include "lib/Parameters/ParallelRows.h"
+#include "passes/Quantize/PassSettings.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Quantize/ScaleStage.h"
 #include "passes/Quantize/Selection.h"
@@ -60,17 +61,26 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
       signalPassFailure();
   }
 
-  /// The recipe, if there is one; with what the options say in its place.
+  /// What is asked of the model's weights, if anything is said of that; with what the options say in a recipe's place.
   Result<std::optional<Recipe>> readSettings(SmoothQuantSettings &settings) {
-    if (!recipe.empty()) {
-      Result<Recipe> read = readRecipe(recipe);
+    std::optional<Recipe> wanted;
+    if (!recipe.empty() || !scheme.empty()) {
+      Result<Recipe> read = chooseRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())}, recipe);
       if (!read)
         return read.takeError();
-      if (!read->smoothQuant)
+      wanted = std::move(*read);
+    } else if (!head.empty() || !keep.empty()) {
+      return usageError("expected a scheme beside head and keep").withNext("say for example scheme=w8a8:channel");
+    }
+    if (!recipe.empty()) {
+      if (!wanted->smoothQuant)
         return usageError("expected a recipe with a section smooth_quant", recipe)
             .withNext("add smooth_quant: {}, or leave this pass out");
-      settings = *read->smoothQuant;
-      return std::optional(std::move(*read));
+      SmoothQuant untouched;
+      if (Status status = checkRecipeSaysAll(*this, untouched, recipe); !status)
+        return status.takeError();
+      settings = *wanted->smoothQuant;
+      return wanted;
     }
     auto allowed = [](double value) { return value >= 0 && value <= 1; };
     if (!allowed(alpha) || !llvm::all_of(alphas, allowed))
@@ -80,7 +90,7 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
                         std::to_string(alphas.size()))
           .withNext("say for example sites=attention-input,mlp-input alphas=0.5,0.7");
     settings = {alpha, {sites.begin(), sites.end()}, {alphas.begin(), alphas.end()}};
-    return std::optional<Recipe>();
+    return wanted;
   }
 
   Status scaleModel() {
@@ -88,16 +98,26 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
     Result<std::optional<Recipe>> wanted = readSettings(settings);
     if (!wanted)
       return wanted.takeError();
+    Selection selection;
+    TargetsByUser targets;
+    if (*wanted) {
+      Result<Selection> selected = selectTargets(getOperation(), **wanted, Ledger());
+      if (!selected)
+        return selected.takeError();
+      selection = std::move(*selected);
+      targets = targetsByUser(selection.targets);
+    }
     Result<ScaleStage> stage = ScaleStage::begin(getOperation(), {.algorithm = "smooth_quant",
                                                                   .statistics = statistics,
                                                                   .overlay = overlay,
                                                                   .directory = directory,
                                                                   .kinds = settings.sites,
+                                                                  .targets = *wanted ? &targets : nullptr,
                                                                   .needsGram = false,
                                                                   .context = context});
     if (!stage)
       return stage.takeError();
-    Status status = settings.searches() ? search(**wanted, settings, *stage) : scaleAll(settings, *stage);
+    Status status = settings.searches() ? search(**wanted, targets, settings, *stage) : scaleAll(settings, *stage);
     if (!status)
       return status;
     scaled = stage->scaledSites(), left = stage->leftSites();
@@ -123,11 +143,8 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
   }
 
   /// Sites in the order in which the model makes them, those with an α of their own among them.
-  Status search(const Recipe &wanted, const SmoothQuantSettings &settings, ScaleStage &stage) {
-    Result<Selection> selection = selectTargets(getOperation(), wanted, Ledger());
-    if (!selection)
-      return selection.takeError();
-    auto targets = targetsByUser(selection->targets);
+  Status search(const Recipe &wanted, const TargetsByUser &targets, const SmoothQuantSettings &settings,
+                ScaleStage &stage) {
     llvm::DenseMap<Value, const ScaleSite *> siteOf;
     llvm::DenseSet<Value> watched;
     for (const ScaleSite &site : stage.sites())
@@ -145,8 +162,7 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
     });
   }
 
-  Status scaleBest(ScaleStage &stage, const ScaleSite &site,
-                   const llvm::DenseMap<Operation *, QuantizationTarget *> &targets, MatrixView rows,
+  Status scaleBest(ScaleStage &stage, const ScaleSite &site, const TargetsByUser &targets, MatrixView rows,
                    const ActivationRangeOptions &staticRange) {
     Result<ScaleStage::Calibrated> calibrated = stage.calibrated(site);
     if (!calibrated)
@@ -155,8 +171,6 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
     for (auto [i, reader] : llvm::enumerate(site.readers))
       if (const QuantizationTarget *target = targets.lookup(reader))
         linears.push_back({calibrated->weights[i].values, calibrated->rows(i), target->scheme});
-    if (linears.empty())
-      return {}; // all of them are kept as they are
     std::vector<float> inputs = greatestInputs(site, *calibrated), weights = greatestWeights(site, *calibrated);
     SmoothQuantInputs searched{rows, inputs, weights, site.factorsOfChannels(), staticRange};
     Result<SmoothQuantChoice> best = searchSmoothQuantScale(linears, searched, qopt::parallelFor(&getContext()));

@@ -8,6 +8,7 @@ qopt_add_passes(Quantize
   ModelStatistics.cpp
   ModuleObjective.cpp
   NearestRounding.cpp
+  PassSettings.cpp
   QuantizationCost.cpp
   QuantizationRun.cpp
   QuantizeGptq.cpp

@@ -40,7 +40,8 @@ inline void addRecipeOptions(CLI::App &app, QuantizeArguments &arguments) {
                  "a recipe in YAML, or builtin:NAME ('qopt recipes'), in place of --scheme, --head, --method, --scales "
                  "and --keep");
   app.add_option("--max-fallback", arguments.maxFallback,
-                 "how many linears may be rounded to nearest where gptq refuses (default: none)");
+                 "how many linears may be rounded to nearest where gptq refuses (default: none)")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--statistics,--stats", arguments.statistics,
                  "the archive that 'qopt calibrate' wrote for this model");
   addTextOptions(app, arguments.calibration);

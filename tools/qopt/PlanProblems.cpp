@@ -7,7 +7,7 @@
 #include "passes/Fold/Passes.h"
 #include "passes/Fold/ScalePairs.h"
 #include "passes/Quantize/NearestRounding.h"
-#include "passes/Support/Forward.h"
+#include "passes/Quantize/ScaleStage.h"
 
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/MapVector.h"
@@ -33,12 +33,16 @@ public:
 /// Of the factors' names, after the sites'.
 static constexpr std::string_view kSuffix = "plan";
 
-/// Sites that the recipe, which scales, does.
+/// The kinds of sites that the recipe, which scales, names.
+static llvm::ArrayRef<SiteKind> kindsOf(const Recipe &recipe) {
+  return recipe.awq ? recipe.awq->sites : recipe.smoothQuant->sites;
+}
+
+/// Sites that it scales. What else is wrong with its weights is said elsewhere.
 static Result<std::vector<ScaleSite>> sitesOf(mlir::ModuleOp module, const Recipe &recipe) {
-  Result<mlir::func::FuncOp> forward = forwardOf(module);
-  if (!forward)
-    return forward.takeError();
-  return findScaleSites(*forward, recipe.awq ? recipe.awq->sites : recipe.smoothQuant->sites);
+  Survey survey = surveyTargets(module, recipe, Ledger());
+  TargetsByUser targets = targetsByUser(survey.selection.targets);
+  return sitesToScale(module, recipe.awq ? "awq" : "smooth_quant", kindsOf(recipe), &targets);
 }
 
 /// Pairs at every site, folded: whether they fold does not depend on what their factors are.
@@ -100,7 +104,8 @@ static void checkTokens(Foreseen &foreseen, int64_t tokens, int64_t fallbacks) {
     llvm::append_range(foreseen.problems, errors);
 }
 
-/// Weights whose inputs an archive of statistics has to know, and whether with their Gram matrix.
+/// Weights whose inputs an archive of statistics has to know, and whether with their Gram matrix. Scales have been
+/// tried.
 static llvm::MapVector<QuantizationTarget *, bool> statisticsNeeded(Foreseen &foreseen, const Recipe &recipe) {
   llvm::MapVector<QuantizationTarget *, bool> needed;
   std::vector<QuantizationTarget> &targets = foreseen.survey.selection.targets;
@@ -110,12 +115,13 @@ static llvm::MapVector<QuantizationTarget *, bool> statisticsNeeded(Foreseen &fo
       needed[&target] = true;
   if (!recipe.scales())
     return needed;
-  auto byUser = targetsByUser(targets);
-  if (Result<std::vector<ScaleSite>> sites = sitesOf(*foreseen.module, recipe))
-    for (ScaleSite &site : *sites)
-      for (mlir::Operation *reader : site.readers)
-        if (QuantizationTarget *target = byUser.lookup(reader))
-          needed[target] |= recipe.awq.has_value();
+  TargetsByUser byUser = targetsByUser(targets);
+  if (auto forward = foreseen.module->lookupSymbol<mlir::func::FuncOp>("forward"))
+    if (auto sites = findScaleSites(forward, kindsOf(recipe)))
+      for (ScaleSite &site : *sites)
+        for (mlir::Operation *reader : site.readers)
+          if (QuantizationTarget *target = byUser.lookup(reader))
+            needed[target] |= recipe.awq.has_value();
   return needed;
 }
 
@@ -126,7 +132,7 @@ static void checkStatistics(Foreseen &foreseen, const Recipe &recipe, const Quan
       foreseen.problems.push_back(status.takeError());
   };
   foreseen.samples = arguments.calibration.samples.samples, foreseen.length = arguments.calibration.samples.length;
-  note(checkStatisticsArguments(recipe, arguments));
+  note(checkArgumentsFor(recipe, arguments));
   if (!recipe.needsStatistics())
     return;
   int64_t fallbacks = std::max(arguments.maxFallback, recipe.maxFallback);

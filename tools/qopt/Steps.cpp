@@ -23,7 +23,10 @@ Status qopt::checkArguments(const QuantizeArguments &arguments) {
   return {};
 }
 
-Status qopt::checkStatisticsArguments(const Recipe &recipe, const QuantizeArguments &arguments) {
+Status qopt::checkArgumentsFor(const Recipe &recipe, const QuantizeArguments &arguments) {
+  if (arguments.maxFallback != 0 && !recipe.uses(Method::Gptq))
+    return usageError("expected no --max-fallback without gptq, which alone falls back to round to nearest")
+        .withNext("say --method gptq, or leave it out");
   bool has = arguments.calibrates() || !arguments.statistics.empty();
   if (!recipe.needsStatistics() && has)
     return usageError("expected no --statistics, --text or --jsonl for " +
@@ -48,6 +51,9 @@ static void addScaling(mlir::PassManager &passes, const Recipe &recipe, const Qu
                        const std::string &statistics, const std::string &directory, const std::string &overlay,
                        QuantizeContext context) {
   auto setCommon = [&](auto &options) {
+    options.scheme = arguments.scheme;
+    options.head = arguments.head;
+    options.keep = {arguments.keep.begin(), arguments.keep.end()};
     options.recipe = arguments.recipe;
     options.statistics = statistics;
     options.overlay = overlay;
@@ -56,9 +62,6 @@ static void addScaling(mlir::PassManager &passes, const Recipe &recipe, const Qu
   if (recipe.awq) {
     AwqOptions options;
     setCommon(options);
-    options.scheme = arguments.scheme;
-    options.head = arguments.head;
-    options.keep = {arguments.keep.begin(), arguments.keep.end()};
     passes.addPass(createAwq(options, std::move(context)));
   } else {
     SmoothQuantOptions options;
@@ -96,7 +99,7 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
   for (const Gate &gate : recipe->gates)
     if (Status status = checkGateText(*recipe, gate, arguments.recipe); !status)
       return status;
-  if (Status status = checkStatisticsArguments(*recipe, arguments); !status)
+  if (Status status = checkArgumentsFor(*recipe, arguments); !status)
     return status;
   mlir::OwningOpRef<mlir::ModuleOp> original;
   if (!recipe->gates.empty())

@@ -48,8 +48,9 @@ struct QuantizeArguments {
 };
 /// Refuses a recipe beside what it says itself.
 Status checkArguments(const QuantizeArguments &arguments);
-/// Refuses statistics or texts that the recipe does not need, both of them, and none where it needs them.
-Status checkStatisticsArguments(const Recipe &recipe, const QuantizeArguments &arguments);
+/// Refuses what a recipe does not need (statistics, texts, fallbacks of gptq), statistics beside texts, and neither
+/// where it needs them.
+Status checkArgumentsFor(const Recipe &recipe, const QuantizeArguments &arguments);
 
 /// The folder of --resume, which stays until it is removed; null without one. `module` is what will be quantized, whose
 /// archives are named relative to `directory`. Errors: as ResumeFolder::open; a file that is named and cannot be read.

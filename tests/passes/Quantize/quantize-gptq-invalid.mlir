@@ -19,6 +19,13 @@
 
 // The embedding has no inputs.
 // RUN: not qopt %t/mlir --quantize-gptq="recipe=%S/Inputs/gptq-embedding.yaml statistics=%t/few directory=%t overlay=%t/safetensors" 2>&1 | FileCheck %s --check-prefix=HEADED
+// Settings beside a recipe; a bound that is no number of linears.
+// RUN: not qopt %t/mlir --quantize-gptq="recipe=%S/Inputs/gptq-embedding.yaml order=stored statistics=%t/few directory=%t" 2>&1 | FileCheck %s --check-prefix=BOTH
+// RUN: not qopt %t/mlir --quantize-rtn="recipe=%S/Inputs/keep.yaml range=squared directory=%t" 2>&1 | FileCheck %s --check-prefix=BOTHRTN
+// RUN: not qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 statistics=%t/few max-fallback=-1 directory=%t" 2>&1 | FileCheck %s --check-prefix=NEGATIVE
+// RUN: not qopt %t/mlir --quantize-gptq="scheme=w4a16:g32 statistics=%t/few damping=0,nan,1 directory=%t" 2>&1 | FileCheck %s --check-prefix=LADDER
+// RUN: not qopt quantize %t/mlir --scheme w4a16:g32 --max-fallback 2 -o %t/no.mlir 2>&1 | FileCheck %s --check-prefix=UNUSED
+// RUN: not qopt quantize %t/mlir --scheme w4a16:g32 --method gptq --statistics %t/few --max-fallback -3 -o %t/no.mlir 2>&1 | FileCheck %s --check-prefix=RANGE
 
 // REPORT: model.layers.0.mlp.down_proj.weight: fewer tokens than channels
 // FEW: error: {{.*}}expected statistics of at least as many tokens as there are inputs (96), but got 80
@@ -33,3 +40,9 @@
 // MODEL: expected statistics of this model, sha256:{{[0-9a-f]+}}, but got those of sha256:
 // HEADED: expected linears to be quantized by gptq, but got an embedding
 // SOME: expected statistics for every linear to quantize, but found none
+// BOTH: expected either a recipe or settings of quantize-gptq, but got both
+// BOTHRTN: expected either a recipe or settings of quantize-rtn, but got both
+// NEGATIVE: expected max-fallback to be a number of linears, but got -1
+// LADDER: expected a ladder of damping factors, not negative and ascending
+// UNUSED: expected no --max-fallback without gptq
+// RANGE: --max-fallback

@@ -9,8 +9,18 @@
 // RUN: sed 's/epsilon 1.000000e-05/epsilon 2.000000e-05/' %t/mlir > %t/other.mlir
 // RUN: not qopt %t/other.mlir --smooth-quant="statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=MODEL
 
+// RUN: not qopt %t/mlir --smooth-quant="sites=mlp-input,mlp-input alphas=0.1,0.9 statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=TWICE
+// RUN: not qopt %t/mlir --smooth-quant="keep=model.layers.0 statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=KEEP
+// RUN: not qopt %t/mlir --smooth-quant="scheme=keep head=w8:g32 statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=ALL
+// RUN: not qopt %t/mlir --smooth-quant="recipe=%S/Inputs/smooth-quant.yaml alpha=0.7 statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=BOTH
+// RUN: not ls %t/scales.safetensors
+
 // ALPHA: expected an alpha from 0 to 1
 // COUNT: expected an alpha for each of 1 sites, but got 2
 // NONE: expected statistics
 // SECTION: expected a recipe with a section smooth_quant
 // MODEL: expected statistics of this model, sha256:{{[0-9a-f]+}}, but got those of sha256:
+// TWICE: expected each kind of site once, but got one twice
+// KEEP: expected a scheme beside head and keep
+// ALL: expected values to scale whose linears are quantized, but all of those linears are kept
+// BOTH: expected either a recipe or settings of smooth-quant, but got both

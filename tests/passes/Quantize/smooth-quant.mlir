@@ -14,6 +14,11 @@
 // RUN: qopt compile %t/driven.mlir -o %t/driven.qopt
 // RUN: qopt inspect %t/driven.qopt --ledger --json | FileCheck %s --check-prefix=LEDGER
 
+// What is kept is not scaled: a layer by a rule; the MLPs by globs, of which half a site does not count.
+// RUN: qopt quantize %t/mlir --recipe %S/Inputs/smooth-quant-keep.yaml --statistics %t/stats -o %t/kept.mlir
+// RUN: qopt inspect %t/kept.safetensors --ledger --json | %python -c "import json, sys; rows = {r['name']: r for r in json.load(sys.stdin)['ledger']['rows']}; scaled = lambda n: bool(rows['model.layers.' + n + '.weight']['scaled_by']); assert not scaled('0.mlp.down_proj') and not scaled('0.self_attn.q_proj') and scaled('1.mlp.down_proj') and scaled('1.self_attn.q_proj'), rows"
+// RUN: qopt %t/mlir --smooth-quant="scheme=w8a8:channel head=keep keep=*.mlp.gate_proj.weight,*.mlp.down_proj.weight statistics=%t/stats directory=%t overlay=%t/mlps.safetensors" --pass-counts -o %t/mlps.mlir 2>&1 | FileCheck %s --check-prefix=MLPS
+
 // An alpha that is searched for: the factors of the formula at the alpha that is named, and better than none.
 // RUN: qopt %t/mlir --smooth-quant="recipe=%S/Inputs/smooth-quant-search.yaml statistics=%t/stats directory=%t overlay=%t/found.safetensors" --pass-counts -o %t/found.mlir 2>&1 | FileCheck %s --check-prefix=FOUND
 // RUN: qopt %t/mlir --smooth-quant="recipe=%S/Inputs/smooth-quant-search.yaml statistics=%t/stats directory=%t overlay=%t/again.safetensors" --mlir-disable-threading -o %t/again.mlir
@@ -25,7 +30,7 @@
 // RUN: qopt-reference %t/foundfolded.mlir --inputs %qopt_src/tests/fixtures/expected-llama-tied.safetensors --against %qopt_src/tests/fixtures/expected-llama-tied.safetensors --tolerance 1e-4
 
 // A model that was scaled before, with an archive of factors of its own, keeps those.
-// RUN: qopt quantize %t/folded.mlir --scheme w8a8:channel --head keep --scales awq --statistics %t/stats -o %t/twice.mlir
+// RUN: qopt quantize %t/folded.mlir --scheme w8a8:channel --head keep -o %t/twice.mlir
 // RUN: FileCheck %s --input-file=%t/twice.mlir --check-prefix=TWICE
 // RUN: qopt compile %t/twice.mlir -o %t/twice.qopt
 
@@ -34,6 +39,7 @@
 // TWICE: transformer.archive @overlay "twice.safetensors"
 // COUNTS: smooth-quant on {{.*}}: 8 sites-scaled
 // SOME: 4 sites-scaled
+// MLPS: 6 sites-scaled
 // FOUND: smooth-quant on {{.*}}: {{[1-8]}} sites-scaled, {{[0-7]}} sites-left
 // CHECK: transformer.parameter @model.layers.0.self_attn.q_proj.weight.smooth_quant : tensor<64xf32> from <@scales
 // CHECK: lowbit.scale %{{.*}} by %{{.*}} axis 1 inverse

@@ -220,6 +220,10 @@ TEST(Recipe, MethodsOfPlugins) {
   EXPECT_CONTAINS(failure(head + "quantize-toy: {rounds: 10}"), "at most 9 rounds\n  in: r.yaml:4:16");
   EXPECT_CONTAINS(failure(head + "quantize-toy: [1]"), "a mapping of settings to values");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\nquantize-toy: {}"), "because it has settings for it");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\ngptq: {order: stored}"),
+                  "expected a recipe that uses gptq, because it has settings for it\n  in: r.yaml:3:7");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\nawq: {sites: [mlp-input, mlp-output, mlp-input]}"),
+                  "expected each site once, but got mlp-input again");
   EXPECT_CONTAINS(failure(head + "rules: [{match: a, method: quantize-toy-too}]"),
                   "but got quantize-toy-too and quantize-toy\n  in: r.yaml:4:28");
   EXPECT_CONTAINS(failure(head + "rules: [{match: a, method: gptq}]"), "but got quantize-toy and gptq");
