@@ -2,10 +2,12 @@
 #include "lib/Algorithms/Gptq.h"
 
 #include "lib/Algorithms/Columns.h"
+#include "lib/Algorithms/Hessian.h"
 #include "lib/Algorithms/Shrinkage.h"
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <numeric>
 
 using namespace qopt;
@@ -50,13 +52,8 @@ Result<Gptq> Gptq::create(std::span<const float> hessian, int64_t inputs, int64_
   if (Status status = checkGptqTokens(inputs, tokens); !status)
     return status.takeError();
   Gptq gptq(hessian, inputs, options);
-  for (int64_t i = 0; i < inputs; ++i) {
-    std::span<const float> row = hessian.subspan(i * inputs, inputs);
-    if (!std::all_of(row.begin(), row.end(), [](float value) { return std::isfinite(value); }) || row[i] < 0)
-      return gate("expected a Hessian of finite numbers with a diagonal that is not negative, but row " +
-                      std::to_string(i) + " breaks that",
-                  "look for activations that overflow: 'qopt calibrate' reports them");
-  }
+  if (Status status = checkHessian(hessian, inputs); !status)
+    return status.takeError();
   gptq.chooseOrder();
   int64_t n = static_cast<int64_t>(gptq.order.size());
   if (n == 0)
@@ -70,9 +67,10 @@ Result<Gptq> Gptq::create(std::span<const float> hessian, int64_t inputs, int64_
     if (dense().inverseFactor(h, gptq.order.data(), n, options.shrink, options.damping[gptq.rung] * mean,
                               gptq.factor.data()))
       return gptq;
+  char last[32];
+  std::snprintf(last, sizeof last, "%g", options.damping.back());
   return gate("expected a Hessian that damping makes positive definite, but the last of " +
-                  std::to_string(options.damping.size()) + " factors, " + std::to_string(options.damping.back()) +
-                  ", does not",
+                  std::to_string(options.damping.size()) + " factors, " + last + ", does not",
               "calibrate with more samples, or shrink the Hessian toward its diagonal");
 }
 
@@ -119,8 +117,9 @@ static Status namedGridError(const WeightScheme &scheme, int64_t inputs, std::sp
                "use a greater damping, or bf16 or f32 scales"};
 }
 
-Status Gptq::quantizeRows(const WeightScheme &scheme, int64_t rows, std::span<const float> weights, QuantizedRows out,
-                          GptqErrors &errors, int64_t firstRow) const {
+Status Gptq::quantizeRows(const WeightScheme &scheme, const RangeOptions &range, int64_t rows,
+                          std::span<const float> weights, QuantizedRows out, GptqErrors &errors,
+                          int64_t firstRow) const {
   if (Status status = scheme.validate(inputs); !status)
     return status;
   int64_t groups = scheme.groupsPerRow(inputs), groupSize = scheme.groupSize(inputs);
@@ -135,7 +134,7 @@ Status Gptq::quantizeRows(const WeightScheme &scheme, int64_t rows, std::span<co
                 std::vector<GroupGrid>(groups * count),
                 std::vector<uint8_t>(inputs * count),
                 AlignedVector<float>(inputs * count)};
-    if (std::optional<int64_t> refused = quantizeChunk(scheme, chunk))
+    if (std::optional<int64_t> refused = quantizeChunk(scheme, range, chunk))
       return namedGridError(scheme, inputs, weights.subspan((first + *refused) * inputs, inputs),
                             firstRow + first + *refused);
     for (int64_t r = 0; r < count; ++r) {
@@ -186,13 +185,13 @@ struct ColumnGrid {
 };
 } // namespace
 
-std::optional<int64_t> Gptq::quantizeChunk(const WeightScheme &scheme, Chunk &chunk) const {
+std::optional<int64_t> Gptq::quantizeChunk(const WeightScheme &scheme, const RangeOptions &range, Chunk &chunk) const {
   int64_t rows = chunk.rows, size = chunk.groupSize, n = static_cast<int64_t>(order.size());
-  RangeSearch ranges(scheme, options.range, rows, size);
+  RangeSearch ranges(scheme, range, rows, size);
   AlignedVector<float> storage;
   auto fitGroup = [&](int64_t group, const float *weights) {
     MatrixView h{};
-    if (needsHessian(options.range.rule))
+    if (needsHessian(range.rule))
       h = block(group * size, size, storage);
     return ranges.search(weights, size, h, std::span(chunk.grids).subspan(group * rows, rows));
   };

@@ -62,11 +62,16 @@ public:
   /// Inputs that no token has touched, ascending.
   std::span<const int32_t> deadInputs() const { return dead; }
 
-  /// Quantizes weights : [rows, inputs] into `out`. Rows do not depend on each other: any split into multiples of
-  /// rowsPerChunk gives the same bytes. `firstRow` is added to row numbers in messages.
-  /// Errors (bad input): as quantizeRoundToNearest.
+  /// Quantizes weights : [rows, inputs] into `out`, in ranges by `range` in place of the options'. Rows do not depend
+  /// on each other: any split into multiples of rowsPerChunk gives the same bytes. `firstRow` is added to row numbers
+  /// in messages. Errors (bad input): as quantizeRoundToNearest.
+  Status quantizeRows(const WeightScheme &scheme, const RangeOptions &range, int64_t rows,
+                      std::span<const float> weights, QuantizedRows out, GptqErrors &errors,
+                      int64_t firstRow = 0) const;
   Status quantizeRows(const WeightScheme &scheme, int64_t rows, std::span<const float> weights, QuantizedRows out,
-                      GptqErrors &errors, int64_t firstRow = 0) const;
+                      GptqErrors &errors, int64_t firstRow = 0) const {
+    return quantizeRows(scheme, options.range, rows, weights, out, errors, firstRow);
+  }
 
   static constexpr int64_t rowsPerChunk = 64;
 
@@ -77,7 +82,7 @@ private:
   struct Chunk;
   void chooseOrder();
   /// Returns a row of the chunk that has no grid, if there is one; the chunk is then worthless.
-  std::optional<int64_t> quantizeChunk(const WeightScheme &scheme, Chunk &chunk) const;
+  std::optional<int64_t> quantizeChunk(const WeightScheme &scheme, const RangeOptions &range, Chunk &chunk) const;
   MatrixView block(int64_t first, int64_t size, AlignedVector<float> &storage) const;
 
   std::span<const float> hessian;

@@ -22,11 +22,14 @@
 
 namespace qopt {
 
-enum class RangeRule : uint8_t { MinMax, Squared, Diagonal, Power, Hessian, Clip };
+/// ClipAll is for who chooses rules weight by weight (rangeOf in passes/Quantize): Clip, and of those weights too that Clip
+/// leaves out. A search knows Clip.
+enum class RangeRule : uint8_t { MinMax, Squared, Diagonal, Power, Hessian, Clip, ClipAll };
 
 /// Whether the rule looks at H.
 inline bool needsHessian(RangeRule rule) {
-  return rule == RangeRule::Diagonal || rule == RangeRule::Hessian || rule == RangeRule::Clip;
+  return rule == RangeRule::Diagonal || rule == RangeRule::Hessian || rule == RangeRule::Clip ||
+         rule == RangeRule::ClipAll;
 }
 
 struct RangeOptions {
@@ -36,7 +39,8 @@ struct RangeOptions {
 
   /// The candidates that a rule has unless it is told otherwise.
   static RangeOptions of(RangeRule rule) {
-    return rule == RangeRule::Clip ? RangeOptions{rule, 10, 0.05} : RangeOptions{rule};
+    bool clips = rule == RangeRule::Clip || rule == RangeRule::ClipAll;
+    return clips ? RangeOptions{rule, 10, 0.05} : RangeOptions{rule};
   }
 };
 

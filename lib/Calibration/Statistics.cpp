@@ -117,13 +117,22 @@ void SiteStatistics::closeLeaf() {
 }
 
 Status SiteStatistics::checkFinite() const {
-  if (notFiniteCount == 0)
-    return {};
-  return Error{ErrorClass::Gate,
-               "expected finite activations, but " + std::to_string(notFiniteCount) + " are infinite or not a number",
-               {},
-               "nothing was written",
-               "look at the model: 'qopt eval' says whether its logits are finite"};
+  auto refused = [](std::string rule) {
+    return Error{ErrorClass::Gate,
+                 std::move(rule),
+                 {},
+                 "nothing was written",
+                 "look at the model: 'qopt eval' says whether its logits are finite"};
+  };
+  if (notFiniteCount != 0)
+    return refused("expected finite activations, but " + std::to_string(notFiniteCount) +
+                   " are infinite or not a number");
+  for (int64_t channel = 0; channel < channelCount && what.gram; ++channel)
+    for (int64_t other = channel; other < channelCount; ++other)
+      if (!std::isfinite(total().gram[gramOffset(channel, other)]))
+        return refused("expected activations whose products f32 can sum, but those of channel " +
+                       std::to_string(channel) + " reach " + std::to_string(greatest[channel]));
+  return {};
 }
 
 void SiteStatistics::finish() {

@@ -52,7 +52,7 @@ public:
   int64_t tokens() const { return tokenCount; }
   /// Numbers that were NaN or infinite; if there are any, sums are worthless.
   int64_t notFinite() const { return notFiniteCount; }
-  /// Error (gate): notFinite() is not 0.
+  /// Error (gate): notFinite() is not 0, or the sums of products have overflowed. After finish().
   Status checkFinite() const;
 
   /// Adds sample number `sample` : [tokens, channels]. Samples come in ascending order, without gaps from a multiple of

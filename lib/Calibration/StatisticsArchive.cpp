@@ -10,7 +10,7 @@ using namespace qopt;
 using Json = nlohmann::ordered_json;
 
 static constexpr const char *kMetadataKey = "qopt.statistics";
-static constexpr int64_t kVersion = 1;
+static constexpr int64_t kVersion = 2; // 1 had no digest of the weights
 
 static std::vector<TensorDeclaration> declareSite(const Site &site) {
   std::vector<TensorDeclaration> tensors{{site.name + ".greatest", ElementFormat::F32, {site.channels}},
@@ -58,6 +58,15 @@ static std::optional<StatisticsHeader> fromJson(const Json &json) {
        length = integer(samples, "length", 1);
   if (integer(&json, "version", 1) != kVersion || !key || !sources || !sites || !sites->is_array() || !first ||
       !count || !length)
+    return std::nullopt;
+  auto hasName = [&](const Json &source) {
+    const Json *name = object(source, "name");
+    return name && name->is_string();
+  };
+  const Json *model = object(*key, "model");
+  const Json *all = object(*key, "samples");
+  if (!model || !model->is_string() || (all && !all->is_number_integer()) || !sources->is_array() ||
+      !std::ranges::all_of(*sources, hasName))
     return std::nullopt;
   header.key = *key, header.sources = *sources;
   header.firstSample = *first, header.sampleCount = *count, header.length = *length;

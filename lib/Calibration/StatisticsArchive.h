@@ -16,6 +16,7 @@
 #define QOPT_LIB_CALIBRATION_STATISTICSARCHIVE_H
 
 #include "lib/Archive/Archive.h"
+#include "lib/Archive/ContentDigest.h"
 #include "lib/Archive/SafetensorsWriter.h"
 #include "lib/Calibration/Samples.h"
 #include "lib/Calibration/Statistics.h"
@@ -63,8 +64,8 @@ public:
 
   const StatisticsHeader &header() const { return contents; }
   const std::string &path() const { return archive->path(); }
-  /// "sha256:…" of the header, which has the digests of all that went into the file.
-  std::string digest() const { return archive->headerDigest(); }
+  /// "sha256:…" of the file.
+  Result<std::string> digest() const { return contentDigest(archive->path()); }
   /// The site that the linear of `parameter` reads, or null.
   const Site *siteOf(std::string_view parameter) const;
   int64_t tokens() const { return contents.sampleCount * contents.length; }

@@ -11,6 +11,7 @@
 
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <cmath>
 #include <cstring>
 
 using namespace mlir;
@@ -99,6 +100,11 @@ static Result<Results> scale(lowbit::ScaleOp op, Operands operands) {
           float by = factor.values[byRow ? first + i / cols : i % cols];
           out[i] = inverse ? out[i] / by : out[i] * by;
         }
+        for (int64_t i = 0; i < static_cast<int64_t>(out.size()); ++i)
+          if (!std::isfinite(out[i]))
+            return badInput("expected scaled values that f32 can hold, but got " + std::to_string(out[i]),
+                            "row " + std::to_string(first + i / cols) + ", column " + std::to_string(i % cols))
+                .withNext("scale by less, or leave this site out");
         return {};
       });
   if (!status)

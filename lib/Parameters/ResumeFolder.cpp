@@ -1,6 +1,7 @@
 // See ResumeFolder.h.
 #include "lib/Parameters/ResumeFolder.h"
 
+#include "lib/Archive/ContentDigest.h"
 #include "lib/Archive/Json.h"
 #include "lib/Archive/Sha256.h"
 
@@ -17,6 +18,8 @@ using Json = nlohmann::ordered_json;
 
 static constexpr std::string_view kIdentityFile = "identity.json", kLockFile = "lock";
 static constexpr std::string_view kPieceKey = "qopt.piece", kTextKey = "qopt.text", kDigestKey = "qopt.digest";
+static constexpr size_t kNameDigits = 32;                  // of a piece's file, of its name's digest
+static constexpr std::string_view kFileDigest = ".sha256"; // behind a whole file's name
 
 static Error folderError(const std::string &path, std::error_code code) {
   return resourceError("cannot use the folder: " + code.message(), escapeForMessage(path, 1000));
@@ -109,7 +112,7 @@ std::string ResumeFolder::pathOf(std::string_view file) const { return (fs::path
 
 std::string ResumeFolder::fileOf(std::string_view kind, std::string_view name) const {
   // Names of parameters may hold anything.
-  std::string digest = toString(sha256(std::as_bytes(std::span(name)))).substr(strlen("sha256:"), 32);
+  std::string digest = toString(sha256(std::as_bytes(std::span(name)))).substr(strlen("sha256:"), kNameDigits);
   return pathOf(std::string(kind) + "-" + digest + ".safetensors");
 }
 
@@ -121,6 +124,33 @@ bool ResumeFolder::contains(std::string_view kind, std::string_view name) const 
 static Error damagedFile(std::string rule, const std::string &file) {
   return badInput(std::move(rule), escapeForMessage(file, 1000))
       .withNext("remove this file, and run the command again");
+}
+
+Result<bool> ResumeFolder::containsFile(std::string_view file) const {
+  std::string path = pathOf(file), digestPath = path + std::string(kFileDigest);
+  std::ifstream digest(digestPath, std::ios::binary);
+  std::error_code code;
+  if (!digest || !fs::exists(path, code))
+    return false; // whatever is there was never finished
+  std::string wanted((std::istreambuf_iterator<char>(digest)), {});
+  Result<std::string> got = contentDigest(path);
+  if (!got)
+    return got.takeError();
+  if (*got != wanted)
+    return damagedFile("expected a file with digest " + escapeForMessage(wanted) + ", but got " + *got, path);
+  return true;
+}
+
+Status ResumeFolder::finishFile(std::string_view file) {
+  Result<std::string> digest = contentDigest(pathOf(file));
+  if (!digest)
+    return digest.takeError();
+  Result<OutputFile> output = OutputFile::create(pathOf(file) + std::string(kFileDigest));
+  if (!output)
+    return output.takeError();
+  if (Status status = output->append(*digest); !status)
+    return status;
+  return output->commit();
 }
 
 Error ResumeFolder::Piece::damaged(std::string rule) const { return damagedFile(std::move(rule), archive->path()); }
@@ -135,6 +165,7 @@ Result<ResumeFolder::Piece> ResumeFolder::read(std::string_view kind, std::strin
   if (!piece || *piece != name || !text || !digest)
     return damagedFile("expected the finished " + std::string(kind) + " \"" + escapeForMessage(name) + "\"", file);
   Sha256 sum;
+  sum.update(std::as_bytes(std::span(*text)));
   for (const TensorEntry &entry : (*archive)->tensors())
     sum.update((*archive)->bytes(entry));
   if (toString(sum.finish()) != *digest)
@@ -146,6 +177,7 @@ Status ResumeFolder::write(std::string_view kind, std::string_view name, std::sp
                            std::string text) {
   std::vector<TensorDeclaration> declarations;
   Sha256 sum;
+  sum.update(std::as_bytes(std::span(text)));
   for (const Part &part : parts) {
     declarations.push_back(part.declaration);
     sum.update(part.bytes);
@@ -165,12 +197,23 @@ Status ResumeFolder::write(std::string_view kind, std::string_view name, std::sp
   return writer->commit();
 }
 
+/// Whether a file is a piece, a whole file that was finished, its digest, or what a killed process has left.
+static bool isOwn(const fs::path &file) {
+  auto isHex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  std::string stem = file.stem().string(), digest = stem.substr(stem.rfind('-') + 1);
+  bool isPiece = file.extension() == ".safetensors" && stem != digest && digest.size() == kNameDigits &&
+                 std::ranges::all_of(digest, isHex);
+  std::error_code code;
+  return isPiece || isPartial(file) || file.extension() == kFileDigest ||
+         fs::exists(file.string() + std::string(kFileDigest), code);
+}
+
 Status ResumeFolder::remove() {
   std::error_code code;
   // The identity goes last but one: a folder that still has pieces can still be gone on with.
   std::vector<fs::path> files;
   for (const fs::directory_entry &entry : fs::directory_iterator(path, code))
-    if (entry.path().extension() == ".safetensors" || isPartial(entry.path()))
+    if (isOwn(entry.path()))
       files.push_back(entry.path());
   files.push_back(pathOf(kIdentityFile));
   files.push_back(pathOf(kLockFile));

@@ -3,6 +3,7 @@
 //
 //   DIR/identity.json        what the work is: work with another identity is refused
 //   DIR/KIND-DIGEST.safetensors   one finished piece: its tensors, its name and a text in the metadata
+//   DIR/NAME, DIR/NAME.sha256     a whole file that something else has written, and its digest, which is written last
 //   DIR/lock                 held while a process works on it
 //
 // Pieces appear complete or not at all (lib/Archive/OutputFile.h).
@@ -48,12 +49,17 @@ public:
   Result<Piece> read(std::string_view kind, std::string_view name) const;
   Status write(std::string_view kind, std::string_view name, std::span<const Part> parts, std::string text);
 
-  /// Where a file of that name lies, for what writes whole files of its own.
+  /// Where a whole file of that name lies, or will.
   std::string pathOf(std::string_view file) const;
+  /// Whether that file is there, and finished. Error (bad input): it is not what was finished.
+  Result<bool> containsFile(std::string_view file) const;
+  /// Notes that the file at pathOf(file) is finished.
+  Status finishFile(std::string_view file);
   /// The pieces that were there when the folder was opened.
   int64_t found() const { return foundPieces; }
 
-  /// The work is done, and what it has made stands elsewhere: removes the folder's files, and the folder.
+  /// The work is done, and what it has made stands elsewhere: removes what it has written here, and the folder unless
+  /// something else lies in it.
   Status remove();
 
 private:

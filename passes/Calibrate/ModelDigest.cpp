@@ -3,7 +3,9 @@
 
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
+#include "lib/Archive/ContentDigest.h"
 #include "lib/Archive/Sha256.h"
+#include "lib/Parameters/ArchivePaths.h"
 #include "lib/Parameters/ModelLedger.h"
 #include "passes/Fold/ScaleFolding.h"
 
@@ -81,12 +83,18 @@ static void undoScales(ModuleOp module) {
       module.lookupSymbol(archive)->erase();
 }
 
-std::string qopt::modelDigest(ModuleOp module) {
+Result<std::string> qopt::modelDigest(ModuleOp module, const std::string &directory) {
   OwningOpRef<ModuleOp> plain = module.clone();
   undoScales(*plain);
   plain->walk([](lowbit::ObserveOp observe) { observe.erase(); });
-  for (auto archive : plain->getOps<ArchiveOp>())
+  std::string weights;
+  for (auto archive : plain->getOps<ArchiveOp>()) {
+    Result<std::string> digest = contentDigest(resolvePath(archive.getPath(), directory));
+    if (!digest)
+      return digest.takeError();
+    weights += archive.getSymName().str() + " " + *digest + "\n";
     archive.setPath("");
+  }
   for (auto tokenizer : plain->getOps<TokenizerOp>())
     tokenizer.setPath("");
   plain->setSymName("model");
@@ -94,6 +102,7 @@ std::string qopt::modelDigest(ModuleOp module) {
   std::string text;
   llvm::raw_string_ostream stream(text);
   plain->print(stream);
+  stream << weights;
   return toString(sha256(std::as_bytes(std::span(text))));
 }
 

@@ -10,10 +10,10 @@
 
 namespace qopt {
 
-/// "sha256:…" of the module's text with the digests of its archives, and without paths, names of files, locations,
-/// observers, and pairs of scales, folded or not: the same for the same graph over the same weights, wherever its files
-/// lie.
-std::string modelDigest(mlir::ModuleOp module);
+/// "sha256:…" of the module's text and of all bytes of its archives, which are named relative to `directory`, without
+/// paths, names of files, locations, observers, and pairs of scales with their archives, folded or not: the same for
+/// the same graph over the same weights, wherever its files lie. Errors: an archive that cannot be read.
+Result<std::string> modelDigest(mlir::ModuleOp module, const std::string &directory);
 
 /// Refuses a module with scales, in functions or taken into weights: what is gathered from it would pass, by its
 /// digest, for what the model without them gives.

@@ -10,6 +10,7 @@
 #include "lib/Algorithms/Shrinkage.h"
 #include "lib/Parameters/Diagnostics.h"
 #include "lib/Parameters/ParallelRows.h"
+#include "passes/Fold/StageOrder.h"
 #include "passes/Quantize/ModuleObjective.h"
 #include "passes/Quantize/PassSettings.h"
 #include "passes/Quantize/Passes.h"
@@ -41,6 +42,8 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
   }
 
   Status scaleModel() {
+    if (Status status = checkStageOrder(getOperation(), QuantizationStage::Scaling, "awq"); !status)
+      return status;
     if (Status status = checkShrinkage(shrink); !status)
       return status;
     Result<Recipe> wanted = chooseRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())}, recipe);

@@ -123,7 +123,7 @@ Status MethodPass::quantizeModel() {
   if (Status status = checkSettings(); !status)
     return status;
   Result<std::optional<ModelStatistics>> opened =
-      ModelStatistics::openIf(wanted->needsStatistics(), getOperation(), statistics);
+      ModelStatistics::openIf(wanted->needsStatistics(), getOperation(), statistics, directory);
   if (!opened)
     return opened.takeError();
   model = std::move(*opened);

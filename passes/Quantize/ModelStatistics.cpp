@@ -6,25 +6,35 @@
 using namespace mlir;
 using namespace qopt;
 
-Result<ModelStatistics> ModelStatistics::open(ModuleOp module, const std::string &path) {
+Result<ModelStatistics> ModelStatistics::open(ModuleOp module, const std::string &path, const std::string &directory) {
   if (path.empty())
     return usageError("expected statistics")
         .withNext("make them with 'qopt calibrate MODEL --text FILE -o stats.safetensors'");
   Result<StatisticsArchive> archive = StatisticsArchive::open(path);
   if (!archive)
     return archive.takeError();
-  std::string wanted = modelDigest(module), got = archive->header().key.value("model", "");
-  if (wanted != got)
-    return badInput("expected statistics of this model, " + wanted + ", but got those of " + escapeForMessage(got),
+  Result<std::string> wanted = modelDigest(module, directory);
+  if (!wanted)
+    return wanted.takeError();
+  std::string got = archive->header().key.value("model", "");
+  if (*wanted != got)
+    return badInput("expected statistics of this model, " + *wanted + ", but got those of " + escapeForMessage(got),
                     escapeForMessage(path, 1000))
         .withNext("calibrate this model, or quantize the one that was calibrated");
+  const StatisticsHeader &header = archive->header();
+  if (int64_t samples = header.key.value("samples", header.sampleCount); samples != header.sampleCount)
+    return badInput("expected statistics of all " + std::to_string(samples) + " samples, but got those of " +
+                        std::to_string(header.sampleCount),
+                    escapeForMessage(path, 1000))
+        .withNext("join them with the other shards: qopt stats merge");
   return ModelStatistics(std::move(*archive));
 }
 
-Result<std::optional<ModelStatistics>> ModelStatistics::openIf(bool needed, ModuleOp module, const std::string &path) {
+Result<std::optional<ModelStatistics>> ModelStatistics::openIf(bool needed, ModuleOp module, const std::string &path,
+                                                               const std::string &directory) {
   if (!needed)
     return std::optional<ModelStatistics>();
-  Result<ModelStatistics> opened = open(module, path);
+  Result<ModelStatistics> opened = open(module, path, directory);
   if (!opened)
     return opened.takeError();
   return std::optional<ModelStatistics>(std::move(*opened));

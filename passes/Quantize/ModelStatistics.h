@@ -18,12 +18,13 @@ namespace qopt {
 
 class ModelStatistics {
 public:
-  /// Opens the archive at `path`. Errors: no path (usage); an archive that cannot be read, or is of another model (bad
-  /// input).
-  static Result<ModelStatistics> open(mlir::ModuleOp module, const std::string &path);
+  /// Opens the archive at `path`, for a module whose archives are named relative to `directory`. Errors: no path
+  /// (usage); an archive that cannot be read, is of another model, its weights included, or a shard (bad input).
+  static Result<ModelStatistics> open(mlir::ModuleOp module, const std::string &path, const std::string &directory);
 
   /// The same if they are `needed`, else none.
-  static Result<std::optional<ModelStatistics>> openIf(bool needed, mlir::ModuleOp module, const std::string &path);
+  static Result<std::optional<ModelStatistics>> openIf(bool needed, mlir::ModuleOp module, const std::string &path,
+                                                       const std::string &directory);
 
   const StatisticsArchive &archive() const { return statistics; }
   int64_t tokens() const { return statistics.tokens(); }

@@ -1,6 +1,8 @@
 // See NearestRounding.h.
 #include "passes/Quantize/NearestRounding.h"
 
+#include "lib/Algorithms/Hessian.h"
+
 using namespace mlir;
 using namespace qopt;
 
@@ -20,6 +22,8 @@ static bool isQueryOrKey(Value value) {
 RangeRule qopt::rangeOf(QuantizationTarget &target, RangeRule rule) {
   if (target.isHead)
     return RangeRule::MinMax;
+  if (rule == RangeRule::ClipAll)
+    return RangeRule::Clip;
   // AWQ clips all but what goes through the softmax, where few channels carry much.
   bool queryOrKey = llvm::any_of(target.users, [](Operation *user) { return isQueryOrKey(user->getResult(0)); });
   return rule == RangeRule::Clip && queryOrKey ? RangeRule::MinMax : rule;
@@ -37,6 +41,8 @@ Status qopt::roundToNearest(QuantizationRun &run, QuantizationTarget &target, Ra
     if (!of)
       return of.takeError();
     hessian = statistics->hessianOf(*of);
+    if (Status status = checkHessian(hessian.values, inputs); !status)
+      return status.takeError().in("inputs of @" + of->site->name);
   }
   MatrixView h{hessian.values.data(), inputs, inputs, inputs};
   return run.quantize(target,

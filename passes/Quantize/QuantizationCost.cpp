@@ -295,7 +295,7 @@ static StageCost codesCost(const Counted &counted, const Recipe &recipe, Selecti
   for (QuantizationTarget &target : selection.targets) {
     auto elements = static_cast<double>(target.type().getNumElements());
     int64_t inputs = target.type().getDimSize(1);
-    RangeRule rule = target.method == Method::Gptq ? recipe.gptq.range.rule : rangeOf(target, recipe.nearestRange);
+    RangeRule rule = rangeOf(target, target.method == Method::Gptq ? recipe.gptq.range.rule : recipe.nearestRange);
     stage.work += rangeWork(rule, elements, static_cast<double>(target.scheme.weights.groupSize(inputs)));
     stage.work.bytes += elements * sizeof(float);
     // Its feedback, and what it has cost the output.

@@ -141,13 +141,21 @@ Result<QuantizationRun> QuantizationRun::begin(ModuleOp module, const Recipe &re
       if (pathInIR(resolvePath(op.getPath(), options.directory), options.directory) ==
           pathInIR(file, options.directory))
         run.absorbedArchives.push_back(op.getSymName().str());
+  Result<std::string> model = modelDigest(module, options.directory);
+  if (!model)
+    return model.takeError();
   run.provenance = {{"version", 1},
                     {"qopt", QOPT_VERSION},
-                    {"model", modelDigest(module)},
+                    {"model", *model},
                     {"recipe", options.recipe.empty() ? printRecipe(recipe) : options.recipe}};
-  if (options.statistics)
-    run.provenance["statistics"] = {{"digest", options.statistics->digest()},
-                                    {"key", options.statistics->header().key}};
+  for (auto tokenizer : module.getOps<TokenizerOp>())
+    run.provenance["tokenizer"] = tokenizer.getDigest().str();
+  if (options.statistics) {
+    Result<std::string> digest = options.statistics->digest();
+    if (!digest)
+      return digest.takeError();
+    run.provenance["statistics"] = {{"digest", *digest}, {"key", options.statistics->header().key}};
+  }
   for (const std::string &archive : run.absorbedArchives)
     if (auto scales = run.evaluator->archive(archive)->metadata(scalesKey)) {
       Result<nlohmann::ordered_json> found = parseJson(*scales);

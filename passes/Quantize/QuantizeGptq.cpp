@@ -99,7 +99,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
     if (maxFallback < 0)
       return usageError("expected max-fallback to be a number of linears, but got " + std::to_string(maxFallback));
     allowedFallbacks = std::max<int64_t>(maxFallback, wanted->maxFallback);
-    Result<ModelStatistics> opened = ModelStatistics::open(getOperation(), statistics);
+    Result<ModelStatistics> opened = ModelStatistics::open(getOperation(), statistics, directory);
     if (!opened)
       return opened.takeError();
     model.emplace(std::move(*opened));
@@ -215,8 +215,14 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
     if (!gptq) {
       Error error = gptq.takeError().in("inputs of @" + escapeForMessage(linears.site));
       fallenBack += static_cast<int64_t>(targets.size());
-      if (error.errorClass != ErrorClass::Gate || fallenBack > allowedFallbacks)
+      if (error.errorClass != ErrorClass::Gate)
         return error;
+      if (fallenBack > allowedFallbacks) {
+        if (allowedFallbacks > 0)
+          error.rule += "; that makes " + std::to_string(fallenBack) + " linears to round to nearest, and " +
+                        std::to_string(allowedFallbacks) + " may be";
+        return error;
+      }
       for (QuantizationTarget *target : targets) {
         run.row(*target).tokens = 0;
         run.row(*target).algorithm = kFallback;
@@ -229,6 +235,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
     if (!gptq->deadInputs().empty())
       remarkDeadInputs(targets.front()->parameter, gptq->deadInputs());
     for (QuantizationTarget *target : targets) {
+      RangeOptions range = RangeOptions::of(rangeOf(*target, how.range.rule));
       std::mutex sumsMutex;
       // Sums of chunks in the order of their rows: the same digits for any number of threads.
       std::map<int64_t, GptqErrors> sums;
@@ -236,7 +243,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
           *target,
           [&](int64_t first, int64_t rows, std::span<const float> weights, QuantizedRows out) -> Status {
             GptqErrors errors;
-            if (Status rounded = gptq->quantizeRows(target->scheme.weights, rows, weights, out, errors, first);
+            if (Status rounded = gptq->quantizeRows(target->scheme.weights, range, rows, weights, out, errors, first);
                 !rounded)
               return rounded;
             std::lock_guard<std::mutex> lock(sumsMutex);

@@ -65,7 +65,7 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
     if (!wanted)
       return wanted.takeError();
     Result<std::optional<ModelStatistics>> opened =
-        ModelStatistics::openIf(wanted->needsStatistics(), module, statistics);
+        ModelStatistics::openIf(wanted->needsStatistics(), module, statistics, directory);
     if (!opened)
       return opened.takeError();
     std::optional<ModelStatistics> &model = *opened;

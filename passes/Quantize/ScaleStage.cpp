@@ -2,7 +2,6 @@
 #include "passes/Quantize/ScaleStage.h"
 
 #include "lib/Archive/Json.h"
-#include "passes/Fold/StageOrder.h"
 #include "passes/Support/Forward.h"
 
 #include <cmath>
@@ -21,8 +20,6 @@ Result<std::vector<ScaleSite>> qopt::sitesToScale(ModuleOp module, std::string_v
   Result<func::FuncOp> forward = forwardOf(module);
   if (!forward)
     return forward.takeError();
-  if (Status status = checkStageOrder(module, QuantizationStage::Scaling, algorithm); !status)
-    return status.takeError();
   Result<std::vector<ScaleSite>> sites = findScaleSites(*forward, kinds);
   if (!sites || !targets)
     return sites;
@@ -39,7 +36,7 @@ Result<ScaleStage> ScaleStage::begin(ModuleOp module, const Options &options) {
   Result<std::vector<ScaleSite>> sites = sitesToScale(module, options.algorithm, options.kinds, options.targets);
   if (!sites)
     return sites.takeError();
-  Result<ModelStatistics> statistics = ModelStatistics::open(module, options.statistics);
+  Result<ModelStatistics> statistics = ModelStatistics::open(module, options.statistics, options.directory);
   if (!statistics)
     return statistics.takeError();
   ScaleStage stage(module, options, std::move(*statistics));
@@ -130,7 +127,8 @@ Status ScaleStage::takeFinished(const ScaleSite &site) {
     return piece.takeError();
   Result<nlohmann::ordered_json> found = parseJson(piece->text);
   const TensorEntry *entry = piece->archive->find("factor");
-  if (!found || (entry && (entry->format != ElementFormat::F32 || entry->elements() != site.factors())))
+  if (!found || !found->is_object() ||
+      (entry && (entry->format != ElementFormat::F32 || entry->elements() != site.factors())))
     return piece->damaged("expected what was found for site " + site.name() + ", with " +
                           std::to_string(site.factors()) + " factors of f32 or none");
   std::vector<float> factor;
@@ -143,9 +141,10 @@ Status ScaleStage::takeFinished(const ScaleSite &site) {
 }
 
 Status ScaleStage::finish() {
-  nlohmann::ordered_json metadata = {{"version", 1},
-                                     {"algorithm", options.algorithm},
-                                     {"statistics", statistics.archive().digest()},
-                                     {"sites", record}};
+  Result<std::string> digest = statistics.archive().digest();
+  if (!digest)
+    return digest.takeError();
+  nlohmann::ordered_json metadata = {
+      {"version", 1}, {"algorithm", options.algorithm}, {"statistics", *digest}, {"sites", record}};
   return insertScalePairs(module, scales, {options.overlay, options.directory, options.algorithm, metadata.dump()});
 }

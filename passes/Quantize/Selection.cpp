@@ -100,6 +100,40 @@ Status qopt::checkFit(QuantizationTarget &target) {
   return {};
 }
 
+/// Values that are made of the rows whose logits are wanted alone: calibration sees none of them.
+static llvm::DenseSet<Value> wantedRows(func::FuncOp forward) {
+  llvm::DenseSet<Value> wanted;
+  forward.walk([&](Operation *op) {
+    if (isa<SelectRowsOp>(op) || llvm::any_of(op->getOperands(), [&](Value value) { return wanted.contains(value); }))
+      wanted.insert_range(op->getResults());
+  });
+  return wanted;
+}
+
+/// What needs calibration and does not get it: GPTQ of an embedding, GPTQ or static activations of the output head.
+static Status checkCalibrated(QuantizationTarget &target, const llvm::DenseSet<Value> &wanted) {
+  std::string where = "parameter @" + target.parameter.getSymName().str();
+  bool isGptq = target.method == Method::Gptq;
+  for (Operation *user : target.users) {
+    auto linear = dyn_cast<LinearOp>(user);
+    if (isGptq && !linear)
+      return badInput("expected linears to be quantized by gptq, but got an embedding", where)
+          .withNext("round embeddings to nearest (method: rtn)");
+    if (!linear || !wanted.contains(linear.getInput()))
+      continue;
+    if (isGptq)
+      return badInput("expected linears over tokens to be quantized by gptq, but this one is over the wanted rows",
+                      where)
+          .withNext("round it to nearest (method: rtn)");
+    if (target.scheme.activations == qopt::ActivationKind::I8Static)
+      return badInput("expected linears over tokens to have static ranges of activations, but this one is over the "
+                      "wanted rows",
+                      where)
+          .withNext("give it activations per token, as in head: w8a8:channel, or keep it");
+  }
+  return {};
+}
+
 static LedgerRow quantizedRow(QuantizationTarget &target, std::string rule) {
   RankedTensorType type = target.type();
   LedgerRow row;
@@ -193,6 +227,7 @@ Survey qopt::surveyTargets(ModuleOp module, const Recipe &recipe, const Ledger &
     return survey;
   }
   auto uses = collectUses(module, *forward, survey.problems);
+  llvm::DenseSet<Value> wanted = wantedRows(*forward);
   selection.ledger.cancelled = cancelledScales(module);
   std::vector<LedgerRow> &rows = selection.ledger.rows;
   std::vector<bool> matched(recipe.rules.size()), decided(recipe.rules.size());
@@ -229,8 +264,9 @@ Survey qopt::surveyTargets(ModuleOp module, const Recipe &recipe, const Ledger &
     if (rule && rule->method)
       method = *rule->method;
     QuantizationTarget target{parameter, *scheme, use.weightUsers, rows.size(), method, use.isHeadOrEmbedding && !rule};
-    if (Status status = checkFit(target); !status)
-      survey.problems.push_back(status.takeError());
+    for (Status status : {checkFit(target), checkCalibrated(target, wanted)})
+      if (!status)
+        survey.problems.push_back(status.takeError());
     rows.push_back(quantizedRow(target, reason));
     selection.targets.push_back(std::move(target));
   }

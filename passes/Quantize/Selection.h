@@ -48,7 +48,8 @@ struct Selection {
 /// it, then the recipe's head (for the embedding and the head), then the body's scheme. `previous` has the rows of what
 /// was quantized before.
 /// Errors: no @forward; a weight that is not read by transformer.get, or that other ops use too; a scheme whose groups
-/// do not divide a weight's inputs (with the op, K, the group and what would do); a rule that decides nothing; nothing
+/// do not divide a weight's inputs (with the op, K, the group and what would do); gptq of an embedding, gptq or static
+/// activations of a linear over the wanted rows, which calibration does not see; a rule that decides nothing; nothing
 /// to quantize.
 Result<Selection> selectTargets(mlir::ModuleOp module, const Recipe &recipe, const Ledger &previous);
 

@@ -9,6 +9,7 @@
 
 #include "lib/Parameters/Diagnostics.h"
 #include "lib/Parameters/ParallelRows.h"
+#include "passes/Fold/StageOrder.h"
 #include "passes/Quantize/PassSettings.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Quantize/ScaleStage.h"
@@ -94,6 +95,8 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
   }
 
   Status scaleModel() {
+    if (Status status = checkStageOrder(getOperation(), QuantizationStage::Scaling, "smooth-quant"); !status)
+      return status;
     SmoothQuantSettings settings;
     Result<std::optional<Recipe>> wanted = readSettings(settings);
     if (!wanted)

@@ -2,6 +2,7 @@
 from check import Case, base, fixture, raw
 
 MODEL = {"llama-tied": fixture("llama-tied"), "model.mlir": base("model.mlir")}
+TEXT = MODEL | {"t.txt": raw("A text. " * 100)}
 QUANTIZED = {"llama-tied": fixture("llama-tied"), "q.mlir": base("q.mlir"), "q.safetensors": base("q.safetensors")}
 
 
@@ -27,8 +28,30 @@ def cases():
         usage("IR to the standard output without an overlay's name", "qopt quantize {in}/model.mlir --scheme w4a8:g32 -o -",
               "expected --overlay, because the IR goes to the standard output", "say --overlay"),
         usage("an overlay over the model's own weights", "qopt quantize {in}/model.mlir --scheme w4a8:g32 -o {out}/q.mlir "
-              "--overlay {in}/llama-tied/model.safetensors", "expected an overlay that is not an archive of the model itself",
+              "--overlay {in}/llama-tied/model.safetensors", "expected the overlay to be a file that this command does not read, but it reads it",
               "name another file"),
+        *[usage(f"{what} over {input}", command, f"expected {named} to be a file that this command does not read, but it reads it",
+                "name another file", files, where)
+          for what, command, named, input, files, where in (
+              ("statistics", "qopt calibrate {in}/model.mlir --text {in}/t.txt -o {in}/llama-tied/model.safetensors", "the output",
+               "the weights", TEXT, r"model\.safetensors"),
+              ("statistics", "qopt calibrate {in}/model.mlir --text {in}/t.txt@2 -o {in}/t.txt", "the output", "a text", TEXT, r"t\.txt"),
+              ("statistics", "qopt calibrate {in}/model.mlir --text {in}/t.txt -o {in}/model.mlir", "the output", "the IR", TEXT,
+               r"model\.mlir"),
+              ("an artifact", "qopt build {in}/llama-tied --scheme w4a8:g32 -o {in}/llama-tied/model.safetensors", "the output",
+               "the weights", MODEL, r"model\.safetensors"),
+              ("an artifact", "qopt compile {in}/q.mlir -o {in}/q.safetensors", "the output", "the overlay", QUANTIZED, r"q\.safetensors"),
+              ("IR", "qopt import {in}/llama-tied -o {in}/llama-tied/config.json", "the output", "the configuration", MODEL, r"config\.json"),
+              ("a report", "qopt quantize {in}/model.mlir --scheme w4a8:g32 --report {in}/llama-tied/model.safetensors -o {out}/q.mlir",
+               "--report", "the weights", MODEL, r"model\.safetensors"))],
+        usage("one name for IR and overlay", "qopt quantize {in}/model.mlir --scheme w4a8:g32 --overlay {out}/q.mlir -o {out}/q.mlir",
+              "expected the overlay and the output to be two files, but got one", "name another file"),
+        usage("one name for IR and report", "qopt quantize {in}/model.mlir --scheme w4a8:g32 --report {out}/q.mlir -o {out}/q.mlir",
+              "expected --report and the output to be two files, but got one", "name another file"),
+        usage("a negative bound of fallbacks", "qopt quantize {in}/model.mlir --scheme w4a16:g32 --method gptq --max-fallback=-1 -o {out}/q.mlir",
+              "--max-fallback"),
+        usage("a negative seed", "qopt calibrate {in}/model.mlir --text {in}/t.txt --seed=-1 -o {out}/s", "--seed", files=TEXT),
+        usage("memory below nothing", "qopt calibrate {in}/model.mlir --text {in}/t.txt --memory=-1 -o {out}/s", "--memory", files=TEXT),
         usage("an export over the model itself", "qopt export {in}/model.mlir --to hf -o {in}/llama-tied",
               "expected a directory without archives of the model itself", "name another directory"),
         Case("a plugin that is none", MODEL, "qopt compile {in}/model.mlir --load-pass-plugin={in}/model.mlir -o {out}/m.qopt", 2,

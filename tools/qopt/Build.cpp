@@ -1,6 +1,7 @@
 // qopt build: from a checkpoint to an artifact. What lies between, IR and overlay, is gone when it ends.
 #include "lib/Archive/TemporaryPath.h"
 #include "lib/Import/Import.h"
+#include "tools/qopt/FileUses.h"
 #include "tools/qopt/Options.h"
 #include "tools/qopt/Subcommands.h"
 
@@ -19,6 +20,14 @@ static Status build(const CompilerArguments &compiler, QuantizeArguments argumen
   auto module = importModel(session.context(), source, options);
   if (!module)
     return module.takeError();
+  FileUses files;
+  files.reads(source);
+  files.reads(**module, ".");
+  files.reads(arguments);
+  files.writes(output, "the output");
+  files.writes(arguments.report, "--report");
+  if (Status status = files.check(); !status)
+    return status;
   if (Status status = compiler.runExtraPasses(**module); !status)
     return status;
   Result<std::unique_ptr<ResumeFolder>> resume = openResumeFolder(session, **module, arguments, ".");

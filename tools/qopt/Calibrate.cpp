@@ -2,6 +2,7 @@
 #include "lib/Calibration/StatisticsArchive.h"
 #include "lib/Parameters/ArchivePaths.h"
 #include "lib/Runtime/App/CommandLine.h"
+#include "tools/qopt/FileUses.h"
 #include "tools/qopt/Options.h"
 #include "tools/qopt/Subcommands.h"
 
@@ -13,6 +14,13 @@ static Status calibrate(const CompilerArguments &compiler, const CalibrateArgume
   auto module = readModule(session, model);
   if (!module)
     return module.takeError();
+  FileUses files;
+  files.reads(model);
+  files.reads(**module, directoryOf(model));
+  files.reads(arguments);
+  files.writes(output, "the output");
+  if (Status status = files.check(); !status)
+    return status;
   Status status = calibrateModule(session, **module, arguments, directoryOf(model), output);
   if (!status && status.error().where.empty() && !status.error().rule.empty())
     return status.takeError().in(escapeForMessage(model, 1000));
@@ -38,6 +46,7 @@ int qopt::calibrateMain(int argc, char **argv) {
   app.add_flag("--no-gram", arguments.noGram, "do not sum x·xᵀ: enough for SmoothQuant, and much smaller");
   app.add_option("--shard", arguments.shard, "I/N: the I-th of N shards; 'qopt stats merge' joins them");
   app.add_option("--memory", arguments.memoryMegabytes, "MiB of activations that stay in memory; more go to a file")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--threads", arguments.threads, "workers (default: the CPUs that this process may use)");
   return runCommand(app, compiler, argc, argv, "qopt calibrate", "nothing was written",
@@ -52,6 +61,12 @@ int qopt::statsMain(int argc, char **argv) {
   app.add_option("WHAT", what, "merge")->required()->check(CLI::IsMember({"merge"}));
   app.add_option("FILES", inputs, "archives of statistics")->required();
   app.add_option("-o,--output", output, "the archive to write")->required();
-  return runCommand(app, argc, argv, "qopt stats", "nothing was written",
-                    [&] { return mergeStatistics(inputs, output); });
+  return runCommand(app, argc, argv, "qopt stats", "nothing was written", [&]() -> Status {
+    FileUses files;
+    for (const std::string &input : inputs)
+      files.reads(input);
+    files.writes(output, "the output");
+    Status status = files.check();
+    return status ? mergeStatistics(inputs, output) : std::move(status);
+  });
 }

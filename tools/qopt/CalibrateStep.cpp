@@ -25,18 +25,20 @@ struct Shard {
 static Result<Shard> parseShard(const std::string &text, int64_t samples) {
   if (text.empty())
     return Shard{0, samples};
-  long long index = 0, count = 0;
-  char rest = 0;
-  if (std::sscanf(text.c_str(), "%lld/%lld%c", &index, &count, &rest) != 2 || index < 1 || count < 1 || index > count)
+  auto [first, second] = llvm::StringRef(text).split('/');
+  int64_t index = 0, count = 0;
+  if (first.getAsInteger(10, index) || second.getAsInteger(10, count) || index < 1 || index > count)
     return usageError("expected a shard such as 2/4, but got \"" + escapeForMessage(text) + "\"", "--shard");
-  int64_t size = std::bit_ceil(static_cast<uint64_t>((samples + count - 1) / count));
+  int64_t size = std::bit_ceil(static_cast<uint64_t>(samples / count + (samples % count != 0)));
   size = std::max(size, kLeafSamples);
-  Shard shard{(index - 1) * size, std::min<int64_t>(size, samples - (index - 1) * size)};
-  if (shard.count < 1)
-    return usageError("expected fewer shards: " + std::to_string(samples) + " samples make " +
-                          std::to_string((samples + size - 1) / size) + " of " + std::to_string(size),
-                      "--shard");
-  return shard;
+  int64_t shards = (samples + size - 1) / size;
+  if (count != shards)
+    return usageError("expected as many shards as there are equal subtrees of the sums: " + std::to_string(samples) +
+                          " samples make " + std::to_string(shards) + " of " + std::to_string(size) + ", but not " +
+                          std::to_string(count),
+                      "--shard")
+        .withNext("say for example --shard 1/" + std::to_string(shards));
+  return Shard{(index - 1) * size, std::min<int64_t>(size, samples - (index - 1) * size)};
 }
 
 Result<std::vector<TextSource>> qopt::readSources(const CalibrateArguments &arguments) {
@@ -63,6 +65,12 @@ Result<Tokenizer> qopt::openTokenizer(const CompileOptions &options) {
   return Tokenizer::create(std::move(*spec));
 }
 
+int64_t qopt::contextOf(mlir::ModuleOp module) {
+  auto model = module->getAttrOfType<mlir::DictionaryAttr>("transformer.model");
+  auto context = model ? model.getAs<mlir::IntegerAttr>("context") : mlir::IntegerAttr();
+  return context ? context.getInt() : 0;
+}
+
 Result<CalibrationText> qopt::readCalibrationText(mlir::ModuleOp module, const std::string &directory,
                                                   const CalibrateArguments &arguments) {
   CompileOptions options;
@@ -74,13 +82,19 @@ Result<CalibrationText> qopt::readCalibrationText(mlir::ModuleOp module, const s
   Result<std::vector<TextSource>> sources = readSources(arguments);
   if (!sources)
     return sources.takeError();
+  if (int64_t context = contextOf(module), length = arguments.samples.length; context > 0 && length > context)
+    return usageError("expected samples of at most " + std::to_string(context) +
+                          " tokens, the model's context, but got " + std::to_string(length),
+                      "--length")
+        .withNext("say --length " + std::to_string(context) + ", or less");
   Result<SampleSet> samples = chooseSamples(*tokenizer, *sources, arguments.samples);
   if (!samples)
     return samples.takeError();
   return CalibrationText{std::move(*sources), std::move(*samples), std::move(options.provenance)};
 }
 
-static StatisticsHeader makeHeader(mlir::ModuleOp module, const CalibrateArguments &arguments,
+/// `model`: its digest.
+static StatisticsHeader makeHeader(mlir::ModuleOp module, const std::string &model, const CalibrateArguments &arguments,
                                    const CalibrationText &text, const Shard &shard) {
   const auto &[sources, samples, provenance] = text;
   StatisticsHeader header;
@@ -97,10 +111,14 @@ static StatisticsHeader makeHeader(mlir::ModuleOp module, const CalibrateArgumen
                               {"samples", source.samples},
                               {"held_out", source.heldOut}});
   }
-  header.key = {{"model", modelDigest(module)},         {"tokenizer", provenance.value("tokenizer", "")},
-                {"qopt", provenance.value("qopt", "")}, {"texts", std::move(texts)},
-                {"samples", arguments.samples.samples}, {"length", arguments.samples.length},
-                {"seed", arguments.samples.seed},       {"held_out", arguments.samples.heldOut}};
+  header.key = {{"model", model},
+                {"tokenizer", provenance.value("tokenizer", "")},
+                {"qopt", provenance.value("qopt", "")},
+                {"texts", std::move(texts)},
+                {"samples", arguments.samples.samples},
+                {"length", arguments.samples.length},
+                {"seed", arguments.samples.seed},
+                {"held_out", arguments.samples.heldOut}};
   return header;
 }
 
@@ -158,7 +176,10 @@ Status qopt::calibrateModule(Session &session, mlir::ModuleOp original, const Ca
   auto parameters = ParameterEvaluator::open(module, directory);
   if (!parameters)
     return parameters.takeError();
-  StatisticsHeader header = makeHeader(module, arguments, *text, *shard);
+  Result<std::string> model = modelDigest(original, directory);
+  if (!model)
+    return model.takeError();
+  StatisticsHeader header = makeHeader(module, *model, arguments, *text, *shard);
   auto tokens =
       std::span<const int32_t>(samples.tokens).subspan(shard->first * samples.length, shard->count * samples.length);
   Result<std::unique_ptr<PartRunner>> runner = PartRunner::create(tokens, samples.length, arguments.threads);

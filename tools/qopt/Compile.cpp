@@ -3,6 +3,7 @@
 #include "lib/Parameters/ArchivePaths.h"
 #include "lib/Runtime/App/CommandLine.h"
 #include "passes/Quantize/Passes.h"
+#include "tools/qopt/FileUses.h"
 #include "tools/qopt/Steps.h"
 #include "tools/qopt/Subcommands.h"
 
@@ -44,6 +45,12 @@ static Status compileFile(const CompilerArguments &compiler, const std::string &
   auto module = readModule(session, input);
   if (!module)
     return module.takeError();
+  FileUses files;
+  files.reads(input);
+  files.reads(**module, directoryOf(input));
+  files.writes(output, "the output");
+  if (Status status = files.check(); !status)
+    return status;
   if (!cache.empty())
     if (Status status = setCacheFormat(compiler, **module, cache); !status)
       return status;

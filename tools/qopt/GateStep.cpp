@@ -61,16 +61,6 @@ static Result<MappedFile> openText(const Gate &gate, const std::string &recipePa
   return error;
 }
 
-Status qopt::checkGateText(const Recipe &recipe, const Gate &gate, const std::string &recipePath) {
-  if (gate.heldOut && !recipe.needsStatistics())
-    return usageError("expected a recipe that is calibrated, because a gate is on what calibration has held out",
-                      gate.where);
-  if (gate.text.empty())
-    return {};
-  Result<MappedFile> file = openText(gate, recipePath);
-  return file ? Status() : Status(file.takeError());
-}
-
 static Result<std::vector<int32_t>> tokensOf(const Gate &gate, const std::string &recipePath,
                                              const Tokenizer &tokenizer) {
   Result<MappedFile> file = openText(gate, recipePath);
@@ -81,6 +71,55 @@ static Result<std::vector<int32_t>> tokensOf(const Gate &gate, const std::string
   if (!encoding)
     return encoding.takeError();
   return std::move(encoding->ids);
+}
+
+static Status checkText(const Gate &gate, const std::string &recipePath, const Tokenizer &tokenizer, int64_t context) {
+  Result<std::vector<int32_t>> tokens = tokensOf(gate, recipePath, tokenizer);
+  if (!tokens)
+    return tokens.takeError();
+  if (context > 0 && gate.length > context)
+    return badInput("expected a gate's windows to have at most " + std::to_string(context) +
+                        " tokens, the model's context, but got " + std::to_string(gate.length),
+                    gate.where)
+        .withNext("say length: " + std::to_string(context) + ", or less");
+  if (static_cast<int64_t>(tokens->size()) < gate.length)
+    return badInput("expected a gate's text to have at least one window, " + std::to_string(gate.length) +
+                        " tokens, but got " + std::to_string(tokens->size()),
+                    escapeForMessage(gate.text, 1000) + " (gate of " + gate.where + ")")
+        .withNext("name a longer text, or say a smaller length");
+  return {};
+}
+
+static Error nothingHeldOut(const Gate &gate) {
+  return badInput("expected statistics with windows that were held out, but there are none", gate.where)
+      .withNext("calibrate on longer texts, or leave the gate out");
+}
+
+std::vector<Error> qopt::gateProblems(const Recipe &recipe, const std::string &recipePath, mlir::ModuleOp module,
+                                      const std::string &directory, std::optional<int64_t> heldOut) {
+  std::vector<Error> problems;
+  if (std::ranges::none_of(recipe.gates, &Gate::isOnText))
+    return problems;
+  CompileOptions options;
+  Status described = describeSources(module, directory, options);
+  Result<Tokenizer> tokenizer = described ? openTokenizer(options) : Result<Tokenizer>(described.takeError());
+  if (!tokenizer) {
+    problems.push_back(tokenizer.takeError().in("gates"));
+    return problems;
+  }
+  for (const Gate &gate : recipe.gates) {
+    if (gate.heldOut && !recipe.needsStatistics())
+      problems.push_back(usageError(
+          "expected a recipe that is calibrated, because a gate is on what calibration has held out", gate.where));
+    else if (gate.heldOut && heldOut == 0)
+      problems.push_back(nothingHeldOut(gate));
+    if (!gate.text.empty())
+      if (Status status = checkText(gate, recipePath, *tokenizer, contextOf(module)); !status)
+        problems.push_back(status.takeError());
+  }
+  for (Error &error : problems)
+    error.outcome = "nothing was quantized";
+  return problems;
 }
 
 /// The texts of all gates: one for each file, and one for each source that something was held out of.
@@ -108,12 +147,10 @@ static Result<std::vector<GateText>> gatherTexts(const GateInputs &inputs, const
                          tokens.begin() + static_cast<int64_t>(window + 1) * length);
     }
     if (bySource.empty())
-      return badInput("expected statistics with windows that were held out, but there are none", gate.where)
-          .withNext("calibrate on longer texts, or leave the gate out");
+      return nothingHeldOut(gate);
     for (auto &[source, text] : bySource) {
-      std::string name = archive->header().sources.size() > static_cast<size_t>(source)
-                             ? archive->header().sources[source].value("name", "")
-                             : std::to_string(source);
+      bool isNamed = source >= 0 && static_cast<size_t>(source) < archive->header().sources.size();
+      std::string name = isNamed ? archive->header().sources[source].value("name", "") : std::to_string(source);
       texts.push_back({&gate, "held out of " + name, std::move(text.tokens), length});
     }
   }

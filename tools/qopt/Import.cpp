@@ -2,6 +2,7 @@
 #include "lib/Import/Import.h"
 #include "lib/Parameters/ArchivePaths.h"
 #include "lib/Runtime/App/CommandLine.h"
+#include "tools/qopt/FileUses.h"
 #include "tools/qopt/Session.h"
 #include "tools/qopt/Subcommands.h"
 
@@ -16,6 +17,12 @@ static Status importCheckpoint(const CompilerArguments &compiler, const std::str
   auto module = importModel(session.context(), source, options);
   if (!module)
     return module.takeError();
+  FileUses files;
+  files.reads(source);
+  files.reads(**module, options.outputDirectory);
+  files.writes(output, "the output");
+  if (Status status = files.check(); !status)
+    return status;
   if (Status status = compiler.runExtraPasses(**module); !status)
     return status;
   return writeModule(**module, output);

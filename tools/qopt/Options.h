@@ -18,8 +18,11 @@ inline void addTextOptions(CLI::App &app, CalibrateArguments &arguments) {
   app.add_option("--field", arguments.field, "the key of text or messages in JSON lines")->capture_default_str();
   app.add_option("--samples", arguments.samples.samples, "samples in all")->capture_default_str();
   app.add_option("--length", arguments.samples.length, "tokens in each")->capture_default_str();
-  app.add_option("--seed", arguments.samples.seed, "decides which windows are samples")->capture_default_str();
+  app.add_option("--seed", arguments.samples.seed, "decides which windows are samples")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--held-out", arguments.samples.heldOut, "most windows of each text that are not used")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
 }
 

@@ -6,6 +6,7 @@
 #include "lib/Parameters/ModelLedger.h"
 #include "passes/Fold/Passes.h"
 #include "passes/Fold/ScalePairs.h"
+#include "passes/Fold/StageOrder.h"
 #include "passes/Quantize/NearestRounding.h"
 #include "passes/Quantize/ScaleStage.h"
 
@@ -40,9 +41,12 @@ static llvm::ArrayRef<SiteKind> kindsOf(const Recipe &recipe) {
 
 /// Sites that it scales. What else is wrong with its weights is said elsewhere.
 static Result<std::vector<ScaleSite>> sitesOf(mlir::ModuleOp module, const Recipe &recipe) {
+  std::string algorithm = recipe.awq ? "awq" : "smooth-quant";
+  if (Status status = checkStageOrder(module, QuantizationStage::Scaling, algorithm); !status)
+    return status.takeError();
   Survey survey = surveyTargets(module, recipe, Ledger());
   TargetsByUser targets = targetsByUser(survey.selection.targets);
-  return sitesToScale(module, recipe.awq ? "awq" : "smooth_quant", kindsOf(recipe), &targets);
+  return sitesToScale(module, algorithm, kindsOf(recipe), &targets);
 }
 
 /// Pairs at every site, folded: whether they fold does not depend on what their factors are.
@@ -144,7 +148,7 @@ static void checkStatistics(Foreseen &foreseen, const Recipe &recipe, const Quan
     }
     return checkTokens(foreseen, foreseen.samples * foreseen.length, fallbacks);
   }
-  Result<ModelStatistics> statistics = ModelStatistics::open(*foreseen.module, arguments.statistics);
+  Result<ModelStatistics> statistics = ModelStatistics::open(*foreseen.module, arguments.statistics, directory);
   auto parameters = ParameterEvaluator::open(*foreseen.module, directory);
   if (!statistics || !parameters) {
     foreseen.problems.push_back(statistics ? parameters.takeError() : statistics.takeError());
@@ -187,8 +191,7 @@ Foreseen qopt::foresee(Session &session, mlir::ModuleOp module, const Recipe &re
   foreseen.survey = surveyTargets(*foreseen.module, recipe, previous);
   llvm::append_range(foreseen.problems, foreseen.survey.problems);
   checkStatistics(foreseen, recipe, arguments, directory);
-  for (const Gate &gate : recipe.gates)
-    if (Status status = checkGateText(recipe, gate, arguments.recipe); !status)
-      foreseen.problems.push_back(status.takeError());
+  std::optional<int64_t> heldOut = foreseen.samples > 0 ? std::optional(foreseen.heldOut) : std::nullopt;
+  llvm::append_range(foreseen.problems, gateProblems(recipe, arguments.recipe, module, directory, heldOut));
   return foreseen;
 }

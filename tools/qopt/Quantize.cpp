@@ -1,6 +1,7 @@
 // qopt quantize: from an IR file to one whose linears have low-bit weights, and the archive that holds these.
 #include "lib/Import/Import.h"
 #include "lib/Parameters/ArchivePaths.h"
+#include "tools/qopt/FileUses.h"
 #include "tools/qopt/Options.h"
 #include "tools/qopt/Subcommands.h"
 
@@ -30,6 +31,15 @@ static Status quantize(const CompilerArguments &compiler, const QuantizeArgument
   // Names relative to the output's directory from here on.
   std::string directory = directoryOf(output);
   rebasePaths(**module, directoryOf(input), directory);
+  FileUses files;
+  files.reads(input);
+  files.reads(**module, directory);
+  files.reads(arguments);
+  files.writes(output, "the output");
+  files.writes(overlay, "the overlay");
+  files.writes(arguments.report, "--report");
+  if (Status status = files.check(); !status)
+    return status;
   Result<std::unique_ptr<ResumeFolder>> resume = openResumeFolder(session, **module, arguments, directory);
   if (!resume)
     return resume.takeError();

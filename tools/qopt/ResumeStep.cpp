@@ -1,9 +1,9 @@
 // What tells one quantization from another, so that nothing goes on from the work of a different one.
 #include "lib/Algorithms/Dense.h"
-#include "lib/Archive/MappedFile.h"
+#include "lib/Archive/ContentDigest.h"
 #include "lib/Archive/Sha256.h"
-#include "lib/Calibration/StatisticsArchive.h"
 #include "lib/Compile/Sources.h"
+#include "lib/Parameters/ArchivePaths.h"
 #include "tools/qopt/Steps.h"
 
 #include "mlir/IR/OwningOpRef.h"
@@ -11,24 +11,25 @@
 using namespace qopt;
 using Json = nlohmann::ordered_json;
 
-/// The module's text without the places of its files, which do not matter: their digests are in it.
-static std::string moduleDigest(mlir::ModuleOp module) {
+/// The module's text without the places of its files, and all bytes of its archives. Other than modelDigest it tells
+/// apart what computes the same.
+static Result<std::string> moduleDigest(mlir::ModuleOp module, const std::string &directory) {
   mlir::OwningOpRef<mlir::ModuleOp> copy = module.clone();
-  for (auto archive : copy->getOps<transformer::ArchiveOp>())
+  std::string weights;
+  for (auto archive : copy->getOps<transformer::ArchiveOp>()) {
+    Result<std::string> digest = contentDigest(resolvePath(archive.getPath(), directory));
+    if (!digest)
+      return digest.takeError();
+    weights += *digest + "\n";
     archive.setPath("");
+  }
   for (auto tokenizer : copy->getOps<transformer::TokenizerOp>())
     tokenizer.setPath("");
   std::string text;
   llvm::raw_string_ostream stream(text);
   copy->print(stream);
+  stream << weights;
   return toString(sha256(std::as_bytes(std::span(text))));
-}
-
-static Result<std::string> fileDigest(const std::string &path) {
-  Result<MappedFile> file = MappedFile::open(path);
-  if (!file)
-    return file.takeError();
-  return toString(sha256(file->bytes()));
 }
 
 /// Of what a recipe does. Gates judge what was done, so that one that failed can be changed and its work be found.
@@ -49,11 +50,14 @@ Result<std::unique_ptr<ResumeFolder>> qopt::openResumeFolder(Session &session, m
   CompileOptions sources;
   if (Status status = describeSources(module, directory, sources); !status)
     return status.takeError();
+  Result<std::string> model = moduleDigest(module, directory);
+  if (!model)
+    return model.takeError();
   const CalibrateArguments &calibration = arguments.calibration;
   Json identity = {{"qopt", sources.provenance["qopt"]},
                    {"llvm", sources.provenance["llvm"]},
                    {"arithmetic", dense().name},
-                   {"model", moduleDigest(module)},
+                   {"model", *model},
                    {"tokenizer", sources.provenance.value("tokenizer", "")},
                    {"scheme", arguments.scheme},
                    {"head", arguments.head},
@@ -62,7 +66,7 @@ Result<std::unique_ptr<ResumeFolder>> qopt::openResumeFolder(Session &session, m
                    {"keep", arguments.keep},
                    {"max_fallback", arguments.maxFallback}};
   for (const std::string &plugin : session.compiler().plugins()) {
-    Result<std::string> digest = fileDigest(plugin);
+    Result<std::string> digest = contentDigest(plugin);
     if (!digest)
       return digest.takeError();
     identity["plugins"].push_back(*digest);
@@ -74,17 +78,17 @@ Result<std::unique_ptr<ResumeFolder>> qopt::openResumeFolder(Session &session, m
     identity["recipe"] = *digest;
   }
   if (!arguments.statistics.empty()) {
-    Result<StatisticsArchive> statistics = StatisticsArchive::open(arguments.statistics);
-    if (!statistics)
-      return statistics.takeError();
-    identity["statistics"] = statistics->digest();
+    Result<std::string> digest = contentDigest(arguments.statistics);
+    if (!digest)
+      return digest.takeError();
+    identity["statistics"] = *digest;
   }
   Result<std::vector<TextSource>> sourcesOfText = readSources(calibration);
   if (!sourcesOfText)
     return sourcesOfText.takeError();
   Json texts = Json::array();
   for (const TextSource &source : *sourcesOfText) {
-    Result<std::string> digest = fileDigest(source.path);
+    Result<std::string> digest = contentDigest(source.path);
     if (!digest)
       return digest.takeError();
     texts.push_back({{"digest", *digest}, {"field", source.field}, {"weight", source.weight}});

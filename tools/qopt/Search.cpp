@@ -4,6 +4,7 @@
 #include "lib/Runtime/App/Progress.h"
 #include "passes/Quantize/BitSearch.h"
 #include "passes/Quantize/Sensitivity.h"
+#include "tools/qopt/FileUses.h"
 #include "tools/qopt/Options.h"
 #include "tools/qopt/Subcommands.h"
 
@@ -149,10 +150,18 @@ static Status search(const CompilerArguments &compiler, const SearchArguments &a
   if (!module)
     return module.takeError();
   std::string directory = directoryOf(arguments.model);
+  FileUses files;
+  files.reads(arguments.model);
+  files.reads(**module, directory);
+  files.reads(quantize);
+  files.writes(arguments.output, "the output");
+  files.writes(arguments.report, "--report");
+  if (Status status = files.check(); !status)
+    return status;
   if (recipe->rotate)
     if (Status status = rotateModule(session, **module, *recipe->rotate); !status)
       return status;
-  Result<ModelStatistics> statistics = ModelStatistics::open(**module, quantize.statistics);
+  Result<ModelStatistics> statistics = ModelStatistics::open(**module, quantize.statistics, directory);
   if (!statistics)
     return statistics.takeError();
   auto parameters = ParameterEvaluator::open(**module, directory);

@@ -1,6 +1,7 @@
 #include "tools/qopt/Steps.h"
 
 #include "lib/Archive/TemporaryPath.h"
+#include "lib/Calibration/StatisticsArchive.h"
 #include "lib/Compile/Sources.h"
 #include "lib/Parameters/ArchivePaths.h"
 #include "lib/Runtime/App/FileKind.h"
@@ -11,8 +12,6 @@
 #include "passes/Quantize/Recipe.h"
 
 #include "mlir/Pass/PassManager.h"
-
-#include <filesystem>
 
 using namespace qopt;
 
@@ -88,6 +87,17 @@ Status qopt::rotateModule(Session &session, mlir::ModuleOp module, const RotateS
   return {};
 }
 
+/// Windows that statistics have held out; nothing where there are no such statistics, which is said elsewhere.
+static std::optional<int64_t> heldOutIn(const std::string &statistics) {
+  if (statistics.empty())
+    return std::nullopt;
+  Result<StatisticsArchive> archive = StatisticsArchive::open(statistics);
+  return archive ? std::optional<int64_t>(archive->heldOutSource().size()) : std::nullopt;
+}
+
+/// What a folder of --resume calls the statistics that were taken on the way.
+static constexpr std::string_view kResumedStatistics = "statistics.safetensors";
+
 Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const QuantizeArguments &arguments,
                             const std::string &directory, const std::string &overlay, OutputSet *outputs,
                             ResumeFolder *resume, RunReport &report) {
@@ -96,10 +106,14 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
   Result<Recipe> recipe = recipeOf(arguments);
   if (!recipe)
     return recipe.takeError();
-  for (const Gate &gate : recipe->gates)
-    if (Status status = checkGateText(*recipe, gate, arguments.recipe); !status)
-      return status;
   if (Status status = checkArgumentsFor(*recipe, arguments); !status)
+    return status;
+  auto checkGateInputs = [&](std::optional<int64_t> heldOut) -> Status {
+    std::vector<Error> problems = gateProblems(*recipe, arguments.recipe, module, directory, heldOut);
+    return problems.empty() ? Status() : Status(std::move(problems.front()));
+  };
+  std::optional<int64_t> none = arguments.calibration.samples.heldOut == 0 ? std::optional<int64_t>(0) : std::nullopt;
+  if (Status status = checkGateInputs(arguments.calibrates() ? none : heldOutIn(arguments.statistics)); !status)
     return status;
   mlir::OwningOpRef<mlir::ModuleOp> original;
   if (!recipe->gates.empty())
@@ -111,8 +125,13 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
   std::string statistics = arguments.statistics;
   std::optional<TemporaryPath> calibrated;
   if (arguments.calibrates()) {
+    bool isFinished = false;
     if (resume) {
-      statistics = resume->pathOf("statistics.safetensors");
+      statistics = resume->pathOf(kResumedStatistics);
+      Result<bool> contains = resume->containsFile(kResumedStatistics);
+      if (!contains)
+        return contains.takeError();
+      isFinished = *contains;
     } else {
       Result<TemporaryPath> path = TemporaryPath::create(".stats");
       if (!path)
@@ -123,13 +142,19 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
     CalibrateArguments calibration = arguments.calibration;
     calibration.noGram = recipe->statisticsNeed() < StatisticsNeed::Gram;
     calibration.samplesAlone = recipe->statisticsNeed() < StatisticsNeed::Magnitudes;
-    // The file is there complete, or not at all.
-    if (!resume || !std::filesystem::exists(statistics))
+    if (!isFinished) {
       if (Status status = report.time(
               "calibrate", [&] { return calibrateModule(session, module, calibration, directory, statistics); });
           !status)
         return status;
+      if (resume)
+        if (Status status = resume->finishFile(kResumedStatistics); !status)
+          return status;
+    }
   }
+  if (arguments.calibrates())
+    if (Status status = checkGateInputs(heldOutIn(statistics)); !status)
+      return status;
   mlir::PassManager passes(&session.context());
   if (mlir::failed(session.compiler().configure(passes)))
     return usageError("the pass manager's options do not fit together");

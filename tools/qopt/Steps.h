@@ -73,22 +73,29 @@ Result<Recipe> recipeOf(const QuantizeArguments &arguments);
 /// The texts that a model is to be calibrated on.
 Result<std::vector<TextSource>> readSources(const CalibrateArguments &arguments);
 
+/// The longest window that a model has room for, in tokens; 0 where it does not say.
+int64_t contextOf(mlir::ModuleOp module);
+
 /// What a model is run over: the texts' samples.
 struct CalibrationText {
   std::vector<TextSource> sources;
   SampleSet samples;
   nlohmann::ordered_json provenance; ///< of the model, as describeSources has it
 };
-/// Of `module`, whose archives are named relative to `directory`. Errors: as describeSources, readSources,
-/// openTokenizer and chooseSamples.
+/// Of `module`, whose archives are named relative to `directory`. Errors: samples longer than the model's context; as
+/// describeSources, readSources, openTokenizer and chooseSamples.
 Result<CalibrationText> readCalibrationText(mlir::ModuleOp module, const std::string &directory,
                                             const CalibrateArguments &arguments);
 
 /// The tokenizer that was imported with `module`. Error (bad input): there is none.
 Result<Tokenizer> openTokenizer(const CompileOptions &options);
 
-/// Whether a gate's text can be read, or there will be windows that are held out: before hours of work, not after.
-Status checkGateText(const Recipe &recipe, const Gate &gate, const std::string &recipePath);
+/// All that gates ask for and would not find, known before hours of work: texts that cannot be read or are shorter than
+/// a window, windows longer than the model's context, a tokenizer, windows that are held out. `module`, whose archives
+/// are named relative to `directory`, is what will be quantized; `heldOut`: windows of all sources, where that is
+/// known.
+std::vector<Error> gateProblems(const Recipe &recipe, const std::string &recipePath, mlir::ModuleOp module,
+                                const std::string &directory, std::optional<int64_t> heldOut);
 
 /// What a recipe's gates are judged by. Archives of both modules are named relative to `directory`, and can be opened.
 struct GateInputs {

@@ -21,6 +21,5 @@
 // SECTION: expected a recipe with a section awq
 // GRAM: expected statistics with a Gram matrix for every linear to quantize, but found none
 // OVERLAY: expected an overlay that is not an archive of the model itself
-// UNFOLDED: expected a weight that transformer.get reads
-// UNFOLDED: fold scales first (--fold-scales)
-// TWICE: expected a model that is not scaled by awq yet
+// UNFOLDED: each once; but awq got one that is scaled already
+// TWICE: each once; but awq got one that is scaled already

@@ -24,6 +24,15 @@
 // RUN: qopt %t/mlir --quantize-gptq="recipe=%t/minmax.yaml statistics=%t/stats directory=%t overlay=%t/minmax.safetensors" -o %t/minmax.mlir
 // RUN: qopt %t/mlir --quantize-rtn="scheme=w4a16:g32 head=keep range=diagonal statistics=%t/stats directory=%t overlay=%t/rtn.safetensors" -o %t/rtn.mlir
 // RUN: %python %S/Inputs/compare_tensor.py model.layers.1.mlp.down_proj.weight.codes %t/diagonal.safetensors same %t/rtn.safetensors other %t/minmax.safetensors
+// AWQ's clipping is not of queries and keys, unless it is asked for, whoever rounds the weights.
+// RUN: qopt %t/mlir --quantize-gptq="scheme=w3a16:g32 range=clip inputs=statistics statistics=%t/stats directory=%t overlay=%t/clip.safetensors" -o %t/clip.mlir
+// RUN: qopt %t/mlir --quantize-gptq="scheme=w3a16:g32 range=clip-all inputs=statistics statistics=%t/stats directory=%t overlay=%t/clip-all.safetensors" -o %t/clip-all.mlir
+// RUN: qopt %t/mlir --quantize-gptq="scheme=w3a16:g32 range=minmax inputs=statistics statistics=%t/stats directory=%t overlay=%t/whole.safetensors" -o %t/whole.mlir
+// RUN: qopt %t/mlir --quantize-rtn="scheme=w3a16:g32 head=keep range=clip statistics=%t/stats directory=%t overlay=%t/clip-rtn.safetensors" -o %t/clip-rtn.mlir
+// RUN: %python %S/Inputs/compare_tensor.py model.layers.0.self_attn.q_proj.weight.scales %t/clip.safetensors same %t/whole.safetensors same %t/clip-rtn.safetensors other %t/clip-all.safetensors
+// RUN: %python %S/Inputs/compare_tensor.py model.layers.0.self_attn.k_proj.weight.scales %t/clip.safetensors same %t/whole.safetensors same %t/clip-rtn.safetensors other %t/clip-all.safetensors
+// RUN: %python %S/Inputs/compare_tensor.py model.layers.0.self_attn.v_proj.weight.scales %t/clip.safetensors other %t/whole.safetensors same %t/clip-all.safetensors
+
 // Inputs that no token has touched are left out, and named: a norm gives nothing on one channel.
 // RUN: cp -r %qopt_src/tests/fixtures/llama-tied %t/silent && %python %qopt_src/tests/tools/Inputs/put_value.py %t/silent/model.safetensors model.layers.1.input_layernorm.weight 5 0
 // RUN: qopt import %t/silent -o %t/silent.mlir

@@ -11,7 +11,7 @@
 
 // RUN: not qopt %t/mlir --smooth-quant="sites=mlp-input,mlp-input alphas=0.1,0.9 statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=TWICE
 // RUN: not qopt %t/mlir --smooth-quant="keep=model.layers.0 statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=KEEP
-// RUN: not qopt %t/mlir --smooth-quant="scheme=keep head=w8:g32 statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=ALL
+// RUN: not qopt %t/mlir --smooth-quant="scheme=keep head=w8a16:g32 statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=ALL
 // RUN: not qopt %t/mlir --smooth-quant="recipe=%S/Inputs/smooth-quant.yaml alpha=0.7 statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=BOTH
 // RUN: not ls %t/scales.safetensors
 

@@ -16,7 +16,7 @@
 
 // What is kept is not scaled: a layer by a rule; the MLPs by globs, of which half a site does not count.
 // RUN: qopt quantize %t/mlir --recipe %S/Inputs/smooth-quant-keep.yaml --statistics %t/stats -o %t/kept.mlir
-// RUN: qopt inspect %t/kept.safetensors --ledger --json | %python -c "import json, sys; rows = {r['name']: r for r in json.load(sys.stdin)['ledger']['rows']}; scaled = lambda n: bool(rows['model.layers.' + n + '.weight']['scaled_by']); assert not scaled('0.mlp.down_proj') and not scaled('0.self_attn.q_proj') and scaled('1.mlp.down_proj') and scaled('1.self_attn.q_proj'), rows"
+// RUN: qopt inspect %t/kept.safetensors --ledger --json | %python -c "import json, sys; rows = {r['name']: r for r in json.load(sys.stdin)['ledger']['rows']}; scaled = [bool(rows['model.layers.' + n + '_proj.weight']['scaled_by']) for n in ('0.mlp.down', '0.self_attn.q', '1.mlp.down', '1.self_attn.q')]; assert scaled == [False, False, True, True], rows"
 // RUN: qopt %t/mlir --smooth-quant="scheme=w8a8:channel head=keep keep=*.mlp.gate_proj.weight,*.mlp.down_proj.weight statistics=%t/stats directory=%t overlay=%t/mlps.safetensors" --pass-counts -o %t/mlps.mlir 2>&1 | FileCheck %s --check-prefix=MLPS
 
 // An alpha that is searched for: the factors of the formula at the alpha that is named, and better than none.

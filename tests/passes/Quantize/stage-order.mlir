@@ -27,7 +27,7 @@
 
 // ROTATE: expected a model that is rotated first, then scaled by awq or smooth-quant, then quantized, each once; but rotate got one that is
 // AWQ: each once; but awq got one that is
-// SMOOTH: each once; but smooth_quant got one that is
+// SMOOTH: each once; but smooth-quant got one that is
 // ROTATED-SAME: rotated already
 // SCALED-SAME: scaled already
 // QUANTIZED-SAME: quantized already

@@ -221,7 +221,7 @@ TEST(Recipe, MethodsOfPlugins) {
   EXPECT_CONTAINS(failure(head + "quantize-toy: [1]"), "a mapping of settings to values");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\nquantize-toy: {}"), "because it has settings for it");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\ngptq: {order: stored}"),
-                  "expected a recipe that uses gptq, because it has settings for it\n  in: r.yaml:3:7");
+                  "expected a recipe that uses gptq, because it has settings for it\n  in: r.yaml:3:8");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\nawq: {sites: [mlp-input, mlp-output, mlp-input]}"),
                   "expected each site once, but got mlp-input again");
   EXPECT_CONTAINS(failure(head + "rules: [{match: a, method: quantize-toy-too}]"),

@@ -249,8 +249,11 @@ double difference(const HostValue &left, const HostValue &right) {
   for (int64_t i = 0; i < (*a)->elements(); ++i) {
     double x = (*a)->isFloat() ? double{(*a)->floats[i]} : (*a)->integers[i];
     double y = (*b)->isFloat() ? double{(*b)->floats[i]} : (*b)->integers[i];
-    if (std::isnan(x) != std::isnan(y))
+    bool finite = std::isfinite(x) && std::isfinite(y);
+    if (!finite && x != y && !(std::isnan(x) && std::isnan(y)))
       return INFINITY;
+    if (!finite)
+      continue; // the same in both
     largest = std::fmax(largest, std::fabs(x));
     if (x != y)
       worst = std::fmax(worst, std::fabs(x - y));
