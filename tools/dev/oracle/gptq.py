@@ -13,19 +13,25 @@ The grids are those of the overlay: this is about codes. Two comparisons:
              unless the weight lies within 1e-3 of a step of the middle between two
   free       the oracle goes its own way from the first column: at least 99.9% of all codes are equal, and
              tr(ΔW·H·ΔW^T) differs by at most 0.1%
+H is the archive's, or, with --follow, that of the model as it was being quantized (following.py): a forward in f32 on one side
+and in f64 on the other, which may round an activation otherwise, and so swap inputs whose H_ii differ by less than 1e-4 of it.
+Then 99.9% of a weight's replayed codes must be the nearest, and 99.9% of the free ones of all weights together equal: one at a
+tie takes those after it in its row along.
 
 Usage: gptq.py SOURCE.safetensors STATISTICS.safetensors OVERLAY.safetensors --scheme S [--shrink 0.1] [--order stored]
-               [--damping 0.01] [--only REGEX]
+               [--damping 0.01] [--follow CHECKPOINT] [--only REGEX]
 Exit code 0: all hold; 1: something does not; 2: nothing to compare. Needs numpy alone.
 """
 import argparse
 import json
+import pathlib
 import re
 import struct
 import sys
 
 import numpy as np
 
+import following
 import rtn
 
 
@@ -46,10 +52,10 @@ def upper_factor(h, order, shrink, damping):
 
 
 def run(weights, h, codes, scale, zero, scheme, order, factor, replay):
-    """Codes [rows, cols], and how far each weight was from ours where `replay`, in steps beyond half of one."""
+    """Codes [rows, cols], and where `replay` how far each weight was from ours, in steps beyond half of one: [rows, cols]."""
     w = weights.astype(np.float64).copy()
     group = scheme.group or w.shape[1]
-    chosen, beyond = codes.copy(), 0.0
+    chosen, beyond = codes.copy(), np.full(codes.shape, -0.5)
     for position, column in enumerate(order):
         s, z = scale[:, column // group], zero[:, column // group]
         safe = np.where(s > 0, s, 1)
@@ -57,7 +63,7 @@ def run(weights, h, codes, scale, zero, scheme, order, factor, replay):
         steps[s == 0] = 0
         if replay:
             rounded = codes[:, column].astype(np.float64) - z
-            beyond = max(beyond, float(np.max(np.abs(steps - rounded) - 0.5)))
+            beyond[:, column] = np.abs(steps - rounded) - 0.5
         else:
             rounded = np.rint(steps)
             chosen[:, column] = (rounded + z).astype(np.uint8)
@@ -68,31 +74,28 @@ def run(weights, h, codes, scale, zero, scheme, order, factor, replay):
 
 
 def trace(weights, codes, scale, zero, scheme, h):
-    group = scheme.group or weights.shape[1]
-    rounded = np.repeat(scale, group, axis=1) * (codes.astype(np.float64) - np.repeat(zero, group, axis=1))
-    delta = weights - rounded
+    delta = weights - rtn.values(codes, scale, zero, scheme)
     return float(np.einsum("ri,ij,rj->", delta, h.astype(np.float64), delta, optimize=True))
 
 
-def compare(name, source, statistics, overlay, site, scheme, arguments):
+def compare(name, source, h, overlay, scheme, arguments):
     weights = source.floats(name).astype(np.float64)
-    h = statistics.floats(site + ".gram")
-    codes = rtn.unpack_codes(np.array(overlay.stored(name + ".codes")), scheme.bits)
-    scale = overlay.floats(name + ".scales").astype(np.float64)
-    zero = (np.full(scale.shape, 2.0 ** (scheme.bits - 1)) if scheme.symmetric
-            else np.array(overlay.stored(name + ".zeros")).astype(np.float64))
+    codes, scale, zero = rtn.stored_codes(overlay, name, scheme)
     live = np.flatnonzero(np.diag(h) > 0)
     order = live if arguments.order == "stored" else live[np.argsort(-np.diag(h)[live], kind="stable")]
     factor = upper_factor(h, order, arguments.shrink, arguments.damping)
     _, beyond = run(weights, h, codes, scale, zero, scheme, order, factor, replay=True)
     free, _ = run(weights, h, codes, scale, zero, scheme, order, factor, replay=False)
-    equal = float(np.mean(free == codes))
     ours = trace(weights, codes, scale, zero, scheme, h)
     theirs = trace(weights, free, scale, zero, scheme, h)
-    holds = beyond <= 1e-3 and equal >= 0.999 and abs(ours / theirs - 1) <= 1e-3
-    print(f"{name}: replayed within {beyond:.2e} of a step of the nearest; free: {100 * equal:.3f}% equal, "
-          f"trace {ours / theirs - 1:+.2e}{'' if holds else '   FAILS'}")
-    return holds
+    far, other = int(np.sum(beyond > 1e-3)), int(np.sum(free != codes))
+    if arguments.follow:
+        holds = far <= codes.size // 1000
+    else:
+        holds = far == 0 and other <= codes.size // 1000 and abs(ours / theirs - 1) <= 1e-3
+    print(f"{name}: replayed within {max(beyond.max(), 0):.2e} of a step of the nearest, {far} codes beyond 1e-3; "
+          f"free: {100 - 100 * other / codes.size:.3f}% equal, trace {ours / theirs - 1:+.2e}{'' if holds else '   FAILS'}")
+    return holds, other, codes.size
 
 
 def main():
@@ -103,16 +106,24 @@ def main():
     parser.add_argument("--shrink", type=float, default=0.1)
     parser.add_argument("--damping", type=float, default=0.01)
     parser.add_argument("--order", choices=["activation", "stored"], default="activation")
+    parser.add_argument("--follow", type=pathlib.Path, metavar="CHECKPOINT")
     parser.add_argument("--only", default="")
     arguments = parser.parse_args()
     scheme = rtn.parse_scheme(arguments.scheme)
     source, statistics, overlay = (rtn.Safetensors(path) for path in
                                    (arguments.source, arguments.statistics, arguments.overlay))
-    results = [compare(name, source, statistics, overlay, site, scheme, arguments)
-               for name, site in sites(arguments.statistics).items()
-               if name + ".codes" in overlay and re.search(arguments.only, name)]
-    print(f"{sum(results)} of {len(results)} weights hold")
-    return 2 if not results else 0 if all(results) else 1
+    if arguments.follow:
+        rtn.DTYPES["I32"] = np.int32
+        samples = np.array(statistics.stored("samples.tokens"))
+        followed = following.hessians(arguments.follow, samples, overlay, scheme, following.activations_of(arguments.scheme))
+    results = []
+    for name, site in sites(arguments.statistics).items():
+        if name + ".codes" in overlay and re.search(arguments.only, name):
+            h = followed[name] if arguments.follow else statistics.floats(site + ".gram")
+            results.append(compare(name, source, h, overlay, scheme, arguments))
+    held, others, sizes = (sum(column) for column in zip(*results)) if results else (0, 0, 0)
+    print(f"{held} of {len(results)} weights hold, {others} of {sizes} free codes differ")
+    return 2 if not results else 0 if held == len(results) and others <= sizes // 1000 else 1
 
 
 if __name__ == "__main__":

@@ -146,6 +146,21 @@ def unpack_codes(packed, bits):
     return np.packbits(each, axis=2, bitorder="little")[:, :, 0]
 
 
+def stored_codes(overlay, name, scheme):
+    """Of a weight in an overlay: codes [rows, cols] u8, scales and zero points [rows, groups] in f64."""
+    codes = unpack_codes(np.array(overlay.stored(name + ".codes")), scheme.bits)
+    scale = overlay.floats(name + ".scales").astype(np.float64)
+    zero = (np.full(scale.shape, 2.0 ** (scheme.bits - 1)) if scheme.symmetric
+            else np.array(overlay.stored(name + ".zeros")).astype(np.float64))
+    return codes, scale, zero
+
+
+def values(codes, scale, zero, scheme):
+    """[rows, cols] in f64: what stored_codes stand for."""
+    group = scheme.group or codes.shape[1]
+    return np.repeat(scale, group, axis=1) * (codes.astype(np.float64) - np.repeat(zero, group, axis=1))
+
+
 # ---- safetensors, read and written here so that bf16 needs no other package ----
 
 DTYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16, "U8": np.uint8}

@@ -50,14 +50,9 @@ class Model:
         gate, up = (linear(f"{place}mlp.{p}_proj.weight", n) for p in ("gate", "up"))
         return linear(place + "mlp.down_proj.weight", gate / (1 + np.exp(-gate)) * up)
 
-    def inputs(self, tokens):
-        """The input of each linear, by its weight's name, for one sample."""
-        seen, epsilon = {}, self.config["rms_norm_eps"]
-
-        def linear(name, x):
-            seen[name] = x
-            return x @ self.weight(name).T
-
+    def run(self, tokens, linear):
+        """One sample through all layers; `linear` as above."""
+        epsilon = self.config["rms_norm_eps"]
         x = self.weight("model.embed_tokens.weight")[tokens]
         for layer in range(self.config["num_hidden_layers"]):
             place = f"model.layers.{layer}."
@@ -65,6 +60,16 @@ class Model:
             x = x + self.attention(place, n, linear)
             n = transformer.rms_norm(x, self.weight(place + "post_attention_layernorm.weight"), epsilon)
             x = x + self.mlp(place, n, linear)
+
+    def inputs(self, tokens):
+        """The input of each linear, by its weight's name, for one sample."""
+        seen = {}
+
+        def linear(name, x):
+            seen[name] = x
+            return x @ self.weight(name).T
+
+        self.run(tokens, linear)
         return seen
 
 
