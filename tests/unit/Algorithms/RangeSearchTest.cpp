@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
@@ -43,6 +44,30 @@ double costOf(RangeRule rule, std::span<const float> weights, std::span<const fl
   return cost;
 }
 
+/// δᵀ·H_gg·δ, for the weights of a group that begins at input `first` : h is [kCols, kCols].
+double outputError(std::span<const float> weights, const AlignedVector<float> &h, int64_t first, GroupGrid grid,
+                   const WeightScheme &scheme) {
+  std::vector<uint8_t> codes(weights.size());
+  encodeGroup(scheme, grid, weights, codes);
+  auto size = static_cast<int64_t>(weights.size());
+  auto error = [&](int64_t k) -> double { return weights[k] - grid.scale * static_cast<float>(codes[k] - grid.zero); };
+  double cost = 0;
+  for (int64_t i = 0; i < size; ++i)
+    for (int64_t j = 0; j < size; ++j)
+      cost += error(i) * h[(first + i) * kCols + first + j] * error(j);
+  return cost;
+}
+
+/// All of the range of weights, and 0.
+std::pair<float, float> rangeOf(std::span<const float> weights) {
+  return {std::min(0.0F, *std::ranges::min_element(weights)), std::max(0.0F, *std::ranges::max_element(weights))};
+}
+
+GroupGrid storedGrid(const WeightScheme &scheme, Codes &codes, int64_t group) {
+  return {loadScale(scheme.scale, codes.scales.data() + group * info(scheme.scale).blockBytes),
+          scheme.symmetric ? static_cast<uint8_t>(scheme.impliedZero()) : codes.zeros[group]};
+}
+
 } // namespace
 
 TEST(RangeSearch, FindsTheBestCandidate) {
@@ -66,22 +91,55 @@ TEST(RangeSearch, FindsTheBestCandidate) {
       for (int64_t group = 0; group < kRows * groups; ++group) {
         std::span<const float> of = std::span<const float>(weights).subspan(group * size, size);
         std::span<const float> own = std::span<const float>(diagonal).subspan(group % groups * size, size);
-        float low = 0, high = 0;
-        for (float value : of)
-          low = std::min(low, value), high = std::max(high, value);
+        auto [low, high] = rangeOf(of);
         double best = INFINITY;
         for (int i = 0; i < 80; ++i) {
           auto p = static_cast<float>(1 - i * 0.01);
           best = std::min(best, costOf(rule, of, own, *gridForRange(scheme, p * low, p * high), scheme));
         }
-        GroupGrid grid{loadScale(scheme.scale, got.scales.data() + group * info(scheme.scale).blockBytes),
-                       scheme.symmetric ? static_cast<uint8_t>(scheme.impliedZero()) : got.zeros[group]};
+        GroupGrid grid = storedGrid(scheme, got, group);
         // Sums in f32 may tell two candidates apart otherwise than sums in f64, never by more than this.
         ASSERT_LE(costOf(rule, of, own, grid, scheme), best * (1 + 1e-4)) << "group " << group;
         narrowed += grid.scale < gridForRange(scheme, low, high)->scale;
       }
       EXPECT_GT(narrowed, kRows * groups / 4); // what it is for
     }
+}
+
+TEST(RangeSearch, WeighsErrorsByTheHessian) {
+  // Neighbours go together. Every 16th input carries next to nothing, and its great weights are best clamped: the last
+  // of the 80 candidates are wanted too.
+  std::vector<float> weights = weightsWithOutliers();
+  AlignedVector<float> h(kCols * kCols);
+  auto size = [](int64_t k) { return k % 16 == 3 ? 1e-3F : 1 + 0.1F * static_cast<float>(k % 7); };
+  for (int64_t i = 0; i < kCols; ++i)
+    for (int64_t j = 0; j < kCols; ++j)
+      h[i * kCols + j] = size(i) * size(j) / (1 + 0.5F * static_cast<float>(std::abs(i - j)));
+  for (int64_t i = 0; i < kRows * kCols; ++i)
+    weights[i] *= i % kCols % 16 == 3 ? 20 : 1;
+  for (const char *text : {"w4a16:g64", "w4a16:g32:asym", "w3a16:channel:f32"}) {
+    WeightScheme scheme = parseScheme(text)->weights;
+    int64_t groupSize = scheme.groupSize(kCols), groups = scheme.groupsPerRow(kCols), last = 0;
+    Codes got(scheme);
+    ASSERT_TRUE(quantizeWithRanges(scheme, RangeOptions::of(RangeRule::Hessian), kRows, kCols, weights,
+                                   {h.data(), kCols, kCols, kCols}, got.view()));
+    for (int64_t group = 0; group < kRows * groups; ++group) {
+      std::span<const float> of = std::span<const float>(weights).subspan(group * groupSize, groupSize);
+      auto costOfGrid = [&](GroupGrid grid) { return outputError(of, h, group % groups * groupSize, grid, scheme); };
+      auto [low, high] = rangeOf(of);
+      double best = INFINITY;
+      int64_t chosen = 0;
+      for (int i = 0; i < 80; ++i) {
+        auto p = static_cast<float>(1 - i * 0.01);
+        double cost = costOfGrid(*gridForRange(scheme, p * low, p * high));
+        if (cost < best)
+          best = cost, chosen = i;
+      }
+      last = std::max(last, chosen);
+      ASSERT_LE(costOfGrid(storedGrid(scheme, got, group)), best * (1 + 1e-4)) << text << " group " << group;
+    }
+    EXPECT_EQ(last, 79) << text;
+  }
 }
 
 TEST(RangeSearch, ClippingBoundsMagnitudes) {
@@ -96,31 +154,18 @@ TEST(RangeSearch, ClippingBoundsMagnitudes) {
     Codes got(scheme);
     ASSERT_TRUE(quantizeWithRanges(scheme, RangeOptions::of(RangeRule::Clip), kRows, kCols, weights,
                                    {h.data(), kCols, kCols, kCols}, got.view()));
-    auto costOfGrid = [&](int64_t group, GroupGrid grid) {
-      std::vector<uint8_t> codes(size);
-      std::span<const float> of = std::span<const float>(weights).subspan(group * size, size);
-      encodeGroup(scheme, grid, of, codes);
-      double cost = 0;
-      auto error = [&](int64_t k) { return of[k] - grid.scale * static_cast<float>(codes[k] - grid.zero); };
-      int64_t first = group % groups * size;
-      for (int64_t i = 0; i < size; ++i)
-        for (int64_t j = 0; j < size; ++j)
-          cost += static_cast<double>(error(i)) * h[(first + i) * kCols + first + j] * error(j);
-      return cost;
-    };
     int64_t clipped = 0;
     for (int64_t group = 0; group < kRows * groups; ++group) {
-      float low = 0, high = 0;
-      for (int64_t k = 0; k < size; ++k)
-        low = std::min(low, weights[group * size + k]), high = std::max(high, weights[group * size + k]);
+      std::span<const float> of = std::span<const float>(weights).subspan(group * size, size);
+      auto costOfGrid = [&](GroupGrid grid) { return outputError(of, h, group % groups * size, grid, scheme); };
+      auto [low, high] = rangeOf(of);
       double best = INFINITY;
       for (int i = 0; i < 10; ++i) {
         float bound = static_cast<float>(1 - i * 0.05) * std::max(-low, high);
-        best = std::min(best, costOfGrid(group, *gridForRange(scheme, std::max(low, -bound), std::min(high, bound))));
+        best = std::min(best, costOfGrid(*gridForRange(scheme, std::max(low, -bound), std::min(high, bound))));
       }
-      GroupGrid grid{loadScale(scheme.scale, got.scales.data() + group * info(scheme.scale).blockBytes),
-                     scheme.symmetric ? static_cast<uint8_t>(scheme.impliedZero()) : got.zeros[group]};
-      ASSERT_LE(costOfGrid(group, grid), best * (1 + 1e-4)) << text << " group " << group;
+      GroupGrid grid = storedGrid(scheme, got, group);
+      ASSERT_LE(costOfGrid(grid), best * (1 + 1e-4)) << text << " group " << group;
       clipped += grid.scale < gridForRange(scheme, low, high)->scale;
     }
     EXPECT_GT(clipped, kRows * groups / 8);
