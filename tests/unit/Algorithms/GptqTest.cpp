@@ -81,8 +81,11 @@ Doubles inverseFactor(Doubles a, int64_t n) {
   return u;
 }
 
+/// One step of f16: what a last bit of a weight can move a scale by.
+constexpr double kScaleStep = 1.0 / 1024;
+
 /// Counts codes that the formulas would not have chosen, with all earlier codes as they were: a difference within
-/// 1e-3 of a step of a tie is none.
+/// 1e-3 of a step of a tie is none. Where scales are live and of the whole range, counts those too.
 int64_t wrongCodes(const Problem &problem, const WeightScheme &scheme, const GptqOptions &options, double damping,
                    Codes &result) {
   int64_t n = problem.inputs, size = scheme.groupSize(n), groups = scheme.groupsPerRow(n);
@@ -119,7 +122,19 @@ int64_t wrongCodes(const Problem &problem, const WeightScheme &scheme, const Gpt
       wrong += std::abs(steps - (code - zero)) > 0.5 + 1e-3;
       return w[input] - scale * (code - zero);
     };
+    // The group's columns have all feedback of those before it, and dead ones have none.
+    auto checkGrid = [&](int64_t group) {
+      float low = 0, high = 0;
+      for (int64_t k = group * size; k < (group + 1) * size; ++k)
+        low = std::min(low, static_cast<float>(w[k])), high = std::max(high, static_cast<float>(w[k]));
+      int64_t at = row * groups + group;
+      double scale = loadScale(scheme.scale, result.scales.data() + at * info(scheme.scale).blockBytes);
+      wrong += std::abs(scale / gridForRange(scheme, low, high)->scale - 1) > kScaleStep;
+    };
     for (int64_t i = 0; i < live; ++i) {
+      bool begins = i == 0 || order[i] / size != order[i - 1] / size;
+      if (begins && options.scales == GptqOptions::Scales::Live && options.range.rule == RangeRule::MinMax)
+        checkGrid(order[i] / size);
       double error = check(order[i]) / u[i * live + i];
       for (int64_t j = i + 1; j < live; ++j)
         w[order[j]] -= error * u[i * live + j];
@@ -161,6 +176,7 @@ TEST(Gptq, EqualsThePaperInF64) {
                         Case{"w4a16:g64:asym", true, Scales::Static, RangeRule::Hessian, 0.1},
                         Case{"w4a16:channel", true, Scales::Static, RangeRule::Power, 0},
                         Case{"w4a16:g64", false, Scales::Live, RangeRule::MinMax, 0},
+                        Case{"w4a16:g32:asym", false, Scales::Live, RangeRule::MinMax, 0.1},
                         Case{"w4a16:g64:asym:f32", false, Scales::Live, RangeRule::Hessian, 0.2},
                         Case{"w8a16:g32", false, Scales::Static, RangeRule::MinMax, 0}}) {
     SCOPED_TRACE(c.scheme);
@@ -239,9 +255,10 @@ TEST(Gptq, Refuses) {
 }
 
 TEST(Gptq, ClimbsTheLadder) {
-  // Two inputs whose correlation is a little more than 1, as rounding can make it: λ must exceed 0.05.
+  // Two inputs whose correlation is a little more than 1, as rounding can make it: λ must exceed 0.035. That is more
+  // than 0.03, and less than the rungs so far would make together.
   Problem problem(2, 1, 100, 3);
-  problem.hessian = {1, 1.05F, 1.05F, 1};
+  problem.hessian = {1, 1.035F, 1.035F, 1};
   auto gptq = Gptq::create(problem.hessian, 2, 100, {});
   ASSERT_TRUE(gptq) << gptq.error().format();
   EXPECT_EQ(gptq->damping(), 0.1);
