@@ -134,6 +134,20 @@ void expectBest(const Problem &problem) {
   EXPECT_GE(unscaled, chosen * (1 - slack));
 }
 
+TEST(SmoothQuantScale, IsThePapersWithAFloor) {
+  std::vector<float> inputs{4, 0, 4, 1e-7F, 0}, weights{0.25F, 0.25F, 0, 9, 1e6F};
+  auto expect = [&](double alpha, std::vector<double> expected) {
+    std::vector<float> scale = smoothQuantScale(inputs, weights, alpha);
+    for (size_t j = 0; j < scale.size(); ++j)
+      EXPECT_NEAR(scale[j], expected[j], 1e-6 * expected[j]) << alpha << " " << j;
+  };
+  // A maximum below 1e-5 counts as 1e-5, and so does a scale.
+  double root = std::sqrt(1e-5);
+  expect(0.5, {4, 2 * root, 2 / root, root / 3, 1e-5});
+  expect(1, {4, 1e-5, 4, 1e-5, 1e-5});
+  expect(0, {4, 4, 1e5, 1.0 / 9, 1e-5});
+}
+
 TEST(SmoothQuantSearch, FindsTheAlphaOfLeastOutputError) {
   Problem problem(60, {schemeOf("w8a8:channel:f32"), schemeOf("w8a8:channel:f32")});
   expectBest(problem);

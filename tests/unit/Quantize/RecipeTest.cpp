@@ -252,7 +252,12 @@ TEST(Recipe, Scales) {
   EXPECT_EQ(smooth->smoothQuant->sites, (std::vector{SiteKind::MlpInput, SiteKind::AttentionInput}));
   EXPECT_EQ(smooth->smoothQuant->alphas, (std::vector<std::optional<double>>{0.4, 1}));
   EXPECT_TRUE(parseRecipe("version: 1\nscheme: w8a8\nawq: {}", "r.yaml")->awq);
-  EXPECT_TRUE(makeRecipe({"w8a8", "", {}, "", "smooth-quant"})->smoothQuant);
+  // The paper's α for most models, where nobody names another.
+  for (Result<Recipe> plain : {parseRecipe("version: 1\nscheme: w8a8\nsmooth_quant: {}", "r.yaml"),
+                               makeRecipe({"w8a8", "", {}, "", "smooth-quant"})}) {
+    ASSERT_TRUE(plain && plain->smoothQuant);
+    EXPECT_EQ(plain->smoothQuant->alphaOf(SiteKind::MlpOutput), 0.5);
+  }
   EXPECT_FALSE(makeRecipe({"w8a8", "", {}, "", "smooth"}));
 
   Result<Recipe> rotated =
