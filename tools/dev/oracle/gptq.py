@@ -19,13 +19,15 @@ Then 99.9% of a weight's replayed codes must be the nearest, and 99.9% of the fr
 tie takes those after it in its row along.
 
 Usage: gptq.py SOURCE.safetensors STATISTICS.safetensors OVERLAY.safetensors --scheme S [--shrink 0.1] [--order stored]
-               [--damping 0.01] [--follow CHECKPOINT] [--only REGEX]
+               [--damping 0.01] [--follow CHECKPOINT] [--only REGEX] [--write OTHER.safetensors]
+With --write, OTHER becomes the overlay with the free codes in place of its own.
 Exit code 0: all hold; 1: something does not; 2: nothing to compare. Needs numpy alone.
 """
 import argparse
 import json
 import pathlib
 import re
+import shutil
 import struct
 import sys
 
@@ -95,7 +97,20 @@ def compare(name, source, h, overlay, scheme, arguments):
         holds = far == 0 and other <= codes.size // 1000 and abs(ours / theirs - 1) <= 1e-3
     print(f"{name}: replayed within {max(beyond.max(), 0):.2e} of a step of the nearest, {far} codes beyond 1e-3; "
           f"free: {100 - 100 * other / codes.size:.3f}% equal, trace {ours / theirs - 1:+.2e}{'' if holds else '   FAILS'}")
+    if arguments.write:
+        replace_codes(arguments.write, name, free, scheme.bits)
     return holds, other, codes.size
+
+
+def replace_codes(path, name, codes, bits):
+    """Writes codes : [rows, cols] over those of a weight, in place: they take as many bytes."""
+    with open(path, "r+b") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        begin, end = json.loads(file.read(length))[name + ".codes"]["data_offsets"]
+        packed = rtn.pack_codes(codes, bits).tobytes()
+        assert len(packed) == end - begin
+        file.seek(8 + length + begin)
+        file.write(packed)
 
 
 def main():
@@ -108,6 +123,7 @@ def main():
     parser.add_argument("--order", choices=["activation", "stored"], default="activation")
     parser.add_argument("--follow", type=pathlib.Path, metavar="CHECKPOINT")
     parser.add_argument("--only", default="")
+    parser.add_argument("--write", metavar="OTHER")
     arguments = parser.parse_args()
     scheme = rtn.parse_scheme(arguments.scheme)
     source, statistics, overlay = (rtn.Safetensors(path) for path in
@@ -116,6 +132,8 @@ def main():
         rtn.DTYPES["I32"] = np.int32
         samples = np.array(statistics.stored("samples.tokens"))
         followed = following.hessians(arguments.follow, samples, overlay, scheme, following.activations_of(arguments.scheme))
+    if arguments.write:
+        shutil.copyfile(arguments.overlay, arguments.write)
     results = []
     for name, site in sites(arguments.statistics).items():
         if name + ".codes" in overlay and re.search(arguments.only, name):
