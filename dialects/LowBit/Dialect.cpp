@@ -26,6 +26,27 @@ void LowBitDialect::initialize() {
       >();
 }
 
+LogicalResult LowBitDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
+  if (attribute.getName() != kQuantizeAttribute)
+    return success();
+  if (!isa<qopt::transformer::LinearOp, qopt::transformer::EmbeddingOp>(op)) // quantize_attribute_c1
+    return op->emitOpError() << "has " << kQuantizeAttribute
+                             << ", expected it on transformer.linear and transformer.embedding alone";
+  auto wanted = dyn_cast<DictionaryAttr>(attribute.getValue());
+  if (!wanted || wanted.empty()) // quantize_attribute_c2
+    return op->emitOpError() << "expected " << kQuantizeAttribute << " to be a dictionary of scheme, method or keep";
+  for (NamedAttribute entry : wanted) {
+    StringRef key = entry.getName();
+    bool isText = (key == "scheme" || key == "method") && isa<StringAttr>(entry.getValue());
+    bool isKeep = key == "keep" && isa<UnitAttr>(entry.getValue()) && wanted.size() == 1;
+    if (!isText && !isKeep) // quantize_attribute_c3
+      return op->emitOpError() << "expected " << kQuantizeAttribute
+                               << " to have texts for scheme and method, or keep alone, but got " << key << " = "
+                               << entry.getValue();
+  }
+  return success();
+}
+
 LogicalResult WeightsAttr::verify(function_ref<InFlightDiagnostic()> emitError, unsigned bits, bool symmetric,
                                   int64_t group, Type scale, DenseF32ArrayAttr codebook) {
   if (bits < 2 || bits > 8) // weights_c1

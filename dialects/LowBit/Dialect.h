@@ -17,6 +17,11 @@
 #include "dialects/LowBit/Dialect.h.inc"
 #include "dialects/LowBit/Enums.h.inc"
 
+namespace qopt::lowbit {
+/// What an op asks of quantization; the dialect's description has its form.
+inline constexpr llvm::StringLiteral kQuantizeAttribute = "lowbit.quantize";
+} // namespace qopt::lowbit
+
 #define GET_ATTRDEF_CLASSES
 #include "dialects/LowBit/Attributes.h.inc"
 #define GET_TYPEDEF_CLASSES

@@ -12,7 +12,10 @@ static constexpr float kPower = 2.4F;
 RangeSearch::RangeSearch(const WeightScheme &scheme, const RangeOptions &options, int64_t rows, int64_t groupSize)
     : scheme(scheme), options(options), rows(rows), low(rows), high(rows), scale(rows), lowestStep(rows),
       highestStep(rows), delta(options.rule == RangeRule::MinMax ? 0 : rows * groupSize), cost(rows), best(rows),
-      candidate(rows) {}
+      candidate(rows) {
+  if (options.rule == RangeRule::ClipAll)
+    this->options.rule = RangeRule::Clip;
+}
 
 std::optional<int64_t> RangeSearch::search(const float *weights, int64_t cols, MatrixView h,
                                            std::span<GroupGrid> grids) {

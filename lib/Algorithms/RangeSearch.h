@@ -22,8 +22,8 @@
 
 namespace qopt {
 
-/// ClipAll is for who chooses rules weight by weight (rangeOf in passes/Quantize): Clip, and of those weights too that Clip
-/// leaves out. A search knows Clip.
+/// ClipAll is for who chooses rules weight by weight (rangeOf in passes/Quantize): Clip, and of those weights too that
+/// Clip leaves out. To a search both are one.
 enum class RangeRule : uint8_t { MinMax, Squared, Diagonal, Power, Hessian, Clip, ClipAll };
 
 /// Whether the rule looks at H.

@@ -8,6 +8,7 @@
 #include "passes/Calibrate/Passes.h"
 #include "passes/Support/Forward.h"
 #include "passes/Support/PassCounts.h"
+#include "passes/Support/WantedRows.h"
 
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/MapVector.h"
@@ -37,18 +38,18 @@ struct InsertObservers : qopt::impl::InsertObserversBase<InsertObservers>, qopt:
     func::FuncOp forward = *found;
     auto pattern = llvm::GlobPattern::create(match, /*MaxSubPatterns=*/1024);
     if (!pattern) {
-      module.emitError() << "expected a glob, but got \"" << match << "\": " << llvm::toString(pattern.takeError());
+      Error error = usageError("expected a glob, but got \"" + escapeForMessage(match) +
+                               "\": " + llvm::toString(pattern.takeError()))
+                        .withNext("write a pattern such as *.down_proj.weight");
+      (void)emitFailure(module.getLoc(), std::move(error), "nothing was written");
       return signalPassFailure();
     }
-    // Values in the order of their first linear; what is over rows is no site: calibration asks for no logits.
+    // Values in the order of their first linear.
     llvm::MapVector<Value, StringAttr> names;
-    llvm::DenseSet<Value> overRows;
+    llvm::DenseSet<Value> overRows = wantedRows(forward);
     bool before = false;
     forward.walk([&](Operation *op) {
       before |= isa<lowbit::ObserveOp>(op);
-      for (Value operand : op->getOperands())
-        if (isa<transformer::SelectRowsOp>(op) || overRows.contains(operand))
-          overRows.insert(op->result_begin(), op->result_end());
       auto linear = dyn_cast<transformer::LinearOp>(op);
       auto get = linear ? linear.getWeight().getDefiningOp<transformer::GetOp>() : transformer::GetOp();
       if (!get || overRows.contains(linear.getInput()) || !pattern->match(get.getParameter()))

@@ -87,6 +87,7 @@ Result<std::string> qopt::modelDigest(ModuleOp module, const std::string &direct
   OwningOpRef<ModuleOp> plain = module.clone();
   undoScales(*plain);
   plain->walk([](lowbit::ObserveOp observe) { observe.erase(); });
+  plain->walk([](Operation *op) { op->removeDiscardableAttr(lowbit::kQuantizeAttribute); });
   std::string weights;
   for (auto archive : plain->getOps<ArchiveOp>()) {
     Result<std::string> digest = contentDigest(resolvePath(archive.getPath(), directory));

@@ -89,14 +89,15 @@ private:
       gptq.emplace(std::move(*made));
     }
     int64_t rows = target.type().getDimSize(0);
+    RangeOptions range = RangeOptions::of(rangeOf(target, recipe.gptq.range.rule));
     std::vector<GptqErrors> errors((rows + Gptq::rowsPerChunk - 1) / Gptq::rowsPerChunk);
     Status status = parallelRows(
         target.parameter.getContext(), rows, Gptq::rowsPerChunk, [&](int64_t chunk, int64_t first, int64_t end) {
           const WeightScheme &form = target.scheme.weights;
           int64_t count = end - first;
           OwnedQuantizedRows out(form, count, h.cols);
-          return gptq->quantizeRows(form, count, values.subspan(first * h.cols, count * h.cols), out, errors[chunk],
-                                    first);
+          return gptq->quantizeRows(form, range, count, values.subspan(first * h.cols, count * h.cols), out,
+                                    errors[chunk], first);
         });
     if (!status)
       return status.takeError();
@@ -127,7 +128,7 @@ Result<BitSearch> BitSearch::begin(ModuleOp module, const Recipe &recipe, std::v
   for (QuantizationTarget &target : selection->targets) {
     const std::string name = target.parameter.getSymName().str();
     bool ruled = llvm::any_of(recipe.rules, [&](const RecipeRule &rule) { return rule.matches(name); });
-    if (target.isHead || ruled)
+    if (target.isHead || ruled || target.isOwn)
       continue;
     SearchedWeight weight;
     weight.target = target;

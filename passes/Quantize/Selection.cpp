@@ -3,7 +3,9 @@
 #include "dialects/LowBit/Dialect.h"
 #include "lib/Numerics/Panel.h"
 #include "lib/Parameters/ModelLedger.h"
+#include "passes/Quantize/RecipeText.h"
 #include "passes/Support/Forward.h"
+#include "passes/Support/WantedRows.h"
 
 #include "llvm/ADT/MapVector.h"
 
@@ -100,16 +102,6 @@ Status qopt::checkFit(QuantizationTarget &target) {
   return {};
 }
 
-/// Values that are made of the rows whose logits are wanted alone: calibration sees none of them.
-static llvm::DenseSet<Value> wantedRows(func::FuncOp forward) {
-  llvm::DenseSet<Value> wanted;
-  forward.walk([&](Operation *op) {
-    if (isa<SelectRowsOp>(op) || llvm::any_of(op->getOperands(), [&](Value value) { return wanted.contains(value); }))
-      wanted.insert_range(op->getResults());
-  });
-  return wanted;
-}
-
 /// What needs calibration and does not get it: GPTQ of an embedding, GPTQ or static activations of the output head.
 static Status checkCalibrated(QuantizationTarget &target, const llvm::DenseSet<Value> &wanted) {
   std::string where = "parameter @" + target.parameter.getSymName().str();
@@ -159,6 +151,50 @@ static std::optional<LedgerRow> previousRow(ParameterOp parameter, const Ledger 
   LedgerRow row = keptRow(parameter, LedgerStatus::Quantized, "quantized before, without a ledger");
   row.name = name.str();
   return row;
+}
+
+/// What an op's own attribute says of its weight, as the rule that comes before all of the recipe's. Nothing without
+/// one. Errors (bad input): a scheme or method that does not parse; a method that the recipe does not have.
+static Result<std::optional<RecipeRule>> attributeRule(Operation *op, const Recipe &recipe) {
+  auto own = op->getAttrOfType<DictionaryAttr>(lowbit::kQuantizeAttribute);
+  if (!own)
+    return std::optional<RecipeRule>();
+  std::string where = describeOp(op);
+  RecipeRule rule{lowbit::kQuantizeAttribute.str(), recipe.body, "", where};
+  auto text = [&](StringRef key) {
+    auto value = own.getAs<StringAttr>(key);
+    return value ? value.str() : std::string();
+  };
+  if (own.get("keep"))
+    rule.scheme.reset();
+  else if (std::string scheme = text("scheme"); !scheme.empty()) {
+    Result<Scheme> parsed = parseSchemeLike(scheme, recipe.body);
+    if (!parsed)
+      return parsed.takeError().in(where);
+    rule.scheme = *parsed;
+  }
+  if (std::string method = text("method"); !method.empty()) {
+    Result<Method> parsed = parseMethod(method);
+    if (!parsed)
+      return parsed.takeError().in(where);
+    bool has = *parsed == Method::RoundToNearest || recipe.uses(*parsed);
+    if (!has || (*parsed == Method::Plugin && recipe.plugin->name != method))
+      return badInput("expected a recipe that uses " + method + ", because an op asks for it", where)
+          .withNext("say method: " + method + " in the recipe, for this op or another");
+    rule.method = *parsed;
+  }
+  return std::optional(std::move(rule));
+}
+
+/// The same of all ops that share a weight, which have to agree.
+static Result<std::optional<RecipeRule>> attributeRule(ArrayRef<Operation *> users, const Recipe &recipe) {
+  for (Operation *user : users)
+    if (user->getAttr(lowbit::kQuantizeAttribute) != users.front()->getAttr(lowbit::kQuantizeAttribute))
+      return badInput("expected ops that share a weight to have the same " + lowbit::kQuantizeAttribute.str() +
+                          ", but they differ",
+                      describeOp(user))
+          .withNext("say it of all ops that read the weight, or of none");
+  return attributeRule(users.front(), recipe);
 }
 
 /// A name for a rule in the ledger: its glob, and the reason if there is one.
@@ -240,7 +276,12 @@ Survey qopt::surveyTargets(ModuleOp module, const Recipe &recipe, const Ledger &
         rows.push_back(std::move(*row));
       continue;
     }
-    const RecipeRule *rule = nullptr;
+    Result<std::optional<RecipeRule>> own = attributeRule(use.weightUsers, recipe);
+    if (!own) {
+      survey.problems.push_back(own.takeError());
+      continue;
+    }
+    const RecipeRule *rule = *own ? &**own : nullptr;
     for (size_t i = 0; i < recipe.rules.size(); ++i) {
       if (!recipe.rules[i].matches(parameter.getSymName()))
         continue;
@@ -263,7 +304,8 @@ Survey qopt::surveyTargets(ModuleOp module, const Recipe &recipe, const Ledger &
     Method method = use.isHeadOrEmbedding ? Method::RoundToNearest : recipe.method;
     if (rule && rule->method)
       method = *rule->method;
-    QuantizationTarget target{parameter, *scheme, use.weightUsers, rows.size(), method, use.isHeadOrEmbedding && !rule};
+    QuantizationTarget target{
+        parameter, *scheme, use.weightUsers, rows.size(), method, use.isHeadOrEmbedding && !rule, own->has_value()};
     for (Status status : {checkFit(target), checkCalibrated(target, wanted)})
       if (!status)
         survey.problems.push_back(status.takeError());

@@ -26,6 +26,7 @@ struct QuantizationTarget {
   size_t row;                                    ///< in the ledger
   Method method;                                 ///< how its codes are to be chosen
   bool isHead = false;                           ///< an embedding or the output head that no rule names
+  bool isOwn = false;                            ///< decided by an attribute of its ops
 
   mlir::RankedTensorType type() { return mlir::cast<mlir::RankedTensorType>(parameter.getType()); }
 };
@@ -44,13 +45,12 @@ struct Selection {
 };
 
 /// Decides each parameter that @forward reads. A weight is a parameter that is the weight of linears or the table of
-/// embeddings; the head is the linear whose result @forward returns first. The first rule that matches a weight decides
-/// it, then the recipe's head (for the embedding and the head), then the body's scheme. `previous` has the rows of what
-/// was quantized before.
-/// Errors: no @forward; a weight that is not read by transformer.get, or that other ops use too; a scheme whose groups
-/// do not divide a weight's inputs (with the op, K, the group and what would do); gptq of an embedding, gptq or static
-/// activations of a linear over the wanted rows, which calibration does not see; a rule that decides nothing; nothing
-/// to quantize.
+/// embeddings; the head is the linear whose result @forward returns first. The attribute lowbit.quantize of its ops
+/// decides it, else the first rule that matches it, then the recipe's head (for the embedding and the head), then the
+/// body's scheme. `previous` has the rows of what was quantized before. Errors: no @forward; a weight that is not read
+/// by transformer.get, or that other ops use too; a scheme whose groups do not divide a weight's inputs (with the op,
+/// K, the group and what would do); gptq of an embedding, gptq or static activations of a linear over the wanted rows,
+/// which calibration does not see; a rule that decides nothing; nothing to quantize.
 Result<Selection> selectTargets(mlir::ModuleOp module, const Recipe &recipe, const Ledger &previous);
 
 /// A selection, and all that selectTargets would refuse it for; a weight whose scheme does not fit is among its

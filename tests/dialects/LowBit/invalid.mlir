@@ -976,3 +976,38 @@ func.func @f(%x: tensor<?x64xf32>) {
   %0, %1 = lowbit.encode %x <kind = i8, fixed = true> : tensor<?x64xf32> -> tensor<?x64xi8> scales tensor<?x1xf32>
   return
 }
+
+// -----
+
+// quantize_attribute_c1
+// expected-error@+1 {{has lowbit.quantize, expected it on transformer.linear and transformer.embedding alone}}
+func.func @f() attributes {lowbit.quantize = {keep}} {
+  return
+}
+
+// -----
+
+// quantize_attribute_c2
+func.func @f(%x: tensor<?x64xf32>, %w: tensor<8x64xf32>) {
+  // expected-error@+1 {{expected lowbit.quantize to be a dictionary of scheme, method or keep}}
+  %0 = transformer.linear %x, %w {lowbit.quantize = "w4a16"} : (tensor<?x64xf32>, tensor<8x64xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// quantize_attribute_c3
+func.func @f(%x: tensor<?x64xf32>, %w: tensor<8x64xf32>) {
+  // expected-error@+1 {{expected lowbit.quantize to have texts for scheme and method, or keep alone, but got bits = 4}}
+  %0 = transformer.linear %x, %w {lowbit.quantize = {bits = 4 : i64}} : (tensor<?x64xf32>, tensor<8x64xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// quantize_attribute_c3
+func.func @f(%x: tensor<?x64xf32>, %w: tensor<8x64xf32>) {
+  // expected-error@+1 {{or keep alone, but got keep}}
+  %0 = transformer.linear %x, %w {lowbit.quantize = {keep, scheme = "w4a16"}} : (tensor<?x64xf32>, tensor<8x64xf32>) -> tensor<?x8xf32>
+  return
+}
