@@ -44,7 +44,10 @@ struct InsertObservers : qopt::impl::InsertObserversBase<InsertObservers>, qopt:
       (void)emitFailure(module.getLoc(), std::move(error), "nothing was written");
       return signalPassFailure();
     }
-    // Values in the order of their first linear.
+    auto isWanted = [&](StringRef weight) {
+      return pattern->match(weight) && (weights.empty() || llvm::is_contained(weights, weight));
+    };
+    // Values in the order of their first linear that is wanted.
     llvm::MapVector<Value, StringAttr> names;
     llvm::DenseSet<Value> overRows = wantedRows(forward);
     bool before = false;
@@ -52,7 +55,7 @@ struct InsertObservers : qopt::impl::InsertObserversBase<InsertObservers>, qopt:
       before |= isa<lowbit::ObserveOp>(op);
       auto linear = dyn_cast<transformer::LinearOp>(op);
       auto get = linear ? linear.getWeight().getDefiningOp<transformer::GetOp>() : transformer::GetOp();
-      if (!get || overRows.contains(linear.getInput()) || !pattern->match(get.getParameter()))
+      if (!get || overRows.contains(linear.getInput()) || !isWanted(get.getParameter()))
         return;
       names.insert({linear.getInput(), get.getParameterAttr().getAttr()});
       ++observed;
@@ -62,7 +65,9 @@ struct InsertObservers : qopt::impl::InsertObserversBase<InsertObservers>, qopt:
       return signalPassFailure();
     }
     if (names.empty()) {
-      emitError(forward.getLoc()) << "expected linears whose weight matches \"" << match << "\", but found none";
+      emitError(forward.getLoc()) << "expected linears whose weight matches \"" << match << "\""
+                                  << (weights.empty() ? "" : " and is one of those that are named")
+                                  << ", but found none";
       return signalPassFailure();
     }
     for (auto &[value, name] : names) {

@@ -9,9 +9,10 @@ def InsertObservers : Pass<"insert-observers", "::mlir::ModuleOp"> {
     A value that several linears read is one site, named after the weight of the first of them.
 
     *Requires*: `@forward`; no observers yet.
-    *Guarantees*: a `lowbit.observe` right after each value over tokens that a linear reads whose weight matches `match`.
+    *Guarantees*: a `lowbit.observe` right after each value over tokens that a linear reads whose weight matches `match` and is
+    one of `weights`, if there are any.
     *Leaves alone*: everything that computes; linears over the wanted rows (the output head).
-    *Refuses*: a pattern that matches no linear; a second time.
+    *Refuses*: what no linear fits; a second time.
 
     Example, with `gram`:
     ```mlir
@@ -21,8 +22,9 @@ def InsertObservers : Pass<"insert-observers", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"match", "match", "std::string", "\"*\"", "a glob for the names of weights">,
+    ListOption<"weights", "weights", "std::string", "names of weights, such as those that a recipe's algorithms ask for">,
     Option<"gram", "gram", "bool", "false", "sum x·xᵀ, which GPTQ and AWQ need">,
-    Option<"histogram", "histogram", "bool", "false", "count magnitudes, which static ranges need">,
+    Option<"histogram", "histogram", "bool", "false", "count which magnitude occurs how often">,
   ];
   let dependentDialects = ["::qopt::lowbit::LowBitDialect"];
 }

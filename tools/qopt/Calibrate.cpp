@@ -42,7 +42,7 @@ int qopt::calibrateMain(int argc, char **argv) {
   addTextOptions(app, arguments);
   app.add_option("--match", arguments.match, "a glob for the weights whose inputs are looked at")
       ->capture_default_str();
-  app.add_flag("--histogram", arguments.histogram, "also count magnitudes, for static ranges");
+  app.add_flag("--histogram", arguments.histogram, "also count which magnitude occurs how often");
   app.add_flag("--no-gram", arguments.noGram, "do not sum x·xᵀ: enough for SmoothQuant, and much smaller");
   app.add_option("--shard", arguments.shard, "I/N: the I-th of N shards; 'qopt stats merge' joins them");
   app.add_option("--memory", arguments.memoryMegabytes, "MiB of activations that stay in memory; more go to a file")

@@ -82,7 +82,8 @@ Result<CalibrationText> qopt::readCalibrationText(mlir::ModuleOp module, const s
   Result<std::vector<TextSource>> sources = readSources(arguments);
   if (!sources)
     return sources.takeError();
-  if (int64_t context = contextOf(module), length = arguments.samples.length; context > 0 && length > context)
+  int64_t context = contextOf(module), length = arguments.samples.length;
+  if (!sources->empty() && context > 0 && length > context)
     return usageError("expected samples of at most " + std::to_string(context) +
                           " tokens, the model's context, but got " + std::to_string(length),
                       "--length")
@@ -167,7 +168,9 @@ Status qopt::calibrateModule(Session &session, mlir::ModuleOp original, const Ca
     if (mlir::failed(session.compiler().configure(passes)))
       return usageError("the pass manager's options do not fit together");
     InsertObserversOptions observers;
-    observers.match = arguments.match, observers.gram = !arguments.noGram, observers.histogram = arguments.histogram;
+    observers.match = arguments.match;
+    observers.weights = {arguments.weights.begin(), arguments.weights.end()};
+    observers.gram = !arguments.noGram, observers.histogram = arguments.histogram;
     passes.addPass(createInsertObservers(observers));
     if (mlir::failed(passes.run(module)))
       return Error{session.failureClass(), {}, {}, {}, {}};

@@ -7,11 +7,10 @@
 #include "passes/Fold/Passes.h"
 #include "passes/Fold/ScalePairs.h"
 #include "passes/Fold/StageOrder.h"
-#include "passes/Quantize/NearestRounding.h"
 #include "passes/Quantize/ScaleStage.h"
+#include "passes/Quantize/StatisticsNeeds.h"
 
 #include "mlir/Pass/PassManager.h"
-#include "llvm/ADT/MapVector.h"
 
 using namespace qopt;
 
@@ -108,27 +107,6 @@ static void checkTokens(Foreseen &foreseen, int64_t tokens, int64_t fallbacks) {
     llvm::append_range(foreseen.problems, errors);
 }
 
-/// Weights whose inputs an archive of statistics has to know, and whether with their Gram matrix. Scales have been
-/// tried.
-static llvm::MapVector<QuantizationTarget *, bool> statisticsNeeded(Foreseen &foreseen, const Recipe &recipe) {
-  llvm::MapVector<QuantizationTarget *, bool> needed;
-  std::vector<QuantizationTarget> &targets = foreseen.survey.selection.targets;
-  for (QuantizationTarget &target : targets)
-    if (target.method == Method::Gptq ? recipe.inputs == HessianInputs::Statistics
-                                      : needsHessian(rangeOf(target, recipe.nearestRange)))
-      needed[&target] = true;
-  if (!recipe.scales())
-    return needed;
-  TargetsByUser byUser = targetsByUser(targets);
-  if (auto forward = foreseen.module->lookupSymbol<mlir::func::FuncOp>("forward"))
-    if (auto sites = findScaleSites(forward, kindsOf(recipe)))
-      for (ScaleSite &site : *sites)
-        for (mlir::Operation *reader : site.readers)
-          if (QuantizationTarget *target = byUser.lookup(reader))
-            needed[target] |= recipe.awq.has_value();
-  return needed;
-}
-
 static void checkStatistics(Foreseen &foreseen, const Recipe &recipe, const QuantizeArguments &arguments,
                             const std::string &directory) {
   auto note = [&](Status status) {
@@ -158,7 +136,7 @@ static void checkStatistics(Foreseen &foreseen, const Recipe &recipe, const Quan
   foreseen.samples = foreseen.length > 0 ? statistics->tokens() / foreseen.length : 0;
   foreseen.heldOut = static_cast<int64_t>(statistics->archive().heldOutSource().size());
   checkTokens(foreseen, statistics->tokens(), fallbacks);
-  for (auto [target, needsGram] : statisticsNeeded(foreseen, recipe))
+  for (auto [target, needsGram] : statisticsNeeded(*foreseen.module, recipe, foreseen.survey.selection.targets))
     if (auto inputs = statistics->inputsOf(target->parameter, **parameters, needsGram); !inputs)
       foreseen.problems.push_back(inputs.takeError());
 }

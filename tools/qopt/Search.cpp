@@ -8,6 +8,7 @@
 #include "tools/qopt/Options.h"
 #include "tools/qopt/Subcommands.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 using namespace qopt;
@@ -103,6 +104,20 @@ static Status writeText(const std::string &path, const std::string &text) {
   return file->commit();
 }
 
+/// Gates name texts relative to the recipe: from where that lies to where the new one will.
+static void rebaseGates(Recipe &recipe, const std::string &from, const std::string &to) {
+  namespace fs = std::filesystem;
+  for (Gate &gate : recipe.gates) {
+    fs::path text(gate.text);
+    if (gate.text.empty() || text.is_absolute())
+      continue;
+    fs::path file = fs::path(from).parent_path() / text;
+    std::error_code code;
+    gate.text = to == "-" ? fs::absolute(file, code).lexically_normal().string()
+                          : fs::proximate(file, directoryOf(to), code).string();
+  }
+}
+
 static void printResult(BitSearch &search, const Scheme &body, const Recipe &mixed) {
   std::fprintf(stderr, "%zu weights, %.3f bits per weight with scales and zero points\n", search.weights().size(),
                search.bitsPerWeight());
@@ -180,6 +195,7 @@ static Status search(const CompilerArguments &compiler, const SearchArguments &a
   if (Status status = found->choose(arguments.bits, sensitivities); !status)
     return status;
   Recipe mixed = found->result();
+  rebaseGates(mixed, quantize.recipe, arguments.output);
   if (!arguments.report.empty())
     if (Status status = writeText(arguments.report, describe(*found, body, sensitivities).dump(1) + "\n"); !status)
       return status;

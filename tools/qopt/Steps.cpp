@@ -10,6 +10,7 @@
 #include "passes/Quantize/MethodPass.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Quantize/Recipe.h"
+#include "passes/Quantize/StatisticsNeeds.h"
 
 #include "mlir/Pass/PassManager.h"
 
@@ -142,6 +143,9 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
     CalibrateArguments calibration = arguments.calibration;
     calibration.noGram = recipe->statisticsNeed() < StatisticsNeed::Gram;
     calibration.samplesAlone = recipe->statisticsNeed() < StatisticsNeed::Magnitudes;
+    Survey survey = surveyTargets(module, *recipe, Ledger()); // whose problems the passes will name
+    for (auto [target, needsGram] : statisticsNeeded(module, *recipe, survey.selection.targets))
+      calibration.weights.push_back(target->parameter.getSymName().str());
     if (!isFinished) {
       if (Status status = report.time(
               "calibrate", [&] { return calibrateModule(session, module, calibration, directory, statistics); });

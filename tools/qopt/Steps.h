@@ -20,6 +20,7 @@ namespace qopt {
 struct CalibrateArguments {
   std::string field = "text", match = "*", shard;
   std::vector<std::string> texts, lines;
+  std::vector<std::string> weights; ///< whose inputs are looked at; empty: all of those that match
   SampleOptions samples;
   int64_t memoryMegabytes = 4096;
   int threads = 0;

@@ -3,6 +3,10 @@
 // RUN: qopt %t.mlir --insert-observers=gram --pass-counts -o %t.observed.mlir 2>&1 | FileCheck %s --check-prefix=COUNTS
 // RUN: FileCheck %s --input-file=%t.observed.mlir
 // RUN: qopt %t.mlir --insert-observers="match=*.mlp.* histogram=true" | FileCheck %s --check-prefix=MLP
+// Of some weights alone: what q, k and v read is one site, by whichever of them is named.
+// RUN: qopt %t.mlir --insert-observers="weights=model.layers.1.self_attn.k_proj.weight,model.layers.0.mlp.down_proj.weight gram" --pass-counts 2>&1 | FileCheck %s --check-prefix=SOME
+// RUN: not qopt %t.mlir --insert-observers="weights=nowhere" 2>&1 | FileCheck %s --check-prefix=NOWHERE
+// RUN: not qopt %t.mlir --insert-observers="match=[" 2>&1 | FileCheck %s --check-prefix=GLOB
 // Segments are cut as before.
 // RUN: qopt %t.observed.mlir --extract-segment=index=4 | FileCheck %s --check-prefix=SEGMENT
 // A model with observers left in it is not compiled.
@@ -30,3 +34,9 @@
 
 // LEFT: error: {{.*}}lowbit.observe
 // COUNTS: 8 sites, 14 linears-observed
+// SOME-DAG: 2 sites, 2 linears-observed
+// SOME-DAG: lowbit.observe %{{.*}} "model.layers.0.mlp.down_proj.weight" gram
+// SOME-DAG: lowbit.observe %{{.*}} "model.layers.1.self_attn.k_proj.weight" gram
+// NOWHERE: error: {{.*}}expected linears whose weight matches "*" and is one of those that are named, but found none
+// GLOB: error: {{.*}}expected a glob, but got "["
+// GLOB-NOT: see current operation
