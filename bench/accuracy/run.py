@@ -5,10 +5,11 @@
     run.py ours   [--rows …] [--models …] [--seeds …]    calibrate, quantize, compile, evaluate
     run.py peer NAME [--rows …] [--models …] [--seeds …] in a virtual environment of its own, made where it is missing
     run.py score NAME …                                  unpack, check, evaluate what a peer left
+    run.py confirm …                                     whether this build makes what another has left records of
     run.py report [--output FILE]                        a table in Markdown; exit code 4 where a bound does not hold
 
 README.md has the columns, and what is measured and what is not. What has been run is not run again unless what it was made
-from has changed.
+from has changed; results/ has a record of each run.
 """
 
 import argparse
@@ -20,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # compare/, which the comparison of speed shares
 
 from scoring import activations, ours, peer, report, steps, unpack, verify  # noqa: E402
-from scoring.settings import ALL_MODELS, MODELS, OUR_SEEDS, PEER_SEEDS, PEERS, ROOT, ROWS, Row, Work  # noqa: E402
+from scoring.settings import ALL_MODELS, MODELS, OUR_SEEDS, PEER_SEEDS, PEERS, ROOT, ROWS, TEXTS, Row, Work  # noqa: E402
 
 WINDOWS = 64
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "generation_config.json")
@@ -35,7 +36,7 @@ def arguments() -> argparse.Namespace:
     prepare.add_argument("--gguf", type=Path, required=True, help="SmolLM2-135M-Instruct.Q4_1.gguf")
     prepare.add_argument("--seed", type=int, default=0, help="of the twins")
     for name, text in (("ours", "calibrate, quantize, compile, evaluate"), ("peer", "run a peer"), ("score", "score a peer"),
-                       ("report", "the table")):
+                       ("confirm", "quantize again, compare, record nothing but that"), ("report", "the table")):
         each = commands.add_parser(name, help=text)
         if name in ("peer", "score"):
             each.add_argument("name", choices=PEERS)
@@ -43,16 +44,29 @@ def arguments() -> argparse.Namespace:
             each.add_argument("--rows", type=lambda text: text.split(","), help=f"of {', '.join(ROWS)}")
             each.add_argument("--models", type=lambda text: text.split(","), default=list(MODELS), help=f"of {', '.join(ALL_MODELS)}")
             each.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")],
-                              default=list(OUR_SEEDS if name == "ours" else PEER_SEEDS))
-        if name != "peer":
-            each.add_argument("--texts", choices=("development", "evaluation"), default="development",
-                              help="evaluation is for final reports: nothing may be chosen by it")
+                              default=list(PEER_SEEDS if name in ("peer", "score") else OUR_SEEDS))
+        if name == "peer":
+            each.add_argument("--again", action="store_true", help="also what there is a record of")
+        else:
+            each.add_argument("--texts", type=kinds_of_texts, default=["development"], help=f"of {', '.join(TEXTS)}; default: "
+                              "development. evaluation is for final reports: nothing may be chosen by it")
         if name in ("ours", "score"):
             each.add_argument("--windows", type=int, default=WINDOWS, help=f"of each text, its first; default: {WINDOWS}")
+        if name in ("ours", "score", "confirm"):
             each.add_argument("--keep", action="store_true", help="keep models and artifacts, half a gigabyte each")
         if name == "report":
             each.add_argument("--output", type=Path, help="also write JSON, with all that the table is made of")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.command == "report" and len(options.texts) != 1:
+        parser.error(f"expected a report on one of {', '.join(TEXTS)}, but got both: figures on them are never mixed")
+    return options
+
+
+def kinds_of_texts(said: str) -> list[str]:
+    kinds = said.split(",")
+    if unknown := [kind for kind in kinds if kind not in TEXTS]:
+        raise argparse.ArgumentTypeError(f"expected {' or '.join(TEXTS)}, but got {', '.join(unknown)}")
+    return kinds
 
 
 def rows_of(options: argparse.Namespace, name: str | None) -> list[Row]:
@@ -93,28 +107,36 @@ def main() -> int:
         prepare(options, work, qopt)
         return 0
     if options.command == "report":
-        print(report.markdown(work, options.texts))
+        (texts,), build = options.texts, qopt.build()
+        print(report.markdown(work, texts, build))
         if options.output:
-            report.write(work, options.texts, options.output)
-        return 4 if any(one["holds"] is False for one in report.comparisons(work, options.texts)) else 0
+            report.write(work, texts, build, options.output)
+        return 4 if any(one["holds"] is False for one in report.comparisons(work, texts, build)) else 0
     for model in options.models:
         if not (work.model(model) / "model.safetensors").exists():
             raise steps.Failed(f"expected the model at {work.model(model)}, but there is none\nnext: run.py prepare")
     rows = rows_of(options, getattr(options, "name", None))
+    differ = []
     # Seeds outside of rows: rows share what calibration gathers, which is large, and what the reference says.
     for model in options.models:
         for seed in options.seeds:
             print(f"{options.command}: {', '.join(row.name for row in rows)}; {model}, seed {seed}", file=sys.stderr)
             if options.command == "peer":
                 for row in rows:
-                    peer.run(qopt, work, options.name, row, model, seed)
+                    peer.run(qopt, work, options.name, row, model, seed, options.again)
+                continue
+            if options.command == "confirm":
+                differ += [f"{row}, {model}, seed {seed}" for row in ours.confirm(qopt, work, rows, model, seed, options.texts, options.keep)]
                 continue
             how = (rows, model, seed, options.texts, options.windows, options.keep)
             made = ours.run(qopt, work, *how) if options.command == "ours" else peer.score(qopt, work, options.name, *how)
             for one in made:
                 for where, said in one["evaluation"].items():
-                    print(f"{one['row']} {model} seed {seed} {one['side']} {where}: KL {said['kl_divergence']['value']:.5f}, "
-                          f"{one['bits_per_weight']:.3f} bits", flush=True)
+                    print(f"{one['row']} {model} seed {seed} {one['side']} {one['texts']} {where}: "
+                          f"KL {said['kl_divergence']['value']:.5f}, {one['bits_per_weight']:.3f} bits", flush=True)
+    if differ:
+        raise steps.Failed(f"expected this build to make what is recorded, but it does not, of {'; '.join(differ)}\n"
+                           "next: remove the records of these rows, and run.py ours")
     return 0
 
 

@@ -86,8 +86,8 @@ def unzipped(files: Sequence[bytes]) -> bytes:
 @dataclass(frozen=True)
 class Text:
     name: str
-    package: str
-    version: str  # of the package that the digest belongs to
+    package: str  # or several, with spaces, of one source and version
+    version: str  # that the digest belongs to
     patterns: tuple[str, ...]  # globs below the file system's root; files of one glob are taken in name order
     read: Callable[[Sequence[bytes]], bytes]
     sha256: str
@@ -105,7 +105,7 @@ TEXTS = (
          "6c8118c277d0b00736d406d4941b77b69932d6ab125f7179ff88fe12939cc19e"),
     Text("evaluation-near", "developers-reference", "12.18", ("usr/share/developers-reference/_sources/*.rst.txt",), joined,
          "d72b7bc8957dc22a8e42bb84fae328a7fed0a5dcf75db15ed096b6f9efec67c9"),
-    Text("evaluation-far", "fortunes", "1:1.99.1-7.3", tuple(f"usr/share/games/fortunes/{name}" for name in FORTUNES), joined,
+    Text("evaluation-far", "fortunes fortunes-min", "1:1.99.1-7.3", tuple(f"usr/share/games/fortunes/{name}" for name in FORTUNES), joined,
          "68209d3574a71037afcd6fffef2e095ff72f05787ddedb62c18ceae5b0bea5f4"),
 )
 
@@ -115,12 +115,13 @@ class Refused(Exception):
 
 
 def found(text: Text, root: Path) -> list[Path]:
-    return [file for pattern in text.patterns for file in sorted(root.glob(pattern)) if file.is_file()]
+    """All files; none where a pattern matches nothing."""
+    each = [sorted(file for file in root.glob(pattern) if file.is_file()) for pattern in text.patterns]
+    return [file for files in each for file in files] if all(each) else []
 
 
-def unpacked(package: str, into: Path) -> Path:
-    """The files of a Debian package, below a folder of their own."""
-    folder = into / package
+def unpack(package: str, folder: Path, into: Path) -> None:
+    """The files of a Debian package, below `folder`."""
     with tempfile.TemporaryDirectory(dir=into) as download:
         done = subprocess.run(["apt-get", "download", "-q", package], cwd=download, capture_output=True, text=True)
         archives = list(Path(download).glob("*.deb"))
@@ -128,14 +129,16 @@ def unpacked(package: str, into: Path) -> Path:
             raise Refused(f"expected 'apt-get download {package}' to leave one .deb, but got {len(archives)}, exit code "
                           f"{done.returncode}\n{done.stderr.strip()}\nnext: apt-get update, or install {package}")
         subprocess.run(["dpkg-deb", "-x", archives[0], folder], check=True)
-    return folder
 
 
 def make(text: Text, root: Path, packages: Path, other_versions: bool) -> bytes:
     files = found(text, root)
     if not files and root == Path("/"):
+        folder = packages / text.name
         packages.mkdir(parents=True, exist_ok=True)
-        files = found(text, unpacked(text.package, packages))
+        for package in text.package.split():
+            unpack(package, folder, packages)
+        files = found(text, folder)
     if not files:
         raise Refused(f"expected files {', '.join(text.patterns)} of the package {text.package}, but got none\n"
                       f"in: {root}\nnext: install {text.package}")

@@ -66,5 +66,6 @@ def evaluate(qopt: Path, work: Work, python: Path, folder: Path, plain: Path, mo
         said[where] = {"protocol": compiled[where]["protocol"], "linears": made["linears"],
                        "weights_alone": compiled[where]["kl_divergence"], "kl_divergence": {"value": mean("kl_divergence")},
                        "perplexity": {"value": float(np.exp(mean("loss")))}, "top1_agreement": {"value": mean("top1_agreement")},
-                       "window_kl": [window["kl_divergence"] for window in made["quantized"]]}
+                       "window_kl": [window["kl_divergence"] for window in made["quantized"]],
+                       "window_reference_loss": [window["reference_loss"] for window in made["quantized"]]}
     return said

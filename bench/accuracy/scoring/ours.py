@@ -1,5 +1,6 @@
 """Our side: references, calibration, quantization, and the evaluation that both sides go through."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ import numpy as np
 from compare.models import of_overlay
 
 from . import steps
-from .settings import CALIBRATION, LENGTH, SAMPLES, TEXTS, Row, Work, digest
+from .settings import CALIBRATION, LENGTH, SAMPLES, SCORING, TEXTS, Row, Work, digest
 from .tensors import Checkpoint
 
 
@@ -25,6 +26,10 @@ class Qopt:
         folders = (self.program.parent, self.program.parent.parent / "lib")
         libraries = sorted({file.resolve() for folder in folders for file in folder.glob("libqopt.so*")})
         return {"program": digest(self.program), "recipes": said.stdout, "libraries": " ".join(digest(file) for file in libraries)}
+
+    def build(self) -> str:
+        """Names a build: one word for its version."""
+        return hashlib.sha256(json.dumps(self.version(), sort_keys=True).encode()).hexdigest()[:16]
 
     def recipe(self, row: Row) -> str:
         if not row.recipe.startswith("builtin:"):
@@ -42,13 +47,13 @@ def reference(qopt: Qopt, work: Work, model: str) -> None:
                  steps.command([qopt.program, "compile", imported, "-o", artifact], imported.with_suffix(".compile.log"))]
         return {"cost": steps.total(costs)}
 
-    key = {"model": digest(work.model(model) / "model.safetensors"), "qopt": qopt.version()}
+    key = {"model": digest(work.model(model) / "model.safetensors"), "qopt": qopt.build()}
     steps.once(artifact.with_suffix(".json"), key, make, [artifact, imported])
 
 
-def _calibration_key(qopt: Qopt, work: Work, model: str, seed: int) -> dict[str, Any]:
+def _calibration_key(work: Work, model: str, seed: int) -> dict[str, Any]:
     return {"model": digest(work.model(model) / "model.safetensors"), "texts": [digest(work.text(name)) for name in CALIBRATION],
-            "samples": SAMPLES, "length": LENGTH, "seed": seed, "qopt": qopt.version()}
+            "samples": SAMPLES, "length": LENGTH, "seed": seed}
 
 
 def calibrate(qopt: Qopt, work: Work, model: str, seed: int, *, sums: bool) -> dict[str, Any]:
@@ -56,14 +61,15 @@ def calibrate(qopt: Qopt, work: Work, model: str, seed: int, *, sums: bool) -> d
     without the `sums` of products in a run of their own, unless one with them has left them already."""
     reference(qopt, work, model)
     archive, windows = work.statistics(model, seed), work.tokens(model, seed)
-    key, tokens_record = _calibration_key(qopt, work, model, seed), archive.with_suffix(".tokens.json")
+    key = _calibration_key(work, model, seed) | {"qopt": qopt.build()}
+    tokens_record = archive.with_suffix(".tokens.json")
 
     def make() -> dict[str, Any]:
         made = archive if sums else archive.with_suffix(".tokens.safetensors")
         archive.parent.mkdir(parents=True, exist_ok=True)
         texts = [word for name in CALIBRATION for word in ("--text", work.text(name))]
         cost = steps.command([qopt.program, "calibrate", work.imported(model), *texts, "--samples", SAMPLES, "--length", LENGTH,
-                              "--seed", seed, *([] if sums else ["--no-gram"]), "-o", made], archive.with_suffix(".log"))
+                              "--seed", seed, *([] if sums else ["--samples-alone"]), "-o", made], archive.with_suffix(".log"))
         taken = Checkpoint(made)["samples.tokens"]
         if taken.shape != (SAMPLES, LENGTH):
             raise steps.Failed(f"expected {SAMPLES} windows of {LENGTH} tokens, but got {list(taken.shape)}\nin: {made}\n"
@@ -100,7 +106,7 @@ def evaluate(qopt: Qopt, work: Work, artifacts: Mapping[str, Path], model: str, 
 
 
 def evaluation_key(work: Work, texts: str, windows: int) -> dict[str, Any]:
-    return {"texts": {where: digest(work.text(name)) for where, name in TEXTS[texts].items()}, "windows": windows}
+    return {"texts": {where: digest(work.text(name)) for where, name in TEXTS[texts].items()}, "windows": windows, "scoring": SCORING}
 
 
 def search(qopt: Qopt, work: Work, row: Row, model: str, seed: int, output: Path) -> steps.Cost:
@@ -114,7 +120,20 @@ def _artifact(work: Work, row: Row, model: str, seed: int) -> Path:
     return work.ours(row.name, model, seed) / "q.qopt"
 
 
-def _quantize(qopt: Qopt, work: Work, row: Row, model: str, seed: int, key: Mapping[str, Any]) -> dict[str, Any]:
+def tensors_digest(overlay: Path) -> str:
+    """Of all that quantization has chosen: names, types, shapes and bytes of an overlay's tensors, without its metadata, which
+    says by which version it was made."""
+    made, said = Checkpoint(overlay), hashlib.sha256()
+    for name, (_, _, kind, shape, _) in sorted(made.entries.items()):
+        said.update(f"{name} {kind} {shape}\n".encode() + made.stored(name).tobytes())
+    return said.hexdigest()
+
+
+def _row_key(qopt: Qopt, work: Work, row: Row, model: str, seed: int) -> dict[str, Any]:
+    return _calibration_key(work, model, seed) | {"row": row.name, "recipe": qopt.recipe(row), "budget": row.budget}
+
+
+def _quantize(qopt: Qopt, work: Work, row: Row, model: str, seed: int) -> dict[str, Any]:
     """One row of ours with one seed: calibrate, quantize, compile."""
     artifact = _artifact(work, row, model, seed)
     folder = artifact.parent
@@ -133,34 +152,65 @@ def _quantize(qopt: Qopt, work: Work, row: Row, model: str, seed: int, key: Mapp
         gates = sum(stage["seconds"] for stage in steps.read_json(folder / "report.json")["stages"] if stage["name"] == "gates")
         steps.command([qopt.program, "compile", quantized, "-o", artifact], folder / "compile.log")
         both = [steps.Cost(**step) for step in calibrated["cost"]["steps"]] + costs
-        return {"bits_per_weight": of_overlay(quantized.with_suffix(".safetensors")).body, "cost": steps.total(both),
-                "gate_seconds": gates}
+        overlay = quantized.with_suffix(".safetensors")
+        return {"bits_per_weight": of_overlay(overlay).body, "cost": steps.total(both), "gate_seconds": gates,
+                "tensors": tensors_digest(overlay)}
 
-    return steps.once(folder / "made.json", key, make, [artifact])
+    return steps.once(folder / "made.json", _row_key(qopt, work, row, model, seed) | {"qopt": qopt.build()}, make, [artifact])
 
 
-def run(qopt: Qopt, work: Work, rows: Sequence[Row], model: str, seed: int, texts: str, windows: int,
+def _clean(work: Work, rows: Sequence[Row], model: str, seed: int) -> None:
+    for row in rows:
+        shutil.rmtree(work.ours(row.name, model, seed), ignore_errors=True)
+    work.statistics(model, seed).unlink(missing_ok=True)
+
+
+def run(qopt: Qopt, work: Work, rows: Sequence[Row], model: str, seed: int, texts: Sequence[str], windows: int,
         keep: bool) -> list[dict[str, Any]]:
-    """Ours with one seed: each row quantized and compiled, all evaluated together."""
-    made_from = {row.name: _calibration_key(qopt, work, model, seed) |
-                 {"row": row.name, "recipe": qopt.recipe(row), "budget": row.budget} for row in rows}
-    keys = {name: key | {"evaluation": evaluation_key(work, texts, windows)} for name, key in made_from.items()}
+    """Ours with one seed: each row quantized and compiled, all evaluated together. What is recorded is not made again, of whatever
+    build it is: `confirm` tells whether this build makes the same of it, and the report refuses builds that nothing connects."""
+    keys = {(row.name, kind): _row_key(qopt, work, row, model, seed) | {"evaluation": evaluation_key(work, kind, windows)}
+            for row in rows for kind in texts}
 
-    def result(row: Row) -> Path:
-        return work.result("ours", row.name, model, seed, texts)
+    def result(row: Row, kind: str) -> Path:
+        return work.result("ours", row.name, model, seed, kind)
 
-    missing = [row for row in rows if steps.outdated(result(row), keys[row.name])]
-    if missing:
+    missing = {kind: [row for row in rows if steps.outdated(result(row, kind), keys[row.name, kind])] for kind in texts}
+    all_missing = [row for row in rows if any(row in those for those in missing.values())]
+    if all_missing:
         reference(qopt, work, model)
-    quantized = {row.name: _quantize(qopt, work, row, model, seed, made_from[row.name]) for row in missing}
-    said = evaluate(qopt, work, {row.name: _artifact(work, row, model, seed) for row in missing}, model, texts, windows,
-                    f"ours-{seed}")
-    for row in missing:
-        made = {name: value for name, value in quantized[row.name].items() if name != "key"}
-        steps.keep(result(row), keys[row.name], {"side": "ours", "row": row.name, "model": model, "seed": seed, "texts": texts, **made,
-                                                 "evaluation": said[row.name]})
-        if not keep:
-            shutil.rmtree(work.ours(row.name, model, seed))
+    quantized = {row.name: _quantize(qopt, work, row, model, seed) for row in all_missing}
+    for kind, those in missing.items():
+        said = evaluate(qopt, work, {row.name: _artifact(work, row, model, seed) for row in those}, model, kind, windows,
+                        f"ours-{seed}")
+        for row in those:
+            made = {name: value for name, value in quantized[row.name].items() if name != "key"}
+            steps.keep(result(row, kind), keys[row.name, kind],
+                       {"side": "ours", "row": row.name, "model": model, "seed": seed, "texts": kind, "builds": [qopt.build()], **made,
+                        "evaluation": said[row.name]})
     if not keep:
-        work.statistics(model, seed).unlink(missing_ok=True)
-    return [steps.read_json(result(row)) for row in rows]
+        _clean(work, all_missing, model, seed)
+    return [steps.read_json(result(row, kind)) for row in rows for kind in texts]
+
+
+def confirm(qopt: Qopt, work: Work, rows: Sequence[Row], model: str, seed: int, texts: Sequence[str], keep: bool) -> list[str]:
+    """Quantizes again what another build has left records of, and adds this build to those of which it makes the same tensors.
+    Gives the rows of which it does not."""
+    differ = []
+    for row in rows:
+        records = {path: steps.read_json(path) for kind in texts
+                   if (path := work.result("ours", row.name, model, seed, kind)).exists()}
+        others = {path: record for path, record in records.items() if qopt.build() not in record["builds"]}
+        if not others:
+            continue
+        key = _row_key(qopt, work, row, model, seed)
+        made = _quantize(qopt, work, row, model, seed)
+        same = {path: record for path, record in others.items()
+                if record["tensors"] == made["tensors"] and {name: record["key"].get(name) for name in key} == key}
+        for path, record in same.items():
+            steps.write_json(path, record | {"builds": [*record["builds"], qopt.build()]})
+        if len(same) != len(others):
+            differ.append(row.name)
+    if not keep:
+        _clean(work, rows, model, seed)
+    return differ

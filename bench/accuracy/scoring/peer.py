@@ -10,7 +10,7 @@ import numpy as np
 from compare import models
 
 from . import activations, gguf_blocks, ours, steps, tensors, unpack, verify
-from .settings import HERE, PEERS, ROOT, Row, Work, digest
+from .settings import HERE, PEERS, ROOT, TEXTS, Row, Work, digest
 
 # How each peer's file is read: from tensors, the linear's name, and the row.
 Reader = Callable[[Mapping[str, np.ndarray], str, Row], unpack.Linear]
@@ -40,9 +40,9 @@ def install(work: Work, peer: str) -> None:
 
 
 def _made_by(peer: str) -> dict[str, str]:
-    """The peer's version: the versions that are asked for, or the program."""
+    """The peer's version: the versions that are asked for, or what builds it."""
     if peer == LLAMA:
-        return {"driver": digest(ROOT / "build/peers/llama-driver")}
+        return {name: digest(ROOT / "bench/peers" / name) for name in ("setup_llama_cpp.sh", "LlamaDriver.cpp")}
     return {"requirements": (HERE / "peers" / f"{peer}.txt").read_text(encoding="utf-8")}
 
 
@@ -52,10 +52,21 @@ def _run_key(work: Work, peer: str, row: Row, model: str, seed: int) -> dict[str
             **_made_by(peer)}
 
 
-def run(qopt: ours.Qopt, work: Work, peer: str, row: Row, model: str, seed: int) -> dict[str, Any]:
-    """Lets the peer quantize the model on the windows that ours with this seed has taken."""
-    install(work, peer)
+def recorded(work: Work, peer: str, row: Row, model: str, seed: int) -> list[Path]:
+    """Records of what this peer, with these settings and versions, makes of these windows."""
+    wanted = _run_key(work, peer, row, model, seed)
+    return [path for texts in TEXTS if (path := work.result(peer, row.name, model, seed, texts)).exists()
+            and steps.read_json(path)["key"]["run"] == wanted]
+
+
+def run(qopt: ours.Qopt, work: Work, peer: str, row: Row, model: str, seed: int, again: bool) -> None:
+    """Lets the peer quantize the model on the windows that ours with this seed has taken. What is recorded is not run `again`
+    unless that is asked for."""
     ours.calibrate(qopt, work, model, seed, sums=False)
+    if (kept := recorded(work, peer, row, model, seed)) and not again:
+        print(f"  it is recorded in {', '.join(path.name for path in kept)}: --again runs it all the same", file=sys.stderr)
+        return
+    install(work, peer)
     folder, script = work.peer(peer, row.name, model, seed), HERE / "peers" / PEERS[peer]
 
     def make() -> dict[str, Any]:
@@ -67,7 +78,7 @@ def run(qopt: ours.Qopt, work: Work, peer: str, row: Row, model: str, seed: int)
         # Seconds are the peer's own, without importing its libraries; memory is the process's.
         return {"cost": steps.total([cost]) | {"seconds": said["seconds"]}, "peer": said}
 
-    return steps.once(folder.with_suffix(".json"), _run_key(work, peer, row, model, seed), make, [folder / "model"])
+    steps.once(folder.with_suffix(".json"), _run_key(work, peer, row, model, seed), make, [folder / "model"])
 
 
 def plain(work: Work, stored: Path, peer: str, row: Row, model: str, out: Path) -> verify.Verified:
@@ -113,51 +124,58 @@ def _read(work: Work, peer: str, row: Row, model: str, folder: Path) -> verify.V
         return None
 
 
-def score(qopt: ours.Qopt, work: Work, peer: str, rows: Sequence[Row], model: str, seed: int, texts: str, windows: int,
+def score(qopt: ours.Qopt, work: Work, peer: str, rows: Sequence[Row], model: str, seed: int, texts: Sequence[str], windows: int,
           keep: bool) -> list[dict[str, Any]]:
     """A peer's KL divergences, by the program and on the windows that ours are measured by and on. Raises Failed after the
     others have been scored where a row's output is refused."""
-    ours.reference(qopt, work, model)
-    ran, keys = {}, {}
-    measured_by = {"qopt": qopt.version(), "evaluation": ours.evaluation_key(work, texts, windows),
-                   "scripts": {file.name: digest(file) for file in
-                               (HERE / "activations.py", Path(models.__file__), *sorted((HERE / "scoring").glob("*.py")))}}
-    for row in rows:
-        path, wanted = work.peer(peer, row.name, model, seed).with_suffix(".json"), _run_key(work, peer, row, model, seed)
-        ran[row.name] = steps.recall(path, wanted)
-        if ran[row.name] is None:
-            raise steps.Failed(f"expected what {peer} makes of {row.name}, {model}, seed {seed}, but "
-                               f"{'it was made by another script, version or model' if path.exists() else 'it has not been run'}\n"
-                               f"in: {path}\nnext: run.py peer {peer} --rows {row.name} --models {model} --seeds {seed}")
-        keys[row.name] = {"run": wanted, "row": asdict(row), **measured_by}
+    runs = {row.name: _run_key(work, peer, row, model, seed) for row in rows}
+    keys = {(row.name, kind): {"run": runs[row.name], "row": asdict(row), "evaluation": ours.evaluation_key(work, kind, windows)}
+            for row in rows for kind in texts}
 
-    def result(row: Row) -> Path:
-        return work.result(peer, row.name, model, seed, texts)
+    def result(row: Row, kind: str) -> Path:
+        return work.result(peer, row.name, model, seed, kind)
 
-    missing = [row for row in rows if steps.outdated(result(row), keys[row.name])]
-    folders = {row.name: work.peer(peer, row.name, model, seed) for row in missing}
+    missing = {kind: [row for row in rows if steps.recall(result(row, kind), keys[row.name, kind]) is None] for kind in texts}
+    all_missing = [row for row in rows if any(row in those for those in missing.values())]
+    folders = {row.name: work.peer(peer, row.name, model, seed) for row in all_missing}
+    ran = {row.name: _ran(folders[row.name], runs[row.name], row, peer, model, seed) for row in all_missing}
+    for kind, those in missing.items():
+        for row in those:
+            result(row, kind).unlink(missing_ok=True)  # of another key: nobody shall take it for current
+    if all_missing:
+        ours.reference(qopt, work, model)
     seen, artifacts = {}, {}
-    for row in missing:
+    for row in all_missing:
         folder = folders[row.name]
         if (found := _read(work, peer, row, model, folder)) is not None:
             seen[row.name], artifacts[row.name] = found, folder / "plain.qopt"
             steps.command([qopt.program, "build", folder / "plain", "-o", artifacts[row.name]], folder / "build.log")
-    said = ours.evaluate(qopt, work, artifacts, model, texts, windows, f"{peer}-{seed}")
-    for row in missing:
-        if row.name not in seen:
-            continue
-        folder, evaluation, found = folders[row.name], said[row.name], seen[row.name]
-        if row.activations:
-            evaluation = activations.evaluate(qopt.program, work, work.python("llmcompressor"), folder, folder / "plain", model, texts,
-                                              windows, row.activations, input_scales(folder / "model"), evaluation)
-        if not keep:
-            shutil.rmtree(folder / "plain")
-            artifacts[row.name].unlink()
-        steps.keep(result(row), keys[row.name], {
-            "side": peer, "row": row.name, "model": model, "seed": seed, "texts": texts, "bits_per_weight": found.bits_per_weight,
-            "cost": ran[row.name]["cost"], "peer": ran[row.name]["peer"],
-            "verified": asdict(found) | {"untouched": len(found.untouched)}, "evaluation": evaluation})
-    if refused := [row.name for row in missing if row.name not in seen]:
+    for kind, those in missing.items():
+        readable = [row for row in those if row.name in seen]
+        said = ours.evaluate(qopt, work, {row.name: artifacts[row.name] for row in readable}, model, kind, windows, f"{peer}-{seed}")
+        for row in readable:
+            folder, evaluation, found = folders[row.name], said[row.name], seen[row.name]
+            if row.activations:
+                evaluation = activations.evaluate(qopt.program, work, work.python("llmcompressor"), folder, folder / "plain", model,
+                                                  kind, windows, row.activations, input_scales(folder / "model"), evaluation)
+            steps.keep(result(row, kind), keys[row.name, kind], {
+                "side": peer, "row": row.name, "model": model, "seed": seed, "texts": kind, "measured_by": qopt.build(),
+                "bits_per_weight": found.bits_per_weight, "cost": ran[row.name]["cost"], "peer": ran[row.name]["peer"],
+                "verified": asdict(found) | {"untouched": len(found.untouched)}, "evaluation": evaluation})
+    for name, artifact in artifacts.items() if not keep else ():
+        shutil.rmtree(folders[name] / "plain")
+        artifact.unlink()
+    if refused := [row.name for row in all_missing if row.name not in seen]:
         raise steps.Failed(f"expected outputs that can be scored, but {', '.join(refused)} of {peer} were refused, as said above; the "
                            "others are scored")
-    return [steps.read_json(result(row)) for row in rows]
+    return [steps.read_json(result(row, kind)) for row in rows for kind in texts]
+
+
+def _ran(folder: Path, wanted: Mapping[str, Any], row: Row, peer: str, model: str, seed: int) -> dict[str, Any]:
+    """The record of a run, or Failed with what to run."""
+    path = folder.with_suffix(".json")
+    if (record := steps.recall(path, wanted, [folder / "model"])) is not None:
+        return record
+    why = "it was made by another script, version or model" if path.exists() else "it has not been run"
+    raise steps.Failed(f"expected what {peer} makes of {row.name}, {model}, seed {seed}, but {why}\nin: {path}\n"
+                       f"next: run.py peer {peer} --again --rows {row.name} --models {model} --seeds {seed}")

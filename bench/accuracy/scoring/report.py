@@ -4,16 +4,22 @@ import json
 from pathlib import Path
 from typing import Any, Iterator
 
+import numpy as np
+
 from . import intervals, steps
 from .settings import OUR_SEEDS, PEER_SEEDS, ROWS, TEXTS, Row, Work
 
 
+LOSS_TOLERANCE = 1e-3  # nats, of a window's reference loss between builds: the same windows and model, or whole nats apart
+
+
 def _records(work: Work, texts: str) -> list[dict[str, Any]]:
-    return [record for path in sorted((work.base / "results").glob(f"*-{texts}.json")) for record in [steps.read_json(path)]]
+    return [record for path in sorted(work.results.glob(f"*-{texts}.json")) for record in [steps.read_json(path)]]
 
 
-def comparisons(work: Work, texts: str) -> Iterator[dict[str, Any]]:
-    """Each row, model and peer of which both sides have been measured, on each text."""
+def comparisons(work: Work, texts: str, build: str) -> Iterator[dict[str, Any]]:
+    """Each row, model and peer of which both sides have been measured, on each text. Ours are of `build`, or of builds that make
+    the same."""
     records = _records(work, texts)
     for row in ROWS.values():
         for model in sorted({record["model"] for record in records if record["row"] == row.name}):
@@ -23,12 +29,32 @@ def comparisons(work: Work, texts: str) -> Iterator[dict[str, Any]]:
             for peer in row.peers:
                 left, right = of("ours"), of(peer)
                 if left and right:
+                    _check_builds(row, [record for record in records if (record["row"], record["side"]) == (row.name, "ours")], build)
                     for where in TEXTS[texts]:
                         yield _compare(row, model, peer, where, left, right)
 
 
+def _check_builds(row: Row, ours: list[dict[str, Any]], build: str) -> None:
+    """A record names the builds that have made what it says. Refuses records that are not of `build`, or of a build that another
+    record connects with it."""
+    connected, rest = {build}, [set(record["builds"]) for record in ours]
+    while reached := [builds for builds in rest if builds & connected]:
+        connected = connected.union(*reached)
+        rest = [builds for builds in rest if not builds & connected]
+    if rest:
+        raise steps.Failed(f"expected all results of ours for {row.name} to be of this build of qopt, or of builds that make the same, "
+                           f"but {len(rest)} are not\nnext: run.py confirm --rows {row.name} --models … --seeds 0, and where it makes "
+                           "something else, run.py ours after removing the records")
+
+
+def _versions(record: dict[str, Any]) -> str:
+    """What a peer's record was made by, or ours by which recipe."""
+    run = record["key"].get("run", {"recipe": record["key"].get("recipe")})
+    return json.dumps({name: value for name, value in run.items() if name not in ("seed", "tokens", "model")}, sort_keys=True)
+
+
 def _compare(row: Row, model: str, peer: str, where: str, left: list[dict[str, Any]], right: list[dict[str, Any]]) -> dict[str, Any]:
-    for what, found in (("one build of qopt", {json.dumps(record["key"]["qopt"], sort_keys=True) for record in left + right}),
+    for what, found in (("one recipe", set(map(_versions, left))), (f"one version and script of {peer}", set(map(_versions, right))),
                         ("one model", {record["key"].get("run", record["key"])["model"] for record in left + right})):
         if len(found) != 1:
             raise steps.Failed(f"expected all results of {row.name} on {model} to be of {what}, but they are of {len(found)}\n"
@@ -38,6 +64,10 @@ def _compare(row: Row, model: str, peer: str, where: str, left: list[dict[str, A
     if len(windows) != 1 or len(digests) != 1:
         raise steps.Failed(f"expected all results of {row.name} on {model}, {where}, to be on the same windows of the same text, but "
                            f"they are not\nnext: run ours and score again with the same --windows")
+    losses = np.array([record["evaluation"][where]["window_reference_loss"] for record in left + right])
+    if (apart := np.ptp(losses, axis=0).max()) > LOSS_TOLERANCE:
+        raise steps.Failed(f"expected all results of {row.name} on {model}, {where}, to be measured against one reference, but its loss "
+                           f"on a window differs by {apart:.2g} nats\nnext: run ours and score again")
     value, low, high = intervals.ratio([record["evaluation"][where]["window_kl"] for record in left],
                                        [record["evaluation"][where]["window_kl"] for record in right])
 
@@ -58,8 +88,8 @@ def _compare(row: Row, model: str, peer: str, where: str, left: list[dict[str, A
             "holds": None if row.bound is None else high < row.bound}
 
 
-def markdown(work: Work, texts: str) -> str:
-    made = list(comparisons(work, texts))
+def markdown(work: Work, texts: str, build: str) -> str:
+    made = list(comparisons(work, texts, build))
     lines = [f"KL divergence from the unquantized model in nats per token, {texts} texts; the ratio's 95% interval by bootstrap over "
              "windows (paired) and seeds.", "",
              "| row | model | peer | text | bits ours / theirs | KL ours | theirs | ratio | bound | | seeds | seconds ours / theirs "
@@ -92,7 +122,7 @@ def _alone(work: Work, texts: str, row: Row) -> str:
     return f" ({'; '.join(said)})" if said else ""
 
 
-def write(work: Work, texts: str, output: Path) -> None:
+def write(work: Work, texts: str, build: str, output: Path) -> None:
     """The comparisons and every record that they are made of: settings, versions, costs, each window's divergence."""
-    steps.write_json(output, {"format": 1, "texts": texts, "comparisons": list(comparisons(work, texts)),
+    steps.write_json(output, {"format": 1, "texts": texts, "build": build, "comparisons": list(comparisons(work, texts, build)),
                               "records": _records(work, texts)})

@@ -7,6 +7,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent.parent
 ROOT = HERE.parent.parent
 SAMPLES, LENGTH = 128, 512  # calibration windows and the tokens in each
+SCORING = 1  # raised where a score comes to mean something else: every record is then made again
 OUR_SEEDS, PEER_SEEDS = (0, 1, 2, 3, 4), (0, 1)
 MODELS = ("plain", "dithered")  # claims are made on these; `rotated` is there for whom it serves
 ALL_MODELS = MODELS + ("rotated",)
@@ -58,9 +59,10 @@ PEERS = {"gptqmodel": "gptqmodel_peer.py", "llmcompressor": "llmcompressor_peer.
 
 @dataclass(frozen=True)
 class Work:
-    """The folders below build/accuracy."""
+    """The folders below build/accuracy, and the one of records, which are kept with the sources: a peer's run takes up to two hours."""
 
     base: Path
+    results: Path = HERE / "results"
 
     def text(self, name: str) -> Path:
         return self.base / "texts" / f"{name}.txt"
@@ -93,7 +95,7 @@ class Work:
         return self.base / f"venv-{peer}" / "bin" / "python"
 
     def result(self, side: str, row: str, model: str, seed: int, texts: str) -> Path:
-        return self.base / "results" / f"{side}-{row}-{model}-{seed}-{texts}.json"
+        return self.results / f"{side}-{row}-{model}-{seed}-{texts}.json"
 
 
 def digest(path: Path) -> str:

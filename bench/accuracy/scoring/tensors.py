@@ -39,13 +39,18 @@ class Checkpoint(Mapping[str, np.ndarray]):
                 begin, end = entry["data_offsets"]
                 self.entries[name] = (file, 8 + length + begin, entry["dtype"], entry["shape"], end - begin)
 
+    def stored(self, name: str) -> np.ndarray:
+        """The bytes of a tensor of any type."""
+        file, offset, _, _, size = self.entries[name]
+        return np.fromfile(file, np.uint8, size, offset=offset)
+
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self.entries:
             raise KeyError(name)
-        file, offset, kind, shape, size = self.entries[name]
+        file, _, kind, shape, _ = self.entries[name]
         if kind not in _TYPES:
             raise ValueError(f"{file}: expected one of {', '.join(_TYPES)} for {name}, but got {kind}")
-        values: np.ndarray = np.fromfile(file, np.uint8, size, offset=offset).view(_TYPES[kind]).reshape(shape)
+        values: np.ndarray = self.stored(name).view(_TYPES[kind]).reshape(shape)
         if kind == "BF16":
             return (values.astype(np.uint32) << 16).view(np.float32)
         return values

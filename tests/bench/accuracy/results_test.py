@@ -39,13 +39,13 @@ class Intervals(unittest.TestCase):
             intervals.ratio(np.ones((2, 5)), np.ones((2, 6)))
 
 
-def record(side, seed, kl, digest="d", build="b", weights="w"):
+def record(side, seed, kl, digest="d", builds="b", weights="w", script="s", loss=3.0):
     window_kl = (np.linspace(0.5, 1.5, 8) * kl).tolist()
     said = {"protocol": {"window": 512, "windows": 8}, "kl_divergence": {"value": kl}, "perplexity": {"value": 20.0},
-            "top1_agreement": {"value": 0.9}, "window_kl": window_kl}
-    made_from = {"model": weights} if side == "ours" else {"run": {"model": weights}}
-    key = made_from | {"qopt": {"program": build}, "evaluation": {"texts": {"near": digest, "far": digest}}}
-    return {"key": key, "side": side, "row": "w4-gptq", "model": "plain", "seed": seed, "texts": "development",
+            "top1_agreement": {"value": 0.9}, "window_kl": window_kl, "window_reference_loss": [loss] * 8}
+    made_from = {"model": weights} if side == "ours" else {"run": {"model": weights, "script": script, "seed": seed}}
+    key = made_from | {"evaluation": {"texts": {"near": digest, "far": digest}}}
+    return {"key": key, "builds": builds.split(), "side": side, "row": "w4-gptq", "model": "plain", "seed": seed, "texts": "development",
             "bits_per_weight": 4.25, "evaluation": {"near": said, "far": said},
             "cost": {"seconds": 10.0, "peak_kib": 2048, "noisy": side == "gptqmodel"}}
 
@@ -54,7 +54,7 @@ class Report(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
         self.addCleanup(self.folder.cleanup)
-        self.work = Work(pathlib.Path(self.folder.name))
+        self.work = Work(pathlib.Path(self.folder.name), pathlib.Path(self.folder.name, "results"))
 
     def put(self, *records):
         for each in records:
@@ -63,12 +63,12 @@ class Report(unittest.TestCase):
     def test_compares_and_judges(self):
         self.put(record("ours", 0, 0.1), record("ours", 1, 0.12), record("gptqmodel", 0, 0.2), record("llmcompressor", 0, 0.14),
                  record("autoround", 0, 0.1) | {"row": "w4-best"})
-        made = {(one["peer"], one["text"]): one for one in report.comparisons(self.work, "development")}
+        made = {(one["peer"], one["text"]): one for one in report.comparisons(self.work, "development", "b")}
         self.assertEqual(len(made), 4)
         self.assertAlmostEqual(made["gptqmodel", "near"]["ratio"], 0.55)
         self.assertTrue(made["gptqmodel", "near"]["holds"])
         self.assertFalse(made["llmcompressor", "far"]["holds"])
-        table = report.markdown(self.work, "development")
+        table = report.markdown(self.work, "development", "b")
         self.assertIn("0.550 [0.500, 0.600] | < 0.75 | holds, of too few seeds | 2 / 1 | 10 / 10* |", table)
         self.assertIn("| **does not hold** | 2 / 1 | 10 / 10 |", table)
         self.assertIn("not for publication", table)
@@ -78,21 +78,33 @@ class Report(unittest.TestCase):
 
     def test_judges_the_interval_and_not_the_ratio(self):
         self.put(record("ours", 0, 0.1), record("ours", 1, 0.18), record("gptqmodel", 0, 0.2))
-        made = next(report.comparisons(self.work, "development"))
+        made = next(report.comparisons(self.work, "development", "b"))
         self.assertTrue(made["ratio"] < made["bound"] < made["high"] and not made["holds"], made)
 
     def test_refuses_results_on_different_texts(self):
         self.put(record("ours", 0, 0.1), record("gptqmodel", 0, 0.2, digest="e"))
         with self.assertRaisesRegex(steps.Failed, "the same windows of the same text"):
-            report.markdown(self.work, "development")
+            report.markdown(self.work, "development", "b")
 
-    def test_refuses_results_of_another_build_or_model(self):
-        self.put(record("ours", 0, 0.1), record("ours", 1, 0.1, build="c"), record("gptqmodel", 0, 0.2))
-        with self.assertRaisesRegex(steps.Failed, "of one build of qopt, but they are of 2"):
-            report.markdown(self.work, "development")
-        self.put(record("ours", 1, 0.1), record("gptqmodel", 0, 0.2, weights="x"))
-        with self.assertRaisesRegex(steps.Failed, "of one model, but they are of 2"):
-            report.markdown(self.work, "development")
+    def refuses(self, why, *records):
+        self.put(*records)
+        with self.assertRaisesRegex(steps.Failed, why):
+            report.markdown(self.work, "development", "b")
+
+    def test_refuses_results_of_another_build(self):
+        theirs = record("gptqmodel", 0, 0.2, builds="z")  # builds are of qopt: a peer's are of no interest
+        self.refuses("1 are not", record("ours", 0, 0.1), record("ours", 1, 0.1, builds="c"), theirs)
+        self.refuses("2 are not", record("ours", 0, 0.1, builds="c d"), record("ours", 1, 0.1, builds="d"), theirs)
+        self.put(record("ours", 0, 0.1, builds="c d"), record("ours", 1, 0.1, builds="d b"))
+        self.assertIn("0.500", report.markdown(self.work, "development", "b"))
+
+    def test_refuses_what_cannot_be_compared(self):
+        ours = [record("ours", 0, 0.1), record("ours", 1, 0.1)]
+        self.refuses("of one model, but they are of 2", *ours, record("gptqmodel", 0, 0.2, weights="x"))
+        self.refuses("of one version and script of gptqmodel, but", *ours, record("gptqmodel", 0, 0.2),
+                     record("gptqmodel", 1, 0.2, script="t"))
+        self.refuses("one reference, but its loss on a window differs by 0.1 nats", *ours, record("gptqmodel", 0, 0.2),
+                     record("gptqmodel", 1, 0.2, loss=3.1))
 
 
 class Agreement(unittest.TestCase):
