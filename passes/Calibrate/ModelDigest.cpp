@@ -83,28 +83,33 @@ static void undoScales(ModuleOp module) {
       module.lookupSymbol(archive)->erase();
 }
 
-Result<std::string> qopt::modelDigest(ModuleOp module, const std::string &directory) {
-  OwningOpRef<ModuleOp> plain = module.clone();
-  undoScales(*plain);
-  plain->walk([](lowbit::ObserveOp observe) { observe.erase(); });
-  plain->walk([](Operation *op) { op->removeDiscardableAttr(lowbit::kQuantizeAttribute); });
+Result<std::string> qopt::moduleDigest(ModuleOp module, const std::string &directory) {
+  OwningOpRef<ModuleOp> copy = module.clone();
   std::string weights;
-  for (auto archive : plain->getOps<ArchiveOp>()) {
+  for (auto archive : copy->getOps<ArchiveOp>()) {
     Result<std::string> digest = contentDigest(resolvePath(archive.getPath(), directory));
     if (!digest)
       return digest.takeError();
     weights += archive.getSymName().str() + " " + *digest + "\n";
     archive.setPath("");
   }
-  for (auto tokenizer : plain->getOps<TokenizerOp>())
+  for (auto tokenizer : copy->getOps<TokenizerOp>())
     tokenizer.setPath("");
-  plain->setSymName("model");
-  plain->getOperation()->removeAttr(cancelledScalesAttribute);
   std::string text;
   llvm::raw_string_ostream stream(text);
-  plain->print(stream);
+  copy->print(stream);
   stream << weights;
   return toString(sha256(std::as_bytes(std::span(text))));
+}
+
+Result<std::string> qopt::modelDigest(ModuleOp module, const std::string &directory) {
+  OwningOpRef<ModuleOp> plain = module.clone();
+  undoScales(*plain);
+  plain->walk([](lowbit::ObserveOp observe) { observe.erase(); });
+  plain->walk([](Operation *op) { op->removeDiscardableAttr(lowbit::kQuantizeAttribute); });
+  plain->setSymName("model");
+  plain->getOperation()->removeAttr(cancelledScalesAttribute);
+  return moduleDigest(*plain, directory);
 }
 
 Status qopt::checkUnscaled(ModuleOp module) {

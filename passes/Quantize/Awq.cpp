@@ -49,13 +49,10 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
     Result<Recipe> wanted = chooseRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())}, recipe);
     if (!wanted)
       return wanted.takeError();
-    if (recipe.empty()) {
+    if (Status status = checkRecipeSaysAll(*this, recipe); !status)
+      return status;
+    if (recipe.empty())
       wanted->awq = AwqSettings{{sites.begin(), sites.end()}, shrink, objective};
-    } else {
-      Awq untouched;
-      if (Status status = checkRecipeSaysAll(*this, untouched, recipe); !status)
-        return status;
-    }
     if (!wanted->awq)
       return usageError("expected a recipe with a section awq", recipe).withNext("add awq: {}, or leave this pass out");
     Result<Selection> selection = selectTargets(getOperation(), *wanted, Ledger());

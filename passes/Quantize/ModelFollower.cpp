@@ -79,9 +79,6 @@ Status ModelFollower::quantizeStages(size_t index, const Quantizer &quantize) {
     }
     stage.site = stage.targets.front()->parameter.getSymName().str();
     bool calibrated = llvm::any_of(stage.targets, [](QuantizationTarget *t) { return t->method == Method::Gptq; });
-    if (calibrated && !site)
-      return badInput("expected linears to be quantized by gptq, but got an embedding", "parameter @" + stage.site)
-          .withNext("round embeddings to nearest (method: rtn)");
     bool finished = llvm::all_of(stage.targets, [&](QuantizationTarget *t) { return run.isFinished(*t); });
     if (calibrated && !finished)
       if (Status status = gatherHessian(stage, *first, segment.input); !status)

@@ -22,8 +22,6 @@ static bool isQueryOrKey(Value value) {
 RangeRule qopt::rangeOf(QuantizationTarget &target, RangeRule rule) {
   if (target.isHead)
     return RangeRule::MinMax;
-  if (rule == RangeRule::ClipAll)
-    return RangeRule::Clip;
   // AWQ clips all but what goes through the softmax, where few channels carry much.
   bool queryOrKey = llvm::any_of(target.users, [](Operation *user) { return isQueryOrKey(user->getResult(0)); });
   return rule == RangeRule::Clip && queryOrKey ? RangeRule::MinMax : rule;
@@ -60,9 +58,22 @@ Result<QuantizationRun::Finished> qopt::roundAllToNearest(QuantizationRun &run, 
 }
 
 Status qopt::quantizeToNearest(ModuleOp module, Recipe recipe, const QuantizationRun::Options &options) {
+  // In the same schemes, whatever method rules and ops ask for.
   recipe.method = Method::RoundToNearest;
+  recipe.gates.clear();
   for (RecipeRule &rule : recipe.rules)
     rule.method.reset();
+  module.walk([](Operation *op) {
+    auto own = op->getAttrOfType<DictionaryAttr>(lowbit::kQuantizeAttribute);
+    if (!own || !own.get("method"))
+      return;
+    NamedAttrList rest(own);
+    rest.erase("method");
+    if (rest.empty())
+      op->removeDiscardableAttr(lowbit::kQuantizeAttribute);
+    else
+      op->setDiscardableAttr(lowbit::kQuantizeAttribute, rest.getDictionary(op->getContext()));
+  });
   Result<QuantizationRun> run = QuantizationRun::begin(module, recipe, options);
   if (!run)
     return run.takeError();

@@ -11,7 +11,7 @@
 namespace qopt {
 
 /// The rule for one weight where `rule` is the recipe's, whatever method rounds it: the embedding and the head keep all
-/// of their range, and so do query and key projections where the rule is Clip. Never ClipAll.
+/// of their range, and so do query and key projections where the rule is Clip.
 RangeRule rangeOf(QuantizationTarget &target, RangeRule rule);
 
 /// Rounds a weight of `run`, with the range of rangeOf(target, rule). `statistics`: may be null for rules that need no

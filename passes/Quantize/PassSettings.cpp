@@ -24,16 +24,20 @@ std::vector<std::pair<std::string, std::string>> qopt::settingsOf(Pass &pass) {
     options = options.drop_front(end).ltrim();
     if (value.consume_front("{"))
       value.consume_back("}");
-    if (!llvm::is_contained(
-            {"", "scheme", "head", "keep", "recipe", "statistics", "overlay", "directory", "absorb", "max-fallback"},
-            name))
+    if (!llvm::is_contained({"", "scheme", "head", "keep", "recipe", "statistics", "overlay", "directory", "absorb"},
+                            name))
       own.emplace_back(name.str(), value.str());
   }
   return own;
 }
 
-Status qopt::checkRecipeSaysAll(Pass &pass, Pass &untouched, const std::string &recipe) {
-  if (settingsOf(pass) == settingsOf(untouched))
+Status qopt::checkRecipeSaysAll(Pass &pass, Pass &untouched, const std::string &recipe, StringRef beside) {
+  auto of = [&](Pass &from) {
+    auto settings = settingsOf(from);
+    llvm::erase_if(settings, [&](const auto &setting) { return setting.first == beside; });
+    return settings;
+  };
+  if (of(pass) == of(untouched))
     return {};
   return usageError("expected either a recipe or settings of " + pass.getArgument().str() + ", but got both", recipe)
       .withNext("say it all in the recipe");

@@ -212,7 +212,7 @@ static Work rangeWork(RangeRule rule, double elements, double group) {
     return work;
   int candidates = RangeOptions::of(rule).candidates;
   work.rounding = candidates * elements;
-  if (rule == RangeRule::Hessian || rule == RangeRule::Clip)
+  if (needsHessian(rule) && rule != RangeRule::Diagonal)
     work.quadratic = candidates * elements * 2 * group;
   return work;
 }
@@ -346,8 +346,8 @@ static StageCost gatesCost(const Recipe &recipe, const Counted &counted, const S
     if (!gate.isOnText())
       continue;
     ++texts;
-    auto tokens =
-        static_cast<double>(gate.heldOut ? counted.inputs.heldOut * counted.inputs.length : gate.windows * gate.length);
+    auto tokens = static_cast<double>(gate.heldOut ? counted.inputs.heldOut * counted.inputs.length
+                                                   : gate.mostWindows() * gate.lengthFor(0));
     (gate.betterThanNearest && recipe.needsStatistics() ? compared : alone) += tokens;
   }
   stage.what = std::to_string(recipe.gates.size()) + " in all, " + std::to_string(texts) + " on text";

@@ -148,6 +148,11 @@ Result<QuantizationRun> QuantizationRun::begin(ModuleOp module, const Recipe &re
                     {"qopt", QOPT_VERSION},
                     {"model", *model},
                     {"recipe", options.recipe.empty() ? printRecipe(recipe) : options.recipe}};
+  if (!options.gateTexts.is_null())
+    run.provenance["gate_texts"] = options.gateTexts;
+  if (options.recipe.empty() && !recipe.gates.empty())
+    module.emitWarning(
+        "the recipe's gates are not judged by a pass alone; 'qopt quantize' and 'qopt build' judge them");
   for (auto tokenizer : module.getOps<TokenizerOp>())
     run.provenance["tokenizer"] = tokenizer.getDigest().str();
   if (options.statistics) {

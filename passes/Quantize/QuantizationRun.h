@@ -39,14 +39,15 @@ public:
     ResumeFolder *resume = nullptr; ///< where finished weights are kept, if they are
     // For the overlay's provenance:
     const StatisticsArchive *statistics = nullptr;
-    std::string recipe = {};                                             ///< as YAML; empty: begin()'s
+    std::string recipe = {};               ///< as YAML; empty: begin()'s, whose gates nobody judges
+    nlohmann::ordered_json gateTexts = {}; ///< see QuantizeContext
     std::function<void(int64_t done, int64_t total)> rangeProgress = {}; ///< see QuantizeContext
 
     /// What the options of a pass and its context come to. `statistics` may be null.
     static Options of(const std::string &overlay, const std::string &directory, llvm::ArrayRef<std::string> absorb,
                       const QuantizeContext &context, const StatisticsArchive *statistics) {
-      return {overlay,    directory,      {absorb.begin(), absorb.end()}, context.resume,
-              statistics, context.recipe, context.rangeProgress};
+      return {overlay,        directory,         {absorb.begin(), absorb.end()}, context.resume, statistics,
+              context.recipe, context.gateTexts, context.rangeProgress};
     }
   };
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <string>
 
 namespace qopt {
@@ -18,9 +19,10 @@ using QuantizeProgress = std::function<void(int64_t done, int64_t total, const s
 /// From a program that runs the pass; in a pipeline there is none of it.
 struct QuantizeContext {
   QuantizeProgress progress = {};
-  OutputSet *outputs = nullptr;   ///< the overlay is added there, and gets its name with the others
-  ResumeFolder *resume = nullptr; ///< finished weights and scales are kept there, and taken from there
-  std::string recipe = {};        ///< all that is done, for the provenance, where the pass is one stage of it
+  OutputSet *outputs = nullptr;          ///< the overlay is added there, and gets its name with the others
+  ResumeFolder *resume = nullptr;        ///< finished weights and scales are kept there, and taken from there
+  std::string recipe = {};               ///< all that is done, for the provenance, where the pass is one stage of it
+  nlohmann::ordered_json gateTexts = {}; ///< which texts it is judged on, for the provenance; null: none
   /// Called with the samples that are done, of those in all, while static ranges of activations are found.
   std::function<void(int64_t done, int64_t total)> rangeProgress = {};
 };

@@ -68,13 +68,10 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
           .withNext("use --" + wanted->plugin->name);
     if (!wanted)
       return wanted;
-    if (!recipe.empty()) {
-      QuantizeGptq untouched;
-      if (Status status = checkRecipeSaysAll(*this, untouched, recipe); !status)
-        return status.takeError();
-      return wanted;
-    }
-    wanted->gptq = gptqOptions(), wanted->inputs = inputs;
+    if (Status status = checkRecipeSaysAll(*this, recipe, "max-fallback"); !status)
+      return status.takeError();
+    if (recipe.empty())
+      wanted->gptq = gptqOptions(), wanted->inputs = inputs;
     return wanted;
   }
 

@@ -49,13 +49,10 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
     if (wanted->plugin)
       return usageError("expected a recipe for round to nearest alone, but it asks for " + wanted->plugin->name, recipe)
           .withNext("use --" + wanted->plugin->name);
-    if (recipe.empty()) {
-      wanted->nearestRange = range;
-      return wanted;
-    }
-    QuantizeRtn untouched;
-    if (Status status = checkRecipeSaysAll(*this, untouched, recipe); !status)
+    if (Status status = checkRecipeSaysAll(*this, recipe); !status)
       return status.takeError();
+    if (recipe.empty())
+      wanted->nearestRange = range;
     return wanted;
   }
 

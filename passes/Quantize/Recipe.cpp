@@ -176,6 +176,15 @@ Result<Recipe> qopt::makeRecipe(const RecipeOptions &options) {
   return recipe;
 }
 
+void qopt::addDefaultGates(Recipe &recipe) {
+  if (recipe.saysGates || !recipe.needsStatistics())
+    return;
+  Gate gate;
+  gate.heldOut = gate.isDefault = true;
+  gate.where = "every calibrated recipe";
+  recipe.gates.push_back(std::move(gate));
+}
+
 Result<Recipe> qopt::readRecipe(const std::string &path) {
   if (std::string_view(path).starts_with(builtinPrefix)) {
     Result<const BuiltinRecipe *> builtin = findBuiltinRecipe(std::string_view(path).substr(builtinPrefix.size()));

@@ -33,7 +33,8 @@
 //     - {held_out: true}         #   or on what calibration has held out of each of its texts
 //     - {worst_error: 8}         #   or on the ledger: max |w − ŵ| over the root mean square of w, of every weight
 //                                #   A calibrated recipe must also be no worse than round to nearest in the same
-//                                #   scheme, unless a gate on text says better_than_nearest: false
+//                                #   scheme, unless a gate on text says better_than_nearest: false. One without this
+//                                #   section has a gate on what is held out (addDefaultGates); gates: [] has none
 //   rules:                       # the first that matches a parameter decides it, before scheme and head
 //     - match: model.layers.0.*
 //       scheme: w8a8:g64
@@ -59,6 +60,7 @@
 #include "lib/Support/Error.h"
 #include "passes/Fold/ScaleKinds.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -93,6 +95,9 @@ struct RecipeRule {
 /// What GPTQ does unless it is told otherwise.
 GptqOptions defaultGptqOptions();
 
+/// Windows of a text that a gate looks at, and the tokens of each, where it does not say so.
+inline constexpr int64_t kGateWindows = 16, kGateLength = 512;
+
 /// What a quantized model must keep to.
 struct Gate {
   std::string text;                      ///< the file's path as the recipe has it; empty: not on a file
@@ -102,10 +107,17 @@ struct Gate {
   std::optional<double> agreement;       ///< least fraction of predictions
   std::optional<double> worstError;      ///< most, of each weight's in the ledger
   bool betterThanNearest = true;
-  int64_t windows = 16, length = 512;
-  std::string where; ///< "recipe.yaml:7:5", for messages
+  std::optional<int64_t> windows; ///< nothing: as many as there are, up to kGateWindows
+  std::optional<int64_t> length;  ///< of a window; nothing: kGateLength, or the model's context where that is less
+  bool isDefault = false; ///< the recipe does not say it: without windows that are held out there is no such gate
+  std::string where;      ///< "recipe.yaml:7:5", for messages
 
   bool isOnText() const { return heldOut || !text.empty(); }
+  int64_t mostWindows() const { return windows.value_or(kGateWindows); }
+  /// `context`: the model's; 0 where it does not say.
+  int64_t lengthFor(int64_t context) const {
+    return length.value_or(context > 0 ? std::min(context, kGateLength) : kGateLength);
+  }
 };
 
 /// Rotation of the residual stream, and of the values of each head.
@@ -155,6 +167,7 @@ struct Recipe {
   std::optional<SmoothQuantSettings> smoothQuant; ///< not both
   Unfoldable unfoldable = Unfoldable::Refuse;
   std::vector<Gate> gates;
+  bool saysGates = false; ///< then there are no others
 
   /// Whether any weight may be rounded by that method.
   bool uses(Method which) const;
@@ -186,6 +199,9 @@ Result<Recipe> parseRecipe(std::string_view yaml, const std::string &name);
 
 /// The YAML form with every setting said; parseRecipe reads it back to an equal recipe.
 std::string printRecipe(const Recipe &recipe);
+
+/// Calibration overfits: a calibrated recipe that does not say its gates gets one on what calibration has held out.
+void addDefaultGates(Recipe &recipe);
 
 /// Reads the file and parses it; "builtin:NAME" is one that comes with the compiler (BuiltinRecipes.h).
 Result<Recipe> readRecipe(const std::string &path);

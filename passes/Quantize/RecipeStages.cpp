@@ -200,11 +200,12 @@ void RecipeReader::readSmoothQuant(yaml::Node *node) {
 void RecipeReader::readGate(yaml::Node *node) {
   Gate gate;
   gate.where = place(node);
-  auto least = [&](std::string_view what, double from) {
-    return [&, what, from](yaml::Node *value, std::optional<double> &to) {
+  auto limit = [&](std::string_view what, std::optional<double> &to, double most = HUGE_VAL) {
+    return [&, what, most](yaml::Node *value) {
       to = number(value, what);
-      if (!failure && !(*to >= from))
-        fail(value, "expected " + std::string(what) + " to be at least " + std::to_string(from));
+      if (!failure && !(*to >= 0 && *to <= most && std::isfinite(*to)))
+        fail(value, "expected " + std::string(what) + " to be a number from 0" +
+                        (std::isfinite(most) ? " to " + std::to_string(static_cast<int>(most)) : " on"));
     };
   };
   auto count = [&](yaml::Node *value, std::string_view what, int64_t from) {
@@ -216,10 +217,10 @@ void RecipeReader::readGate(yaml::Node *node) {
   mapping(node, "a gate",
           {{"text", [&](yaml::Node *value) { gate.text = scalar(value, "text"); }},
            {"held_out", [&](yaml::Node *value) { gate.heldOut = word<bool>(value, "held_out", booleanWords); }},
-           {"kl", [&](yaml::Node *value) { least("kl", 0)(value, gate.divergence); }},
-           {"perplexity_ratio", [&](yaml::Node *value) { least("perplexity_ratio", 0)(value, gate.perplexityRatio); }},
-           {"top1", [&](yaml::Node *value) { least("top1", 0)(value, gate.agreement); }},
-           {"worst_error", [&](yaml::Node *value) { least("worst_error", 0)(value, gate.worstError); }},
+           {"kl", limit("kl", gate.divergence)},
+           {"perplexity_ratio", limit("perplexity_ratio", gate.perplexityRatio)},
+           {"top1", limit("top1", gate.agreement, 1)},
+           {"worst_error", limit("worst_error", gate.worstError)},
            {"windows", [&](yaml::Node *value) { gate.windows = count(value, "windows", 1); }},
            {"length", [&](yaml::Node *value) { gate.length = count(value, "length", 2); }},
            {"better_than_nearest", [&](yaml::Node *value) {
@@ -238,6 +239,7 @@ void RecipeReader::readGates(yaml::Node *node) {
   auto *list = llvm::dyn_cast_or_null<yaml::SequenceNode>(node);
   if (!list)
     return fail(node, "expected gates to be a list", "write one gate below the other, each after a dash");
+  stages.saysGates = true;
   for (yaml::Node &gate : *list) {
     if (failure)
       return;

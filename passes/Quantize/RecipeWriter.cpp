@@ -94,8 +94,10 @@ static std::string gateText(const Gate &gate) {
   addLimit("kl", gate.divergence);
   addLimit("perplexity_ratio", gate.perplexityRatio);
   addLimit("top1", gate.agreement);
-  add("windows", std::to_string(gate.windows));
-  add("length", std::to_string(gate.length));
+  if (gate.windows)
+    add("windows", std::to_string(*gate.windows));
+  if (gate.length)
+    add("length", std::to_string(*gate.length));
   add("better_than_nearest", wordFor(booleanWords, gate.betterThanNearest));
   return text + "}\n";
 }
@@ -128,8 +130,8 @@ std::string qopt::printRecipe(const Recipe &recipe) {
   if (recipe.plugin)
     text += pluginText(*recipe.plugin);
   text += "rtn: {range: " + wordFor(rangeWords, recipe.nearestRange) + "}\n";
-  if (!recipe.gates.empty())
-    text += "gates:\n";
+  if (!recipe.gates.empty() || recipe.saysGates)
+    text += recipe.gates.empty() ? "gates: []\n" : "gates:\n";
   for (const Gate &gate : recipe.gates)
     text += gateText(gate);
   if (!recipe.rules.empty())

@@ -15,8 +15,7 @@ namespace qopt {
 
 /// The sites of some kinds (of all but Other if none is named) that `algorithm` scales, in the order of their first
 /// reader; not those whose readers are all kept, which `targets` has none of. Errors: a kind that is named twice,
-/// nothing but such sites (usage); no @forward, no site of those kinds
-/// (bad input).
+/// nothing but such sites (usage); no @forward, no site of those kinds (bad input).
 Result<std::vector<ScaleSite>> sitesToScale(mlir::ModuleOp module, std::string_view algorithm,
                                             llvm::ArrayRef<SiteKind> kinds, const TargetsByUser *targets);
 

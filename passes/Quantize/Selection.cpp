@@ -165,13 +165,16 @@ static Result<std::optional<RecipeRule>> attributeRule(Operation *op, const Reci
     auto value = own.getAs<StringAttr>(key);
     return value ? value.str() : std::string();
   };
-  if (own.get("keep"))
+  if (own.get("keep")) {
     rule.scheme.reset();
-  else if (std::string scheme = text("scheme"); !scheme.empty()) {
+  } else if (std::string scheme = text("scheme"); !scheme.empty()) {
     Result<Scheme> parsed = parseSchemeLike(scheme, recipe.body);
     if (!parsed)
       return parsed.takeError().in(where);
     rule.scheme = *parsed;
+  } else if (!recipe.body) {
+    return badInput("expected an op that says a scheme, because the recipe's is keep", where)
+        .withNext("say {scheme = \"w4a16:g64\", …}, or keep");
   }
   if (std::string method = text("method"); !method.empty()) {
     Result<Method> parsed = parseMethod(method);

@@ -77,8 +77,7 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
       if (!wanted->smoothQuant)
         return usageError("expected a recipe with a section smooth_quant", recipe)
             .withNext("add smooth_quant: {}, or leave this pass out");
-      SmoothQuant untouched;
-      if (Status status = checkRecipeSaysAll(*this, untouched, recipe); !status)
+      if (Status status = checkRecipeSaysAll(*this, recipe); !status)
         return status.takeError();
       settings = *wanted->smoothQuant;
       return wanted;

@@ -39,12 +39,14 @@ def make(arguments):
     base.mkdir(parents=True)
     shutil.copytree(fixtures / "llama-tied", base / "llama-tied")
     shutil.copyfile(fixtures / "llama-tiny.gguf", base / "llama-tiny.gguf")
+    (base / "text").write_text("A text. " * 1000)
     for words in (
         "import llama-tied -o model.mlir",
         "import llama-tiny.gguf -o gguf.mlir",
         "quantize model.mlir --scheme w4a8:g32 -o q.mlir",
         "compile q.mlir --target generic -o model.qopt",
         f"compile q.mlir --target {arguments.foreign} -o other.qopt",
+        "calibrate model.mlir --text text --samples 16 --length 32 --samples-alone -o stats",
     ):
         subprocess.run([arguments.qopt, *words.split()], cwd=base, check=True)
 

@@ -1,4 +1,5 @@
-"""Weights and overlays that a sound IR file names: quantize, compile, export, inspect, run."""
+"""Weights, overlays that a sound IR file names, and statistics: quantize, compile, export, inspect, run."""
+import json
 import struct
 
 from check import Case, base, bytes_of, edited, fixture, gguf_of, raw, safetensors_of
@@ -6,6 +7,7 @@ from check import Case, base, bytes_of, edited, fixture, gguf_of, raw, safetenso
 QUANTIZE = "qopt quantize {in}/model.mlir --scheme w4a8:g32 -o {out}/q.mlir"
 COMPILE = "qopt compile {in}/q.mlir --target generic -o {out}/q.qopt"
 EXPORT = "qopt export {in}/q.mlir --to hf -o {out}/hf"
+GPTQ = "qopt quantize {in}/model.mlir --scheme w4a16:g32 --method gptq --statistics {in}/stats -o {out}/q.mlir"
 UP = "model.layers.1.mlp.up_proj.weight"
 
 
@@ -20,6 +22,29 @@ def model(make):
 
 def overlay(make):
     return {"llama-tied": fixture("llama-tied"), "q.mlir": base("q.mlir"), "q.safetensors": make}
+
+
+def described(edit):
+    """Statistics whose description is what `edit` makes of it: of the JSON object, or text in its place."""
+
+    def change(file):
+        metadata = file.header["__metadata__"]
+        said = json.loads(metadata["qopt.statistics"])
+        result = edit(said)
+        text = result if isinstance(result, str) else json.dumps(said, separators=(",", ":"))
+        metadata["qopt.statistics"] = text
+
+    return change
+
+
+def statistics(name, edit, rule, where, next=".+", command=GPTQ):
+    """A case of statistics that `edit` breaks."""
+    return Case(name, {"llama-tied": fixture("llama-tied"), "model.mlir": base("model.mlir"), "stats": safetensors_of("stats", edit)},
+                command, 2, rule, where, next)
+
+
+def rename_held_out(file):
+    file.header["heldout.other"] = file.header.pop("heldout.tokens")
 
 
 def half_scale(file):
@@ -87,4 +112,38 @@ def cases():
         Case("an overlay that is empty", overlay(raw("")), "qopt inspect {in}/q.safetensors", 2,
              "expected a file with contents, but got an empty one",
              r"q\.safetensors"),
+        statistics("statistics of the first version", described(lambda said: said.update(version=1)),
+                   "expected statistics of version 2, but got another form", r"stats: qopt\.statistics", "make them again with this version"),
+        statistics("statistics without a model", described(lambda said: said.update(key={"samples": 16})),
+                   "expected statistics of version 2, but got another form", r"stats: qopt\.statistics"),
+        statistics("statistics of no samples", described(lambda said: said["samples"].update(count=0)),
+                   "expected statistics of version 2, but got another form", r"stats: qopt\.statistics"),
+        statistics("statistics whose sites are a number", described(lambda said: said.update(sites=7)),
+                   "expected statistics of version 2, but got another form", r"stats: qopt\.statistics"),
+        statistics("statistics with a site without channels", described(lambda said: said.update(
+            sites=[{"name": "x", "channels": 0, "gram": False, "histogram": False, "parameters": []}])),
+                   "expected statistics of version 2, but got another form", r"stats: qopt\.statistics"),
+        statistics("statistics with a source that has no name", described(lambda said: said.update(sources=[{}])),
+                   "expected statistics of version 2, but got another form", r"stats: qopt\.statistics"),
+        statistics("statistics that are no JSON", described(lambda said: "{"), "not valid JSON", r"stats: qopt\.statistics", None),
+        statistics("statistics with fewer samples than they say", described(lambda said: said["samples"].update(count=17)),
+                   "expected a tensor as the statistics' description has it, but got another", r'tensor "samples\.tokens"', None),
+        statistics("statistics whose samples are of another type", lambda file: file.header["samples.tokens"].update(dtype="F32"),
+                   "expected a tensor as the statistics' description has it, but got another", r'tensor "samples\.tokens"', None),
+        statistics("statistics without held-out windows", rename_held_out, "heldout.tokens", "stats"),
+        statistics("statistics with a site that is not there", described(lambda said: said.update(
+            sites=[{"name": "x", "channels": 64, "gram": False, "histogram": False, "parameters": ["x"]}])),
+                   "x\\.greatest", "stats"),
+        statistics("statistics of another model", described(lambda said: said["key"].update(model="sha256:" + "0" * 64)),
+                   "expected statistics of this model, sha256:[0-9a-f]{64}, but got those of sha256:0{64}", "stats",
+                   "calibrate this model, or quantize the one that was calibrated"),
+        statistics("statistics of a part of the samples", described(lambda said: said["key"].update(samples=32)),
+                   "expected statistics of all 32 samples, but got those of 16", "stats", "join them with the other shards"),
+        Case("weights in place of statistics", {"llama-tied": fixture("llama-tied"), "model.mlir": base("model.mlir"),
+             "stats": fixture("llama-tied/model.safetensors")}, GPTQ, 2, "expected statistics, but the file has none", "stats",
+             "make them with 'qopt calibrate"),
+        Case("statistics that are cut", {"llama-tied": fixture("llama-tied"), "model.mlir": base("model.mlir"),
+             "stats": bytes_of("stats", lambda data: bytes(data[:-4]))}, GPTQ, 2, "goes past the end of the file", "stats"),
+        Case("one shard to merge", {"stats": base("stats")}, "qopt stats merge {in}/stats -o {out}/all", 1,
+             "expected at least two archives of statistics to merge"),
     ]

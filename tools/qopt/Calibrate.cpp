@@ -44,10 +44,10 @@ int qopt::calibrateMain(int argc, char **argv) {
       ->capture_default_str();
   app.add_flag("--histogram", arguments.histogram, "also count which magnitude occurs how often");
   app.add_flag("--no-gram", arguments.noGram, "do not sum x·xᵀ: enough for SmoothQuant, and much smaller");
+  app.add_flag("--samples-alone", arguments.samplesAlone,
+               "run nothing: keep the samples' tokens, which are enough for gptq with inputs: quantized");
   app.add_option("--shard", arguments.shard, "I/N: the I-th of N shards; 'qopt stats merge' joins them");
-  app.add_option("--memory", arguments.memoryMegabytes, "MiB of activations that stay in memory; more go to a file")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  addMemoryOption(app, arguments);
   app.add_option("--threads", arguments.threads, "workers (default: the CPUs that this process may use)");
   return runCommand(app, compiler, argc, argv, "qopt calibrate", "nothing was written",
                     [&] { return calibrate(compiler, arguments, model, output); });

@@ -1,5 +1,6 @@
 // Gates: whether a quantized model keeps to what its recipe asks for, before anything gets its name.
 #include "lib/Archive/MappedFile.h"
+#include "lib/Archive/Sha256.h"
 #include "lib/Archive/TemporaryPath.h"
 #include "lib/Calibration/StatisticsArchive.h"
 #include "lib/Compile/InMemory.h"
@@ -77,22 +78,29 @@ static Status checkText(const Gate &gate, const std::string &recipePath, const T
   Result<std::vector<int32_t>> tokens = tokensOf(gate, recipePath, tokenizer);
   if (!tokens)
     return tokens.takeError();
-  if (context > 0 && gate.length > context)
+  int64_t length = gate.lengthFor(context);
+  if (context > 0 && length > context)
     return badInput("expected a gate's windows to have at most " + std::to_string(context) +
-                        " tokens, the model's context, but got " + std::to_string(gate.length),
+                        " tokens, the model's context, but got " + std::to_string(length),
                     gate.where)
         .withNext("say length: " + std::to_string(context) + ", or less");
-  if (static_cast<int64_t>(tokens->size()) < gate.length)
-    return badInput("expected a gate's text to have at least one window, " + std::to_string(gate.length) +
-                        " tokens, but got " + std::to_string(tokens->size()),
+  int64_t wanted = gate.windows.value_or(1), has = static_cast<int64_t>(tokens->size()) / length;
+  if (has < wanted)
+    return badInput("expected a gate's text to have at least " + std::to_string(wanted) + " window" +
+                        (wanted == 1 ? "" : "s") + " of " + std::to_string(length) + " tokens, but got " +
+                        std::to_string(tokens->size()) + " tokens",
                     escapeForMessage(gate.text, 1000) + " (gate of " + gate.where + ")")
-        .withNext("name a longer text, or say a smaller length");
+        .withNext(has > 0 ? "name a longer text, or say windows: " + std::to_string(has)
+                          : "name a longer text, or say a smaller length");
   return {};
 }
 
-static Error nothingHeldOut(const Gate &gate) {
-  return badInput("expected statistics with windows that were held out, but there are none", gate.where)
-      .withNext("calibrate on longer texts, or leave the gate out");
+Status qopt::checkHeldOut(const Recipe &recipe, std::optional<int64_t> heldOut) {
+  for (const Gate &gate : recipe.gates)
+    if (gate.heldOut && !gate.isDefault && heldOut == 0)
+      return badInput("expected statistics with windows that were held out, but there are none", gate.where)
+          .withNext("calibrate on longer texts, or leave the gate out");
+  return {};
 }
 
 std::vector<Error> qopt::gateProblems(const Recipe &recipe, const std::string &recipePath, mlir::ModuleOp module,
@@ -111,15 +119,29 @@ std::vector<Error> qopt::gateProblems(const Recipe &recipe, const std::string &r
     if (gate.heldOut && !recipe.needsStatistics())
       problems.push_back(usageError(
           "expected a recipe that is calibrated, because a gate is on what calibration has held out", gate.where));
-    else if (gate.heldOut && heldOut == 0)
-      problems.push_back(nothingHeldOut(gate));
     if (!gate.text.empty())
       if (Status status = checkText(gate, recipePath, *tokenizer, contextOf(module)); !status)
         problems.push_back(status.takeError());
   }
+  if (Status status = recipe.needsStatistics() ? checkHeldOut(recipe, heldOut) : Status(); !status)
+    problems.push_back(status.takeError());
   for (Error &error : problems)
     error.outcome = "nothing was quantized";
   return problems;
+}
+
+Result<nlohmann::ordered_json> qopt::describeGateTexts(const Recipe &recipe, const std::string &recipePath) {
+  nlohmann::ordered_json texts;
+  for (const Gate &gate : recipe.gates) {
+    if (gate.text.empty())
+      continue;
+    Result<MappedFile> file = openText(gate, recipePath);
+    if (!file)
+      return file.takeError();
+    texts.push_back(
+        {{"name", std::filesystem::path(gate.text).filename().string()}, {"digest", toString(sha256(file->bytes()))}});
+  }
+  return texts;
 }
 
 /// The texts of all gates: one for each file, and one for each source that something was held out of.
@@ -130,7 +152,9 @@ static Result<std::vector<GateText>> gatherTexts(const GateInputs &inputs, const
       Result<std::vector<int32_t>> tokens = tokensOf(gate, inputs.recipePath, tokenizer);
       if (!tokens)
         return tokens.takeError();
-      texts.push_back({&gate, gate.text, std::move(*tokens), gate.length});
+      bool isFar = gate.where == kFarText;
+      texts.push_back({&gate, isFar ? std::filesystem::path(gate.text).filename().string() + " (far)" : gate.text,
+                       std::move(*tokens), gate.lengthFor(contextOf(inputs.original))});
     }
     if (!gate.heldOut)
       continue;
@@ -146,12 +170,12 @@ static Result<std::vector<GateText>> gatherTexts(const GateInputs &inputs, const
       text.tokens.insert(text.tokens.end(), tokens.begin() + static_cast<int64_t>(window) * length,
                          tokens.begin() + static_cast<int64_t>(window + 1) * length);
     }
-    if (bySource.empty())
-      return nothingHeldOut(gate);
+    if (Status status = checkHeldOut(inputs.recipe, static_cast<int64_t>(sources.size())); !status)
+      return status.takeError();
     for (auto &[source, text] : bySource) {
       bool isNamed = source >= 0 && static_cast<size_t>(source) < archive->header().sources.size();
       std::string name = isNamed ? archive->header().sources[source].value("name", "") : std::to_string(source);
-      texts.push_back({&gate, "held out of " + name, std::move(text.tokens), length});
+      texts.push_back({&gate, "held out of " + name + " (near)", std::move(text.tokens), length});
     }
   }
   return texts;
@@ -201,7 +225,24 @@ static Status checkLedger(const GateInputs &inputs) {
   return {};
 }
 
-Status qopt::checkGates(const GateInputs &inputs) {
+/// What was found, for the report.
+static nlohmann::ordered_json describeFigures(const GateText &text, const Figures &figures, bool holds) {
+  auto estimate = [](const Estimate &found) {
+    return nlohmann::ordered_json{{"value", found.value}, {"low", found.low}, {"high", found.high}};
+  };
+  nlohmann::ordered_json found{{"text", text.name},
+                               {"windows", figures.model.windows},
+                               {"length", text.length},
+                               {"holds", holds},
+                               {"kl_divergence", estimate(figures.model.divergence)},
+                               {"perplexity_ratio", estimate(figures.model.perplexityRatio)},
+                               {"top1_agreement", estimate(figures.model.agreement)}};
+  if (figures.nearest)
+    found["nearest_kl_divergence"] = estimate(figures.nearest->divergence);
+  return found;
+}
+
+Status qopt::checkGates(const GateInputs &inputs, RunReport &report) {
   if (inputs.recipe.gates.empty())
     return {};
   if (Status status = checkLedger(inputs); !status)
@@ -260,7 +301,7 @@ Status qopt::checkGates(const GateInputs &inputs) {
     std::vector<EvaluatedModel> models{{"the quantized model", *model}};
     if (nearest && text.gate->betterThanNearest)
       models.push_back({"the model rounded to nearest", nearest});
-    auto found = evaluateModels(models, *reference, text.tokens, {text.length, text.gate->windows, 0},
+    auto found = evaluateModels(models, *reference, text.tokens, {text.length, text.gate->mostWindows(), 0},
                                 [&](int64_t done, int64_t total) { progress.update(done, total); });
     if (!found)
       return found.takeError().in(text.name);
@@ -276,6 +317,7 @@ Status qopt::checkGates(const GateInputs &inputs) {
     }
     progress.finish();
     Status status = judge(text, figures);
+    report.addGate(describeFigures(text, figures, static_cast<bool>(status)));
     std::fprintf(stderr, "gate %s: %s: %lld windows, KL %s%s%s, perplexity ratio %s, top-1 %s\n",
                  status ? "holds" : "fails", escapeForMessage(text.name, 1000).c_str(),
                  static_cast<long long>(figures.model.windows), figure(figures.model.divergence).c_str(),
@@ -285,5 +327,9 @@ Status qopt::checkGates(const GateInputs &inputs) {
     if (!status && verdict)
       verdict = std::move(status); // the others are still measured and printed
   }
+  if (inputs.recipe.needsStatistics() &&
+      std::ranges::none_of(inputs.recipe.gates, [](const Gate &gate) { return !gate.text.empty(); }))
+    std::fputs("note: no text was judged that is unlike those of calibration, where it may do harm: --far-text FILE\n",
+               stderr);
   return verdict;
 }

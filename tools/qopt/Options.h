@@ -26,6 +26,14 @@ inline void addTextOptions(CLI::App &app, CalibrateArguments &arguments) {
       ->capture_default_str();
 }
 
+/// How much of what flows through the model stays in memory while it is calibrated.
+inline void addMemoryOption(CLI::App &app, CalibrateArguments &arguments) {
+  app.add_option("--memory", arguments.memoryMegabytes,
+                 "MiB of calibration's activations that stay in memory; more go to a file")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+}
+
 /// What to do with a model.
 inline void addRecipeOptions(CLI::App &app, QuantizeArguments &arguments) {
   app.add_option("--scheme", arguments.scheme, "scheme of all linears, such as w4a8:g64:asym, or keep");
@@ -48,11 +56,15 @@ inline void addRecipeOptions(CLI::App &app, QuantizeArguments &arguments) {
   app.add_option("--statistics,--stats", arguments.statistics,
                  "the archive that 'qopt calibrate' wrote for this model");
   addTextOptions(app, arguments.calibration);
+  app.add_option("--far-text", arguments.farText,
+                 "a text unlike those of calibration, which the result is judged on too: a gate");
+  app.add_flag("--no-gates", arguments.noGates, "judge nothing: neither the recipe's gates nor those by default");
 }
 
 /// The same, and how to go about it.
 inline void addQuantizeOptions(CLI::App &app, QuantizeArguments &arguments) {
   addRecipeOptions(app, arguments);
+  addMemoryOption(app, arguments.calibration);
   app.add_option("--resume", arguments.resume,
                  "a folder that keeps what is finished until all is: the same command goes on from there");
   app.add_option("--report", arguments.report,

@@ -187,7 +187,7 @@ static Status plan(const CompilerArguments &compiler, const QuantizeArguments &a
                    bool json) {
   if (Status status = checkArguments(arguments); !status)
     return status;
-  Result<Recipe> recipe = recipeOf(arguments);
+  Result<Recipe> recipe = judgedRecipeOf(arguments);
   if (!recipe)
     return recipe.takeError();
   Session session(compiler);

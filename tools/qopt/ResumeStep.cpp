@@ -3,34 +3,11 @@
 #include "lib/Archive/ContentDigest.h"
 #include "lib/Archive/Sha256.h"
 #include "lib/Compile/Sources.h"
-#include "lib/Parameters/ArchivePaths.h"
+#include "passes/Calibrate/ModelDigest.h"
 #include "tools/qopt/Steps.h"
-
-#include "mlir/IR/OwningOpRef.h"
 
 using namespace qopt;
 using Json = nlohmann::ordered_json;
-
-/// The module's text without the places of its files, and all bytes of its archives. Other than modelDigest it tells
-/// apart what computes the same.
-static Result<std::string> moduleDigest(mlir::ModuleOp module, const std::string &directory) {
-  mlir::OwningOpRef<mlir::ModuleOp> copy = module.clone();
-  std::string weights;
-  for (auto archive : copy->getOps<transformer::ArchiveOp>()) {
-    Result<std::string> digest = contentDigest(resolvePath(archive.getPath(), directory));
-    if (!digest)
-      return digest.takeError();
-    weights += *digest + "\n";
-    archive.setPath("");
-  }
-  for (auto tokenizer : copy->getOps<transformer::TokenizerOp>())
-    tokenizer.setPath("");
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  copy->print(stream);
-  stream << weights;
-  return toString(sha256(std::as_bytes(std::span(text))));
-}
 
 /// Of what a recipe does. Gates judge what was done, so that one that failed can be changed and its work be found.
 static Result<std::string> recipeDigest(const QuantizeArguments &arguments) {
@@ -50,6 +27,7 @@ Result<std::unique_ptr<ResumeFolder>> qopt::openResumeFolder(Session &session, m
   CompileOptions sources;
   if (Status status = describeSources(module, directory, sources); !status)
     return status.takeError();
+  // What computes the same is told apart: what an op asks of quantization, what has been scaled.
   Result<std::string> model = moduleDigest(module, directory);
   if (!model)
     return model.takeError();

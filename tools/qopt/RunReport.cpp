@@ -8,8 +8,6 @@
 #include "mlir/Pass/PassInstrumentation.h"
 #include "llvm/TargetParser/Host.h"
 
-#include <nlohmann/json.hpp>
-
 #include <unistd.h>
 
 using namespace qopt;
@@ -64,7 +62,8 @@ Status RunReport::write() {
       {"host", {{"name", host}, {"cpu", llvm::sys::getHostCPUName().str()}, {"threads", usableCpus()}}},
       {"resumed_pieces", resumed},
       {"seconds", taken.count()},
-      {"stages", std::move(list)}};
+      {"stages", std::move(list)},
+      {"gates", gates}};
   // A host's name is whatever someone has called it.
   if (Status status = file->append(report.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
       !status)

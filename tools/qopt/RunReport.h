@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <ctime>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,6 +35,9 @@ public:
 
   void setResumed(int64_t pieces) { resumed = pieces; }
 
+  /// What was found on a gate's text.
+  void addGate(nlohmann::ordered_json found) { gates.push_back(std::move(found)); }
+
   /// Writes the file, if there is one. Errors: as OutputFile.
   Status write();
 
@@ -55,6 +59,7 @@ private:
   Clock::time_point start;
   int64_t resumed = 0;
   std::vector<Stage> stages;
+  nlohmann::ordered_json gates = nlohmann::ordered_json::array();
 };
 
 } // namespace qopt

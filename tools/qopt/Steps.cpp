@@ -14,6 +14,8 @@
 
 #include "mlir/Pass/PassManager.h"
 
+#include <filesystem>
+
 using namespace qopt;
 
 Status qopt::checkArguments(const QuantizeArguments &arguments) {
@@ -44,6 +46,28 @@ Result<Recipe> qopt::recipeOf(const QuantizeArguments &arguments) {
   if (!arguments.recipe.empty())
     return readRecipe(arguments.recipe);
   return makeRecipe({arguments.scheme, arguments.head, arguments.keep, arguments.method, arguments.scales});
+}
+
+Result<Recipe> qopt::judgedRecipeOf(const QuantizeArguments &arguments) {
+  Result<Recipe> recipe = recipeOf(arguments);
+  if (!recipe)
+    return recipe;
+  if (arguments.noGates) {
+    if (!arguments.farText.empty())
+      return usageError("expected either --far-text, which a gate is on, or --no-gates, but got both");
+    recipe->gates.clear();
+    recipe->saysGates = true;
+    return recipe;
+  }
+  addDefaultGates(*recipe);
+  if (!arguments.farText.empty()) {
+    Gate far;
+    std::error_code code;
+    far.text = std::filesystem::absolute(arguments.farText, code).string();
+    far.where = kFarText;
+    recipe->gates.push_back(std::move(far));
+  }
+  return recipe;
 }
 
 /// Adds the passes that scale values before weights are rounded; the factors go to `overlay`.
@@ -96,6 +120,23 @@ static std::optional<int64_t> heldOutIn(const std::string &statistics) {
   return archive ? std::optional<int64_t>(archive->heldOutSource().size()) : std::nullopt;
 }
 
+/// Leaves a gate by default out where nothing was held out, and says so.
+static void dropIdleGates(Recipe &recipe, std::optional<int64_t> heldOut) {
+  if (heldOut != 0 || !std::erase_if(recipe.gates, [](const Gate &gate) { return gate.isDefault; }))
+    return;
+  recipe.saysGates = true;
+  std::fputs(
+      "note: nothing was held out of the texts of calibration, so nothing says how well it did on text like them: "
+      "give longer texts\n",
+      stderr);
+}
+
+/// The recipe that was given: --far-text judges what it makes and is no part of it.
+static Recipe withoutFarText(Recipe recipe) {
+  std::erase_if(recipe.gates, [](const Gate &gate) { return gate.where == kFarText; });
+  return recipe;
+}
+
 /// What a folder of --resume calls the statistics that were taken on the way.
 static constexpr std::string_view kResumedStatistics = "statistics.safetensors";
 
@@ -104,18 +145,17 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
                             ResumeFolder *resume, RunReport &report) {
   if (resume)
     report.setResumed(resume->found());
-  Result<Recipe> recipe = recipeOf(arguments);
+  Result<Recipe> recipe = judgedRecipeOf(arguments);
   if (!recipe)
     return recipe.takeError();
   if (Status status = checkArgumentsFor(*recipe, arguments); !status)
     return status;
-  auto checkGateInputs = [&](std::optional<int64_t> heldOut) -> Status {
-    std::vector<Error> problems = gateProblems(*recipe, arguments.recipe, module, directory, heldOut);
-    return problems.empty() ? Status() : Status(std::move(problems.front()));
-  };
-  std::optional<int64_t> none = arguments.calibration.samples.heldOut == 0 ? std::optional<int64_t>(0) : std::nullopt;
-  if (Status status = checkGateInputs(arguments.calibrates() ? none : heldOutIn(arguments.statistics)); !status)
-    return status;
+  std::optional<int64_t> heldOut = heldOutIn(arguments.statistics);
+  if (arguments.calibrates() && arguments.calibration.samples.heldOut == 0)
+    heldOut = 0;
+  if (std::vector<Error> problems = gateProblems(*recipe, arguments.recipe, module, directory, heldOut);
+      !problems.empty())
+    return std::move(problems.front());
   mlir::OwningOpRef<mlir::ModuleOp> original;
   if (!recipe->gates.empty())
     original = module.clone();
@@ -156,9 +196,12 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
           return status;
     }
   }
-  if (arguments.calibrates())
-    if (Status status = checkGateInputs(heldOutIn(statistics)); !status)
+  if (arguments.calibrates()) {
+    heldOut = heldOutIn(statistics);
+    if (Status status = checkHeldOut(*recipe, heldOut); !status)
       return status;
+  }
+  dropIdleGates(*recipe, heldOut);
   mlir::PassManager passes(&session.context());
   if (mlir::failed(session.compiler().configure(passes)))
     return usageError("the pass manager's options do not fit together");
@@ -203,7 +246,11 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
   };
   context.outputs = outputs, context.resume = resume;
   recipe->maxFallback = std::max(recipe->maxFallback, arguments.maxFallback);
-  context.recipe = printRecipe(*recipe);
+  Result<nlohmann::ordered_json> texts = describeGateTexts(*recipe, arguments.recipe);
+  if (!texts)
+    return texts.takeError();
+  context.gateTexts = std::move(*texts);
+  context.recipe = printRecipe(withoutFarText(*recipe));
   if (recipe->plugin) {
     std::unique_ptr<MethodPass> pass = createMethodPass(recipe->plugin->name);
     MethodPass::Inputs options;
@@ -231,8 +278,9 @@ Status qopt::quantizeModule(Session &session, mlir::ModuleOp module, const Quant
   for (auto archive : quantized->getOps<transformer::ArchiveOp>())
     if (archive.getPath() == named && outputs)
       archive.setPath(pathInIR(outputs->pendingPath(overlay), directory));
-  return report.time(
-      "gates", [&] { return checkGates({*original, *quantized, *recipe, arguments.recipe, statistics, directory}); });
+  return report.time("gates", [&] {
+    return checkGates({*original, *quantized, *recipe, arguments.recipe, statistics, directory}, report);
+  });
 }
 
 Status qopt::compileArtifact(Session &session, mlir::ModuleOp module, const std::string &directory,

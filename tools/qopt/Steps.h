@@ -35,6 +35,8 @@ Status calibrateModule(Session &session, mlir::ModuleOp module, const CalibrateA
 
 struct QuantizeArguments {
   std::string scheme, head, method, scales, recipe, statistics, resume, report;
+  std::string farText; ///< a gate's text that is unlike those of calibration
+  bool noGates = false;
   std::vector<std::string> keep;
   int64_t maxFallback = 0;
   CalibrateArguments calibration; ///< of what needs statistics, if texts are given in place of them
@@ -71,6 +73,13 @@ Status rotateModule(Session &session, mlir::ModuleOp module, const RotateSetting
 /// What the arguments say, as a recipe.
 Result<Recipe> recipeOf(const QuantizeArguments &arguments);
 
+/// Where a gate comes from that is on the text of that option.
+inline constexpr const char *kFarText = "--far-text";
+
+/// The same with the gates that the result is judged by: the recipe's or those by default, and one on --far-text; none
+/// with --no-gates. Error (usage): --far-text beside --no-gates.
+Result<Recipe> judgedRecipeOf(const QuantizeArguments &arguments);
+
 /// The texts that a model is to be calibrated on.
 Result<std::vector<TextSource>> readSources(const CalibrateArguments &arguments);
 
@@ -98,6 +107,13 @@ Result<Tokenizer> openTokenizer(const CompileOptions &options);
 std::vector<Error> gateProblems(const Recipe &recipe, const std::string &recipePath, mlir::ModuleOp module,
                                 const std::string &directory, std::optional<int64_t> heldOut);
 
+/// Error (bad input): a gate is on windows that were held out, and `heldOut` of them are none.
+Status checkHeldOut(const Recipe &recipe, std::optional<int64_t> heldOut);
+
+/// The texts of a recipe's gates, for the provenance: name and digest of each. They can be read, as gateProblems has
+/// made sure.
+Result<nlohmann::ordered_json> describeGateTexts(const Recipe &recipe, const std::string &recipePath);
+
 /// What a recipe's gates are judged by. Archives of both modules are named relative to `directory`, and can be opened.
 struct GateInputs {
   mlir::ModuleOp original, quantized; ///< which stay as they are
@@ -106,9 +122,9 @@ struct GateInputs {
   std::string statistics; ///< the archive that the recipe was calibrated with, or empty
   std::string directory;
 };
-/// Evaluates the quantized model on each gate's text, prints what was found to stderr, and refuses one that does not
-/// keep to the gates (Gate). Without gates it does nothing.
-Status checkGates(const GateInputs &inputs);
+/// Evaluates the quantized model on each gate's text, prints what was found to stderr and notes it in `report`, and
+/// refuses one that does not keep to the gates (Gate). Without gates it does nothing.
+Status checkGates(const GateInputs &inputs, RunReport &report);
 
 /// Compiles `module`, whose archives are named relative to `directory`, to an artifact.
 Status compileArtifact(Session &session, mlir::ModuleOp module, const std::string &directory,

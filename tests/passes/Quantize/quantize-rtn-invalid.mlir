@@ -15,8 +15,35 @@
 // RUN: sed -e 's/@forward/@backward/' %s | not qopt --quantize-rtn="scheme=w4a8:g32 %{dir}" 2>&1 | FileCheck %s --check-prefix=FORWARD
 // RUN: sed -e 's/header "sha256:../header "sha256:zz/' %s | not qopt --quantize-rtn="scheme=w4a8:g32 %{dir}" 2>&1 | FileCheck %s --check-prefix=DIGEST
 // RUN: sed -e 's/"model.norm.weight"/"model.norm.wait"/; s/mlp.up_proj.weight"/mlp.up_proj.wait"/' %s | not qopt --quantize-rtn="scheme=w4a8:g32 %{dir}" 2>&1 | FileCheck %s --check-prefix=KEY
+// A recipe for another pass; static ranges without samples; groups of activations that do not fit.
+// RUN: not qopt %s --quantize-rtn="recipe=%S/Inputs/gptq-embedding.yaml %{dir}" 2>&1 | FileCheck %s --check-prefix=GPTQ
+// RUN: not qopt %s --quantize-rtn="scheme=w8a8s:channel head=keep %{dir}" 2>&1 | FileCheck %s --check-prefix=STATISTICS
+// RUN: sed '/linear %0, %up/s/ : / {lowbit.quantize = {scheme = "w8a8s:channel"}} : /' %s | not qopt --quantize-rtn="scheme=w4a8:g32 %{dir}" 2>&1 | FileCheck %s --check-prefix=STATIC
+// RUN: sed 's/96/80/g' %s | not qopt --quantize-rtn="scheme=w8a8g32:channel %{dir}" 2>&1 | FileCheck %s --check-prefix=ACTIVATIONS
+// Weights that are more than a parameter, or of which something else is made too.
+// RUN: sed -e 's/^  %up = transformer.get @up : .*/%raw = transformer.get @up : tensor<96x64xf32>\n%f = transformer.get @norm : tensor<64xf32>\n%up = lowbit.scale %raw by %f axis 1 : tensor<96x64xf32>, tensor<64xf32> -> tensor<96x64xf32>/' %s | not qopt --quantize-rtn="scheme=w4a8:g32 %{dir}" 2>&1 | FileCheck %s --check-prefix=SCALED
+// RUN: sed -e 's/^  %up = transformer.get @up : .*/%up = transformer.get @up : tensor<96x64xf32>\n%made = transformer.activation silu %up : tensor<96x64xf32>/' %s | not qopt --quantize-rtn="scheme=w4a8:g32 %{dir}" 2>&1 | FileCheck %s --check-prefix=SHARED
+// Where that weight is kept it does not matter.
+// RUN: sed -e 's/^  %up = transformer.get @up : .*/%up = transformer.get @up : tensor<96x64xf32>\n%made = transformer.activation silu %up : tensor<96x64xf32>/' %s | qopt --quantize-rtn="scheme=w4a8:g32 keep=up directory=%qopt_src/tests/fixtures overlay=%t.kept" | FileCheck %s --check-prefix=KEPT
 // RUN: not ls %t.safetensors
 
+// GPTQ: error: expected a recipe for round to nearest alone, but it asks for gptq
+// GPTQ: note: in: {{.*}}gptq-embedding.yaml
+// GPTQ: note: next: use --quantize-gptq with statistics
+// STATISTICS: error: expected statistics{{$}}
+// STATISTICS: note: next: make them with 'qopt calibrate
+// STATIC: error: expected statistics, whose samples static ranges of activations are taken from
+// STATIC: note: next: make them with 'qopt calibrate
+// ACTIVATIONS: error: expected activation groups of 32 to divide the inputs, but got 80 inputs
+// ACTIVATIONS: note: in: transformer.linear at {{.*}}: parameter @down
+// ACTIVATIONS: note: next: use activations per token (a8)
+// SCALED: error: expected a weight that transformer.get reads
+// SCALED: note: in: transformer.linear at
+// SCALED: note: next: fold scales first (--fold-scales), and quantize before passes that outline or compute weights
+// SHARED: error: expected a weight that only linears and embeddings use, but transformer.activation at {{.*}} uses it too
+// SHARED: note: in: parameter @up
+// SHARED: note: next: keep this weight by a rule of the recipe
+// KEPT: transformer.activation silu
 // GROUP: error: expected a group that divides the 96 inputs, but got 64
 // GROUP: note: in: transformer.linear at {{.*}}quantize-rtn-invalid.mlir":{{[0-9]+}}:{{[0-9]+}}): parameter @down
 // GROUP: note: result: nothing was written

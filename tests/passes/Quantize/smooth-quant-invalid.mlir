@@ -13,6 +13,12 @@
 // RUN: not qopt %t/mlir --smooth-quant="keep=model.layers.0 statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=KEEP
 // RUN: not qopt %t/mlir --smooth-quant="scheme=keep head=w8a16:g32 statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=ALL
 // RUN: not qopt %t/mlir --smooth-quant="recipe=%S/Inputs/smooth-quant.yaml alpha=0.7 statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=BOTH
+// No site of these kinds, no kind of that name; a weight that is scaled in the function, which takes no statistics to see.
+// RUN: not qopt %S/quantize-rtn-invalid.mlir --smooth-quant="statistics=%t/stats directory=%qopt_src/tests/fixtures overlay=%t/scales.safetensors" 2>&1 | FileCheck %s --check-prefix=SITES
+// RUN: not qopt %t/mlir --smooth-quant="sites=mlp-middle statistics=%t/stats directory=%t overlay=%t/scales.safetensors" 2>&1 | FileCheck %s --check-prefix=KIND
+// RUN: sed 's/%25 = transformer.linear %23, %24/%alone = lowbit.scale %24 by %17 axis 0 alone : tensor<64x96xf32>, tensor<64xf32> -> tensor<64x96xf32>\n%25 = transformer.linear %23, %alone/' %t/mlir > %t/alone.mlir
+// RUN: qopt calibrate %t/alone.mlir --text %qopt_src/docs/CommandLine.md --samples 4 --length 64 --samples-alone -o %t/alone.stats
+// RUN: not qopt %t/alone.mlir --smooth-quant="sites=mlp-output statistics=%t/alone.stats directory=%t overlay=%t/scales.safetensors" 2>&1 | FileCheck %s --check-prefix=ALONE
 // RUN: not ls %t/scales.safetensors
 
 // ALPHA: expected an alpha from 0 to 1
@@ -24,3 +30,9 @@
 // KEEP: expected a scheme beside head and keep
 // ALL: expected values to scale whose linears are quantized, but all of those linears are kept
 // BOTH: expected either a recipe or settings of smooth-quant, but got both
+// SITES: error: expected values that linears alone read, at the sites to scale, but found none
+// SITES: note: next: name other sites, or start from a module that 'qopt import' wrote
+// KIND: expected attention-input, attention-output, mlp-input or mlp-output, but got "mlp-middle"
+// ALONE: error: expected a weight that transformer.get reads
+// ALONE: note: in: site model.layers.0.mlp.down_proj.weight
+// ALONE: note: next: fold the scales of an earlier step first (--fold-scales)

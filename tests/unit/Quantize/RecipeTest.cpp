@@ -331,16 +331,37 @@ TEST(Recipe, Gates) {
   EXPECT_EQ(text.where, "r.yaml:4:6");
   EXPECT_TRUE(recipe->gates[1].heldOut);
   EXPECT_FALSE(recipe->gates[1].betterThanNearest);
+  EXPECT_EQ(recipe->gates[1].windows, std::nullopt);
   EXPECT_EQ(recipe->gates[2].worstError, 2);
 
   std::string start = "version: 1\nscheme: w4a16\ngates: ";
   EXPECT_CONTAINS(failure(start + "[{kl: 1}]"), "a gate on a text");
   EXPECT_CONTAINS(failure(start + "[{text: a, held_out: true}]"), "a gate on a text");
   EXPECT_CONTAINS(failure(start + "[{worst_error: 1, kl: 1}]"), "a gate on a text");
-  EXPECT_CONTAINS(failure(start + "[{text: a, kl: -1}]"), "expected kl to be at least 0");
+  EXPECT_CONTAINS(failure(start + "[{text: a, kl: -1}]"), "expected kl to be a number from 0 on");
+  EXPECT_CONTAINS(failure(start + "[{text: a, kl: inf}]"), "expected kl to be a number from 0 on");
+  EXPECT_CONTAINS(failure(start + "[{text: a, perplexity_ratio: nan}]"),
+                  "expected perplexity_ratio to be a number from 0 on");
+  EXPECT_CONTAINS(failure(start + "[{text: a, top1: 5}]"), "expected top1 to be a number from 0 to 1");
+  EXPECT_CONTAINS(failure(start + "[{worst_error: inf}]"), "expected worst_error to be a number from 0 on");
   EXPECT_CONTAINS(failure(start + "[{text: a, windows: 0}]"), "expected windows to be a number of at least 1");
   EXPECT_CONTAINS(failure(start + "[{text: a, length: 1.5}]"), "expected length to be a number of at least 2");
   EXPECT_CONTAINS(failure(start + "{text: a}"), "expected gates to be a list");
+}
+
+TEST(Recipe, GatesByDefault) {
+  auto gates = [](const std::string &text) {
+    Recipe recipe = *parseRecipe("version: 1\nscheme: w4a16\n" + text, "r.yaml");
+    addDefaultGates(recipe);
+    return recipe.gates;
+  };
+  EXPECT_TRUE(gates("").empty()); // round to nearest looks at no text that it could be too close to
+  EXPECT_TRUE(gates("method: gptq\ngates: []").empty());
+  ASSERT_EQ(gates("method: gptq").size(), 1u);
+  EXPECT_TRUE(gates("awq: {}")[0].heldOut && gates("awq: {}")[0].betterThanNearest && gates("awq: {}")[0].isDefault);
+  ASSERT_EQ(gates("method: gptq\ngates: [{worst_error: 1}]").size(), 1u);
+  EXPECT_FALSE(gates("method: gptq\ngates: [{worst_error: 1}]")[0].heldOut);
+  EXPECT_CONTAINS(printRecipe(*parseRecipe("version: 1\nscheme: w4a16\ngates: []", "r.yaml")), "gates: []\n");
 }
 
 TEST(Recipe, PrintsWhatItReads) {
