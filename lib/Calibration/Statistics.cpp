@@ -156,24 +156,31 @@ AlignedVector<float> SiteStatistics::gram() const {
   return full;
 }
 
+static Error wrongShards(std::string rule) {
+  return badInput(std::move(rule))
+      .withNext("cut the samples into shards of 16, 32, 64, … that begin at a multiple of "
+                "their size; only the last may be shorter");
+}
+
+Status qopt::checkNextShard(int64_t end, int64_t first) {
+  if (first != end)
+    return wrongShards("expected a shard that begins with sample " + std::to_string(end) + ", but got one from " +
+                       std::to_string(first));
+  return {};
+}
+
 Status SiteStatistics::join(const SiteStatistics &right) {
-  auto refuse = [&](std::string rule) {
-    return badInput(std::move(rule))
-        .withNext("cut the samples into shards of 16, 32, 64, … that begin at a multiple of "
-                  "their size; only the last may be shorter");
-  };
   if (right.channelCount != channelCount || !(right.what == what))
     return badInput("expected statistics of the same kind for " + std::to_string(channelCount) +
                     " channels, but got others");
-  if (right.first != first + samples)
-    return refuse("expected a shard that begins with sample " + std::to_string(first + samples) +
-                  ", but got one from " + std::to_string(right.first));
+  if (Status status = checkNextShard(first + samples, right.first); !status)
+    return status;
   // The left must be a whole subtree, and the right the subtree beside it or what is left of that.
   bool whole = std::has_single_bit(static_cast<uint64_t>(samples)) && samples % kLeafSamples == 0;
   if (!whole || first % (2 * samples) != 0 || right.samples > samples)
-    return refuse("expected shards that are neighbours in the tree of samples, but got samples " +
-                  std::to_string(first) + " to " + std::to_string(first + samples - 1) + " and " +
-                  std::to_string(right.first) + " to " + std::to_string(right.first + right.samples - 1));
+    return wrongShards("expected shards that are neighbours in the tree of samples, but got samples " +
+                       std::to_string(first) + " to " + std::to_string(first + samples - 1) + " and " +
+                       std::to_string(right.first) + " to " + std::to_string(right.first + right.samples - 1));
   addSums(nodes.front().sums, right.nodes.front().sums);
   for (int64_t channel = 0; channel < channelCount; ++channel)
     greatest[channel] = std::max(greatest[channel], right.greatest[channel]);

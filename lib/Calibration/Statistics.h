@@ -113,6 +113,9 @@ private:
   bool leafOpen = false;
 };
 
+/// Error (bad input): samples that end before `end` are not followed by a shard that begins with sample `first`.
+Status checkNextShard(int64_t end, int64_t first);
+
 } // namespace qopt
 
 #endif // QOPT_LIB_CALIBRATION_STATISTICS_H

@@ -172,7 +172,8 @@ Status StatisticsArchive::check() const {
       return entry.takeError();
     if ((*entry)->format != tensor.format || (*entry)->shape != tensor.shape || (*entry)->offset % 8 != 0)
       return badInput("expected a tensor as the statistics' description has it, but got another",
-                      "tensor \"" + escapeForMessage(tensor.name) + "\"");
+                      "tensor \"" + escapeForMessage(tensor.name) + "\"")
+          .withNext("the file is damaged: calibrate again");
   }
   return {};
 }
@@ -256,8 +257,13 @@ Status qopt::mergeStatistics(std::span<const std::string> inputs, const std::str
       return badInput("expected shards of one calibration, but two differ in model, texts, options or version",
                       escapeForMessage(shards.front().path(), 1000) + ", " + escapeForMessage(shard.path(), 1000))
           .withNext("make all shards with the same arguments but for --shard");
-  for (size_t i = 1; i < shards.size(); ++i)
+  for (size_t i = 1; i < shards.size(); ++i) {
+    // Where there are sites, their trees ask for more than that.
+    if (Status status = checkNextShard(header.firstSample + header.sampleCount, shards[i].header().firstSample);
+        !status)
+      return status;
     header.sampleCount += shards[i].header().sampleCount;
+  }
   StatisticsArchive &first = shards.front();
   std::vector<int32_t> heldOut = first.heldOut(), samples;
   for (const StatisticsArchive &shard : shards)

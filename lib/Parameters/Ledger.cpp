@@ -35,7 +35,7 @@ static std::string quoted(const std::string &text) {
 }
 
 std::string Ledger::toJson() const {
-  std::string text = "{\"version\":3,\"cancelled_scales\":[";
+  std::string text = "{\"version\":4,\"cancelled_scales\":[";
   for (const CancelledScale &scale : cancelled)
     text += std::string(&scale == cancelled.data() ? "\n" : ",\n") + "{\"name\":" + quoted(scale.name) +
             ",\"reason\":" + quoted(scale.reason) + "}";
@@ -48,7 +48,8 @@ std::string Ledger::toJson() const {
             ",\"bytes\":" + std::to_string(row.bytes) + ",\"bits_per_weight\":" + fixedWidth(row.bitsPerWeight) +
             ",\"relative_mse\":" + fixedWidth(row.relativeError) + ",\"worst_error\":" + fixedWidth(row.worstError) +
             ",\"output_error\":" + fixedWidth(row.outputError) + ",\"damping\":" + fixedWidth(row.damping) +
-            ",\"tokens\":" + std::to_string(row.tokens) + ",\"scaled_by\":[";
+            ",\"tokens\":" + std::to_string(row.tokens) + ",\"silent_inputs\":" + std::to_string(row.silentInputs) +
+            ",\"scaled_by\":[";
     for (const std::string &factor : row.scaledBy)
       text += (&factor == row.scaledBy.data() ? "" : ",") + quoted(factor);
     text += "]}";
@@ -62,8 +63,8 @@ Result<Ledger> Ledger::parse(std::string_view json) {
     return parsed.takeError().in("ledger");
   auto broken = [](const std::string &what) { return badInput("expected " + what, "ledger"); };
   if (!parsed->is_object() || !parsed->contains("version") || !(*parsed)["version"].is_number_integer() ||
-      (*parsed)["version"].get<int64_t>() != 3)
-    return broken("an object with \"version\":3");
+      (*parsed)["version"].get<int64_t>() != 4)
+    return broken("an object with \"version\":4");
   if (!parsed->contains("rows") || !(*parsed)["rows"].is_array())
     return broken("an array \"rows\"");
   Ledger ledger;
@@ -110,6 +111,7 @@ Result<Ledger> Ledger::parse(std::string_view json) {
     number("output_error", row.outputError);
     number("damping", row.damping);
     integer("tokens", row.tokens);
+    integer("silent_inputs", row.silentInputs);
     if (!object.is_object() || !object.contains("scaled_by") || !object["scaled_by"].is_array())
       return broken("a list \"scaled_by\" in each row");
     for (const nlohmann::ordered_json &factor : object["scaled_by"]) {

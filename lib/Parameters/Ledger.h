@@ -2,7 +2,7 @@
 //
 // It is written by the pass that quantizes, as JSON in the metadata of its overlay archive ("qopt.ledger"), carries
 // over the rows of an earlier one, and goes into the artifact unchanged. docs:
-// {"version":3,"cancelled_scales":[{"name":…,"reason":…},…],"rows":[…]}, one object a row with the fields of LedgerRow
+// {"version":4,"cancelled_scales":[{"name":…,"reason":…},…],"rows":[…]}, one object a row with the fields of LedgerRow
 // in order, under the names of the JSON column below.
 #ifndef QOPT_LIB_PARAMETERS_LEDGER_H
 #define QOPT_LIB_PARAMETERS_LEDGER_H
@@ -40,6 +40,7 @@ struct LedgerRow {
   double outputError = 0;   ///< "output_error": tr(ΔW·H·ΔWᵀ) / tr(W·H·Wᵀ); 0 without statistics
   double damping = 0;       ///< "damping": λ that the Hessian's factor took; 0 without one
   int64_t tokens = 0;       ///< "tokens" that statistics were taken from; 0 without
+  int64_t silentInputs = 0; ///< "silent_inputs": those that no token has touched, which GPTQ rounds to nearest
   std::vector<std::string> scaledBy = {}; ///< "scaled_by": factors that were folded into it, by their parameters
 
   bool operator==(const LedgerRow &) const = default;
@@ -60,7 +61,7 @@ struct Ledger {
   /// The text depends on the rows' numbers only in digits, not in length: a header with room for a ledger can be
   /// written before the errors are known.
   std::string toJson() const;
-  /// Errors: text that is not a ledger of version 3.
+  /// Errors: text that is not a ledger of version 4.
   static Result<Ledger> parse(std::string_view json);
 };
 

@@ -195,7 +195,8 @@ struct FoldScales : qopt::impl::FoldScalesBase<FoldScales>, qopt::ReportsCounts 
     if (unfoldable == Unfoldable::Refuse)
       return badInput("expected a pair of scales that can be folded, but " + reason.rule + place,
                       "scale by " + pair.name())
-          .withNext("leave this site out, or let such pairs go: unfoldable=cancel");
+          .withNext("leave this site out, or let such pairs go: unfoldable: cancel in a recipe, unfoldable=cancel of "
+                    "the pass");
     mlir::emitRemark(pair.activations.getLoc())
         << "scale by " << pair.name() << " is cancelled: " << reason.rule << place;
     noteCancelledScale(getOperation(), {StringRef(pair.name()).ltrim("@").str(), reason.rule + place});

@@ -22,6 +22,11 @@ Result<ModelStatistics> ModelStatistics::open(ModuleOp module, const std::string
                     escapeForMessage(path, 1000))
         .withNext("calibrate this model, or quantize the one that was calibrated");
   const StatisticsHeader &header = archive->header();
+  if (std::string version = header.key.value("qopt", ""); version != QOPT_VERSION)
+    return badInput("expected statistics of qopt " QOPT_VERSION ", but got those of version " +
+                        escapeForMessage(version),
+                    escapeForMessage(path, 1000))
+        .withNext("calibrate again with this version");
   if (int64_t samples = header.key.value("samples", header.sampleCount); samples != header.sampleCount)
     return badInput("expected statistics of all " + std::to_string(samples) + " samples, but got those of " +
                         std::to_string(header.sampleCount),
@@ -43,6 +48,10 @@ Result<std::optional<ModelStatistics>> ModelStatistics::openIf(bool needed, Modu
 Result<ModelStatistics::Inputs> ModelStatistics::inputsOf(transformer::ParameterOp weight,
                                                           ParameterEvaluator &parameters, bool needsGram) const {
   const Site *site = statistics.siteOf(weight.getSymName());
+  if (statistics.header().sites.empty())
+    return badInput("expected statistics of what linears read, but these are samples alone",
+                    escapeForMessage(statistics.path(), 1000))
+        .withNext("calibrate without --samples-alone");
   if (!site)
     return badInput("expected statistics for every linear to quantize, but found none",
                     "parameter @" + weight.getSymName().str())

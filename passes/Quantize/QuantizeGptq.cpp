@@ -110,6 +110,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
         continue;
       run->row(target).tokens = model->tokens();
       // The overlay's header is written for the longest that the ledger can become.
+      run->row(target).silentInputs = target.type().getDimSize(1);
       if (allowedFallbacks > 0)
         run->row(target).algorithm = kFallback;
     }
@@ -143,6 +144,14 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
       else
         found->second.push_back(&target);
     }
+    if (llvm::any_of(run.targets(), [](const QuantizationTarget &target) {
+          return target.method == Method::Gptq && target.scheme.activations != ActivationKind::F32 &&
+                 target.scheme.activations != ActivationKind::BF16;
+        }))
+      emitWarning(
+          getOperation().getLoc(),
+          "Hessians of statistics are those of inputs before they are rounded to 8 bits; inputs=quantized takes "
+          "them after");
     if (Status status = run.startOverlay(); !status)
       return status;
     for (const auto &[inputs, targets] : groups) {
@@ -221,7 +230,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
         return error;
       }
       for (QuantizationTarget *target : targets) {
-        run.row(*target).tokens = 0;
+        run.row(*target).tokens = run.row(*target).silentInputs = 0;
         run.row(*target).algorithm = kFallback;
         emitWarning(target->parameter.getLoc())
             << "@" << target->parameter.getSymName() << " is rounded to nearest: " << error.rule;
@@ -253,6 +262,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
                errors.trace += part.trace, errors.power += part.power;
              row.algorithm = kGptq;
              row.damping = gptq->damping();
+             row.silentInputs = static_cast<int64_t>(gptq->deadInputs().size());
              row.outputError = errors.power > 0 ? errors.trace / errors.power : 0;
            }});
       if (!status)

@@ -171,6 +171,9 @@ static Result<std::optional<RecipeRule>> attributeRule(Operation *op, const Reci
     Result<Scheme> parsed = parseSchemeLike(scheme, recipe.body);
     if (!parsed)
       return parsed.takeError().in(where);
+    if (parsed->activations == qopt::ActivationKind::I8Static && !recipe.hasStaticActivations())
+      return badInput("expected a recipe with static activations, because an op asks for them", where)
+          .withNext("say such a scheme in the recipe, for all linears or by a rule for this one");
     rule.scheme = *parsed;
   } else if (!recipe.body) {
     return badInput("expected an op that says a scheme, because the recipe's is keep", where)

@@ -210,7 +210,11 @@ private:
     double sum = 0;
     for (const RowScores &row : rows) {
       if (!row.finite)
-        return Error{ErrorClass::Gate, "expected logits that are finite", {}, {}, "give this weight more bits"};
+        return Error{ErrorClass::Gate,
+                     "expected logits that are finite",
+                     {},
+                     {},
+                     "give this weight more bits, if the model's own logits are finite"};
       sum += row.divergence;
     }
     return sum;

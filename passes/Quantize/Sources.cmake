@@ -25,4 +25,4 @@ qopt_add_passes(Quantize
   SmoothQuant.cpp
   StatisticsNeeds.cpp
   LINK qopt_evaluation qopt_calibration qopt_algorithms qopt_archive qopt_numerics qopt_support)
-set_source_files_properties(Quantize/QuantizationRun.cpp PROPERTIES COMPILE_DEFINITIONS QOPT_VERSION="${PROJECT_VERSION}")
+set_source_files_properties(Quantize/ModelStatistics.cpp Quantize/QuantizationRun.cpp PROPERTIES COMPILE_DEFINITIONS QOPT_VERSION="${PROJECT_VERSION}")

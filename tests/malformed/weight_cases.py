@@ -127,9 +127,9 @@ def cases():
                    "expected statistics of version 2, but got another form", r"stats: qopt\.statistics"),
         statistics("statistics that are no JSON", described(lambda said: "{"), "not valid JSON", r"stats: qopt\.statistics", None),
         statistics("statistics with fewer samples than they say", described(lambda said: said["samples"].update(count=17)),
-                   "expected a tensor as the statistics' description has it, but got another", r'tensor "samples\.tokens"', None),
+                   "expected a tensor as the statistics' description has it, but got another", r'tensor "samples\.tokens"', "calibrate again"),
         statistics("statistics whose samples are of another type", lambda file: file.header["samples.tokens"].update(dtype="F32"),
-                   "expected a tensor as the statistics' description has it, but got another", r'tensor "samples\.tokens"', None),
+                   "expected a tensor as the statistics' description has it, but got another", r'tensor "samples\.tokens"', "calibrate again"),
         statistics("statistics without held-out windows", rename_held_out, "heldout.tokens", "stats"),
         statistics("statistics with a site that is not there", described(lambda said: said.update(
             sites=[{"name": "x", "channels": 64, "gram": False, "histogram": False, "parameters": ["x"]}])),

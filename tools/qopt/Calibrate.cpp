@@ -40,12 +40,14 @@ int qopt::calibrateMain(int argc, char **argv) {
   app.add_option("MODEL", model, "an IR file, not quantized")->required();
   app.add_option("-o,--output", output, "the archive of statistics")->required();
   addTextOptions(app, arguments);
-  app.add_option("--match", arguments.match, "a glob for the weights whose inputs are looked at")
-      ->capture_default_str();
-  app.add_flag("--histogram", arguments.histogram, "also count which magnitude occurs how often");
-  app.add_flag("--no-gram", arguments.noGram, "do not sum x·xᵀ: enough for SmoothQuant, and much smaller");
+  auto *match = app.add_option("--match", arguments.match, "a glob for the weights whose inputs are looked at")
+                    ->capture_default_str();
+  auto *histogram = app.add_flag("--histogram", arguments.histogram, "also count which magnitude occurs how often");
+  auto *noGram =
+      app.add_flag("--no-gram", arguments.noGram, "do not sum x·xᵀ: enough for SmoothQuant, and much smaller");
   app.add_flag("--samples-alone", arguments.samplesAlone,
-               "run nothing: keep the samples' tokens, which are enough for gptq with inputs: quantized");
+               "run nothing: keep the samples' tokens, which are enough for gptq with inputs: quantized")
+      ->excludes(match, histogram, noGram);
   app.add_option("--shard", arguments.shard, "I/N: the I-th of N shards; 'qopt stats merge' joins them");
   addMemoryOption(app, arguments);
   app.add_option("--threads", arguments.threads, "workers (default: the CPUs that this process may use)");

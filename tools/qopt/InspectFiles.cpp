@@ -175,6 +175,7 @@ Result<Json> qopt::describeLedger(std::string_view text) {
                     {"output_error", row.outputError},
                     {"damping", row.damping},
                     {"tokens", row.tokens},
+                    {"silent_inputs", row.silentInputs},
                     {"scaled_by", row.scaledBy}});
   }
   Json json;

@@ -38,8 +38,16 @@
 // RUN: qopt import %t/silent -o %t/silent.mlir
 // RUN: qopt calibrate %t/silent.mlir --text %qopt_src/LICENSE --samples 16 --length 64 -o %t/silent.stats
 // RUN: qopt %t/silent.mlir --quantize-gptq="scheme=w4a16:g32 statistics=%t/silent.stats directory=%t overlay=%t/silent.safetensors" 2>&1 | FileCheck %s --check-prefix=SILENT
+// RUN: qopt inspect %t/silent.safetensors --ledger --json | %python -c "import json, sys; print(sorted((r['name'], r['silent_inputs']) for r in json.load(sys.stdin)['ledger']['rows'] if r['silent_inputs']))" | FileCheck %s --check-prefix=LEDGER
+
+// Hessians of statistics do not know that inputs are rounded to 8 bits, and the pass says so; those of the model as it is quantized do.
+// RUN: qopt %t/mlir --quantize-gptq="scheme=w4a8:g32 inputs=statistics statistics=%t/stats directory=%t overlay=%t/a8.safetensors" 2>&1 | FileCheck %s --check-prefix=UNROUNDED
+// RUN: qopt %t/mlir --quantize-gptq="scheme=w4a8:g32 statistics=%t/stats directory=%t overlay=%t/a8.safetensors" 2>&1 | FileCheck %s --check-prefix=ROUNDED
+// UNROUNDED: warning: Hessians of statistics are those of inputs before they are rounded to 8 bits
+// ROUNDED-NOT: warning
 
 // SILENT: remark: {{.*}}no token has touched 1 inputs of @model.layers.1.self_attn.q_proj.weight, which are rounded to nearest: 5
+// LEDGER: [('model.layers.1.self_attn.k_proj.weight', 1), ('model.layers.1.self_attn.q_proj.weight', 1), ('model.layers.1.self_attn.v_proj.weight', 1)]
 // REPORT: 8 sites, 1024 tokens each; 5 parts of the model, code for 4 of them
 // COUNTS: 14 weights-quantized, 8 hessians-factored, 0 weights-fallen-back, 14 ops-rewritten, 14 parameters-erased
 

@@ -32,8 +32,8 @@
 // GPTQ: note: next: use --quantize-gptq with statistics
 // STATISTICS: error: expected statistics{{$}}
 // STATISTICS: note: next: make them with 'qopt calibrate
-// STATIC: error: expected statistics, whose samples static ranges of activations are taken from
-// STATIC: note: next: make them with 'qopt calibrate
+// STATIC: error: expected a recipe with static activations, because an op asks for them
+// STATIC: note: next: say such a scheme in the recipe
 // ACTIVATIONS: error: expected activation groups of 32 to divide the inputs, but got 80 inputs
 // ACTIVATIONS: note: in: transformer.linear at {{.*}}: parameter @down
 // ACTIVATIONS: note: next: use activations per token (a8)

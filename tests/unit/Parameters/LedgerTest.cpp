@@ -19,10 +19,12 @@ static Ledger example() {
                          0.0125,
                          0.03,
                          65536,
+                         3,
                          {"a.awq", "b.awq"}});
   ledger.cancelled.push_back({"c.awq", "tied"});
-  ledger.rows.push_back({"b \"quoted\"\n", LedgerStatus::Waived, "b* (reason)", "f32", "", 10, 40, 32, 0, 0, 0, 0, 0});
-  ledger.rows.push_back({"c", LedgerStatus::Kept, "not a weight", "bf16", "", 7, 14, 16, 0, 0, 0, 0, 0});
+  ledger.rows.push_back(
+      {"b \"quoted\"\n", LedgerStatus::Waived, "b* (reason)", "f32", "", 10, 40, 32, 0, 0, 0, 0, 0, 0});
+  ledger.rows.push_back({"c", LedgerStatus::Kept, "not a weight", "bf16", "", 7, 14, 16, 0, 0, 0, 0, 0, 0});
   return ledger;
 }
 
@@ -57,13 +59,13 @@ TEST(Ledger, Refuses) {
   ASSERT_TRUE(Ledger::parse(good));
   EXPECT_FALSE(Ledger::parse(""));
   EXPECT_FALSE(Ledger::parse("[]"));
-  EXPECT_FALSE(Ledger::parse("{\"version\":3}"));
+  EXPECT_FALSE(Ledger::parse("{\"version\":4}"));
   EXPECT_FALSE(Ledger::parse(replaced("\"reason\"", "\"cause\"")));
   EXPECT_FALSE(Ledger::parse(replaced("\"scaled_by\":[\"a.awq\"", "\"scaled_by\":[3")));
   EXPECT_FALSE(Ledger::parse(replaced("\"scaled_by\"", "\"scaled\"")));
   EXPECT_FALSE(Ledger::parse(replaced("\"cancelled_scales\"", "\"cancelled\"")));
-  EXPECT_FALSE(Ledger::parse("{\"version\":3,\"rows\":[3]}"));
-  EXPECT_FALSE(Ledger::parse(replaced("\"version\":3", "\"version\":1")));
+  EXPECT_FALSE(Ledger::parse("{\"version\":4,\"rows\":[3]}"));
+  EXPECT_FALSE(Ledger::parse(replaced("\"version\":4", "\"version\":1")));
   EXPECT_FALSE(Ledger::parse(replaced("\"quantized\"", "\"squeezed\"")));
   EXPECT_FALSE(Ledger::parse(replaced("\"elements\":4096", "\"elements\":\"4096\"")));
   EXPECT_FALSE(Ledger::parse(replaced("\"bytes\":2176,", "")));
