@@ -1,9 +1,10 @@
 import pathlib
 import tempfile
 import unittest
+from unittest import mock
 
 import numpy as np
-from scoring import activations, intervals, report, steps, tensors
+from scoring import activations, intervals, ours, report, settings, steps, tensors
 from scoring.settings import Work
 
 
@@ -105,6 +106,58 @@ class Report(unittest.TestCase):
                      record("gptqmodel", 1, 0.2, script="t"))
         self.refuses("one reference, but its loss on a window differs by 0.1 nats", *ours, record("gptqmodel", 0, 0.2),
                      record("gptqmodel", 1, 0.2, loss=3.1))
+
+
+class Builds(unittest.TestCase):
+    """What another build has left records of: not made again, confirmed or refused."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.work = Work(pathlib.Path(self.folder.name), pathlib.Path(self.folder.name, "results"))
+        self.row, self.key = settings.ROWS["w4-gptq"], {"recipe": "r", "seed": 0}
+        self.qopt = mock.Mock(build=lambda: "new")
+        self.path = self.work.result("ours", self.row.name, "plain", 0, "development")
+        for name, made in (("_row_key", self.key), ("_quantize", {"tensors": "t"}), ("evaluation_key", {"windows": 64})):
+            patch = mock.patch.object(ours, name, return_value=made)
+            setattr(self, name, patch.start())
+            self.addCleanup(patch.stop)
+
+    def record(self, **changed):
+        made = {"key": self.key | {"evaluation": {"windows": 64}}, "tensors": "t", "builds": ["old"]} | changed
+        steps.write_json(self.path, made)
+        return made
+
+    def confirm(self):
+        return ours.confirm(self.qopt, self.work, [self.row], "plain", 0, ["development"], keep=True)
+
+    def test_what_is_recorded_is_not_made_again(self):
+        made = self.record()
+        said = ours.run(self.qopt, self.work, [self.row], "plain", 0, ["development"], 64, keep=True)
+        self.assertEqual((said, self._quantize.called), ([made], False))
+
+    def test_the_same_tensors_are_confirmed_once(self):
+        self.record()
+        self.assertEqual(self.confirm(), [])
+        self.assertEqual(steps.read_json(self.path)["builds"], ["old", "new"])
+        self.assertEqual((self.confirm(), self._quantize.call_count), ([], 1))
+
+    def test_other_tensors_or_another_recipe_are_not(self):
+        for changed in ({"tensors": "u"}, {"key": {"recipe": "s", "seed": 0}}):
+            made = self.record(**changed)
+            self.assertEqual(self.confirm(), ["w4-gptq"])
+            self.assertEqual(steps.read_json(self.path), made)
+
+    def test_digest_is_of_names_types_shapes_and_bytes(self):
+        def of(**made):
+            tensors.write(self.work.base / "t.safetensors", made, {"version": str(len(digests))})
+            digests.append(ours.tensors_digest(self.work.base / "t.safetensors"))
+            return digests[-1]
+
+        digests: list[str] = []
+        value = np.arange(4, dtype=np.int8)
+        self.assertEqual(of(a=value), of(a=value))
+        self.assertEqual(len({of(a=value), of(b=value), of(a=value.reshape(2, 2)), of(a=value + np.int8(1)), of(a=value.view(np.float16))}), 5)
 
 
 class Agreement(unittest.TestCase):
