@@ -5,6 +5,7 @@
     run.py ours   [--rows …] [--models …] [--seeds …]    calibrate, quantize, compile, evaluate
     run.py peer NAME [--rows …] [--models …] [--seeds …] in a virtual environment of its own, made where it is missing
     run.py score NAME …                                  unpack, check, evaluate what a peer left
+    run.py fill [--minutes N]                            all peers and scores that there is no record of, one on each CPU
     run.py confirm …                                     whether this build makes what another has left records of
     run.py report [--output FILE]                        a table in Markdown; exit code 4 where a bound does not hold
 
@@ -15,12 +16,13 @@ from has changed; results/ has a record of each run.
 import argparse
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # compare/, which the comparison of speed shares
 
-from scoring import activations, ours, peer, report, steps, unpack, verify  # noqa: E402
+from scoring import activations, lanes, ours, peer, report, steps, unpack, verify  # noqa: E402
 from scoring.settings import ALL_MODELS, MODELS, OUR_SEEDS, PEER_SEEDS, PEERS, ROOT, ROWS, TEXTS, Row, Work  # noqa: E402
 
 WINDOWS = 64
@@ -36,7 +38,7 @@ def arguments() -> argparse.Namespace:
     prepare.add_argument("--gguf", type=Path, required=True, help="SmolLM2-135M-Instruct.Q4_1.gguf")
     prepare.add_argument("--seed", type=int, default=0, help="of the twins")
     for name, text in (("ours", "calibrate, quantize, compile, evaluate"), ("peer", "run a peer"), ("score", "score a peer"),
-                       ("confirm", "quantize again, compare, record nothing but that"), ("report", "the table")):
+                       ("fill", "run and score what there is no record of"), ("confirm", "quantize again, compare, record nothing but that"), ("report", "the table")):
         each = commands.add_parser(name, help=text)
         if name in ("peer", "score"):
             each.add_argument("name", choices=PEERS)
@@ -44,13 +46,16 @@ def arguments() -> argparse.Namespace:
             each.add_argument("--rows", type=lambda text: text.split(","), help=f"of {', '.join(ROWS)}")
             each.add_argument("--models", type=lambda text: text.split(","), default=list(MODELS), help=f"of {', '.join(ALL_MODELS)}")
             each.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")],
-                              default=list(PEER_SEEDS if name in ("peer", "score") else OUR_SEEDS))
+                              default=list(PEER_SEEDS if name in ("peer", "score", "fill") else OUR_SEEDS))
         if name == "peer":
             each.add_argument("--again", action="store_true", help="also what there is a record of")
         else:
             each.add_argument("--texts", type=kinds_of_texts, default=["development"], help=f"of {', '.join(TEXTS)}; default: "
                               "development. evaluation is for final reports: nothing may be chosen by it")
-        if name in ("ours", "score"):
+        if name == "fill":
+            each.add_argument("--peers", type=lambda text: text.split(","), default=list(PEERS), help=f"of {', '.join(PEERS)}")
+            each.add_argument("--minutes", type=float, default=float("inf"), help="after which nothing more is begun")
+        if name in ("ours", "score", "fill"):
             each.add_argument("--windows", type=int, default=WINDOWS, help=f"of each text, its first; default: {WINDOWS}")
         if name in ("ours", "score", "confirm"):
             each.add_argument("--keep", action="store_true", help="keep models and artifacts, half a gigabyte each")
@@ -115,6 +120,12 @@ def main() -> int:
     for model in options.models:
         if not (work.model(model) / "model.safetensors").exists():
             raise steps.Failed(f"expected the model at {work.model(model)}, but there is none\nnext: run.py prepare")
+    if options.command == "fill":
+        began = time.monotonic()
+        lanes.prepare(qopt, work, options.peers, options.models, options.seeds)
+        jobs = list(lanes.missing(work, options.peers, options.rows, options.models, options.seeds, options.texts))
+        lanes.report(lanes.run(qopt, work, jobs, options.texts, options.windows, began + 60 * options.minutes))
+        return 0
     rows = rows_of(options, getattr(options, "name", None))
     differ = []
     # Seeds outside of rows: rows share what calibration gathers, which is large, and what the reference says.

@@ -152,7 +152,8 @@ def score(qopt: ours.Qopt, work: Work, peer: str, rows: Sequence[Row], model: st
             steps.command([qopt.program, "build", folder / "plain", "-o", artifacts[row.name]], folder / "build.log")
     for kind, those in missing.items():
         readable = [row for row in those if row.name in seen]
-        said = ours.evaluate(qopt, work, {row.name: artifacts[row.name] for row in readable}, model, kind, windows, f"{peer}-{seed}")
+        said = ours.evaluate(qopt, work, {row.name: artifacts[row.name] for row in readable}, model, kind, windows,
+                             "-".join([peer, *(row.name for row in readable), str(seed)]))
         for row in readable:
             folder, evaluation, found = folders[row.name], said[row.name], seen[row.name]
             if row.activations:

@@ -9,6 +9,7 @@ ROOT = HERE.parent.parent
 SAMPLES, LENGTH = 128, 512  # calibration windows and the tokens in each
 SCORING = 1  # raised where a score comes to mean something else: every record is then made again
 OUR_SEEDS, PEER_SEEDS = (0, 1, 2, 3, 4), (0, 1)
+SEEDLESS = ("llamacpp",)  # draw nothing and take no calibration text: seed 0 is all that there is
 MODELS = ("plain", "dithered")  # claims are made on these; `rotated` is there for whom it serves
 ALL_MODELS = MODELS + ("rotated",)
 CALIBRATION = ("calibration-technical", "calibration-essays")

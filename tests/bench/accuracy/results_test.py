@@ -1,10 +1,13 @@
+import contextlib
+import io
 import pathlib
 import tempfile
+import time
 import unittest
 from unittest import mock
 
 import numpy as np
-from scoring import activations, intervals, ours, report, settings, steps, tensors
+from scoring import activations, intervals, lanes, ours, report, settings, steps, tensors
 from scoring.settings import Work
 
 
@@ -158,6 +161,37 @@ class Builds(unittest.TestCase):
         value = np.arange(4, dtype=np.int8)
         self.assertEqual(of(a=value), of(a=value))
         self.assertEqual(len({of(a=value), of(b=value), of(a=value.reshape(2, 2)), of(a=value + np.int8(1)), of(a=value.view(np.float16))}), 5)
+
+
+class Lanes(unittest.TestCase):
+    def test_what_has_no_record_is_missing(self):
+        with tempfile.TemporaryDirectory() as name:
+            work = Work(pathlib.Path(name), pathlib.Path(name, "results"))
+            steps.write_json(work.result("gptqmodel", "w4-gptq", "plain", 0, "evaluation"), {"key": {"run": "same"}})
+            steps.write_json(work.result("gptqmodel", "w3-gptq", "plain", 0, "evaluation"), {"key": {"run": "another"}})
+
+            def missing(peers, texts, rows=None):
+                with mock.patch.object(lanes.peer, "_run_key", return_value="same"):
+                    return [str(job) for job in lanes.missing(work, peers, rows, ["plain"], [0, 1], texts)]
+
+            self.assertEqual(missing(["gptqmodel"], ["evaluation"]),
+                             ["gptqmodel w3-gptq plain seed 0", "gptqmodel w4-gptq plain seed 1", "gptqmodel w3-gptq plain seed 1"])
+            self.assertEqual(missing(["gptqmodel"], ["evaluation", "development"], ["w4-gptq"]),
+                             ["gptqmodel w4-gptq plain seed 0", "gptqmodel w4-gptq plain seed 1"])
+            self.assertEqual(missing(["llamacpp"], ["evaluation"]), ["llamacpp mixed plain seed 0"])
+
+    def test_each_job_has_a_cpu_and_a_failure_is_named(self):
+        with tempfile.TemporaryDirectory() as name:
+            work, row = Work(pathlib.Path(name), pathlib.Path(name, "results")), settings.ROWS["w4-gptq"]
+            jobs = [lanes.Job("gptqmodel", row, "plain", seed) for seed in range(3)]
+            qopt = mock.Mock(program=pathlib.Path("/nowhere/qopt"))
+            with contextlib.redirect_stderr(io.StringIO()) as said:
+                failed = lanes.run(qopt, work, jobs, ["evaluation"], 64, time.monotonic() + 60)
+            self.assertEqual([text.split(" (")[0] for text in failed], [str(job) for job in jobs])
+            self.assertIn("gptqmodel w4-gptq plain seed 2: failed", said.getvalue())
+            log = pathlib.Path(name, "lanes", "gptqmodel-w4-gptq-plain-2.log").read_text()
+            self.assertIn("expected qopt at /nowhere/qopt, but there is none", log)
+            self.assertEqual(lanes.run(qopt, work, jobs, ["evaluation"], 64, time.monotonic() - 1), [f"{job} (not begun)" for job in jobs])
 
 
 class Agreement(unittest.TestCase):
