@@ -45,8 +45,10 @@ void RecipeReader::mapping(yaml::Node *node, std::string_view what,
                            llvm::ArrayRef<std::pair<llvm::StringRef, Field>> fields) {
   auto *map = llvm::dyn_cast_or_null<yaml::MappingNode>(node);
   if (!map)
-    return fail(node, "expected " + std::string(what) + " to be a mapping of keys to values, but got " +
-                          (node ? "another kind of value" : "nothing"));
+    return fail(node,
+                "expected " + std::string(what) + " to be a mapping of keys to values, but got " +
+                    (node ? "another kind of value" : "nothing"),
+                what == "a recipe" ? "" : "write for example {" + fields.front().first.str() + ": …}");
   llvm::StringMap<bool> seen;
   for (yaml::KeyValueNode &pair : *map) {
     if (failure)

@@ -53,7 +53,7 @@ Result<ScaleStage::Calibrated> ScaleStage::calibrated(const ScaleSite &site) {
   for (LinearOp reader : site.readers) {
     auto get = reader.getWeight().getDefiningOp<GetOp>();
     if (!get)
-      return badInput("expected a weight that transformer.get reads", "site " + site.name())
+      return badInput("expected a weight that transformer.get reads")
           .withNext("fold the scales of an earlier step first (--fold-scales)");
     result.owners.push_back(module.lookupSymbol<ParameterOp>(get.getParameter()));
     Result<HostTensor> weight = parameters->evaluate(result.owners.back());
