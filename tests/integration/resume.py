@@ -30,7 +30,7 @@ class Quantization:
         recipe = work / f"{name}.yaml"
         recipe.write_text(RECIPE % inputs)
         self.command = [qopt, "quantize", str(work / "model.mlir"), "--recipe", str(recipe), *calibration,
-                        "--resume", str(self.kept), "-o", str(self.folder / "q.mlir")]
+                        "--no-gates", "--resume", str(self.kept), "-o", str(self.folder / "q.mlir")]
         start = time.monotonic()
         subprocess.run(self.command, check=True, stderr=subprocess.DEVNULL)
         self.seconds = time.monotonic() - start

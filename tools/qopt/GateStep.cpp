@@ -39,12 +39,11 @@ struct Figures {
 } // namespace
 
 static Result<std::shared_ptr<const Model>> compileForGate(mlir::ModuleOp module, const std::string &directory,
-                                                           const CompileOptions &options) {
+                                                           const CompileOptions &options, CodeCache &code) {
   mlir::OwningOpRef<mlir::ModuleOp> clone = module.clone();
   auto parameters = ParameterEvaluator::open(*clone, directory);
   if (!parameters)
     return parameters.takeError();
-  CodeCache code;
   return compileInMemory(*clone, **parameters, options, code);
 }
 
@@ -261,10 +260,11 @@ Status qopt::checkGates(const GateInputs &inputs, RunReport &report) {
   if (!texts || texts->empty())
     return texts ? Status() : Status(texts.takeError());
 
-  auto reference = compileForGate(inputs.original, inputs.directory, options);
+  CodeCache code; // the quantized model and round to nearest have the same
+  auto reference = compileForGate(inputs.original, inputs.directory, options, code);
   if (!reference)
     return reference.takeError();
-  auto model = compileForGate(inputs.quantized, inputs.directory, options);
+  auto model = compileForGate(inputs.quantized, inputs.directory, options, code);
   if (!model)
     return model.takeError();
   // Round to nearest in the same schemes, where a gate is to be better than that.
@@ -289,7 +289,7 @@ Status qopt::checkGates(const GateInputs &inputs, RunReport &report) {
                               {.overlay = overlay->path(), .directory = inputs.directory, .statistics = &*statistics});
         !status)
       return status;
-    auto compiled = compileForGate(*rounded, inputs.directory, options);
+    auto compiled = compileForGate(*rounded, inputs.directory, options, code);
     if (!compiled)
       return compiled.takeError();
     nearest = std::move(*compiled);
