@@ -165,9 +165,10 @@ Result<SampleSet> qopt::chooseSamples(const Tokenizer &tokenizer, std::span<cons
                                       const SampleOptions &options) {
   if (sources.empty())
     return usageError("expected text to calibrate on").withNext("say for example --text manual.txt");
-  if (options.samples < 1 || options.length < 2 || options.length > (1 << 20) || options.samples > (1 << 24))
-    return usageError("expected at least 1 sample of at least 2 tokens, but got " + std::to_string(options.samples) +
-                      " of " + std::to_string(options.length));
+  constexpr int64_t mostSamples = 1 << 24, longest = 1 << 20;
+  if (options.samples < 1 || options.length < 2 || options.length > longest || options.samples > mostSamples)
+    return usageError("expected 1 to " + std::to_string(mostSamples) + " samples of 2 to " + std::to_string(longest) +
+                      " tokens, but got " + std::to_string(options.samples) + " of " + std::to_string(options.length));
   SampleSet set;
   set.length = options.length;
   std::vector<int64_t> counts = shares(sources, options.samples);
