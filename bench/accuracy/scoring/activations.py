@@ -14,6 +14,7 @@ from .settings import HERE, LENGTH, TEXTS, Work
 # window or another model would be off by whole nats.
 LOSS_TOLERANCE = 2e-3
 KL_TOLERANCE = 0.02  # relative, of a window's divergence, of the weights alone
+CHECKED = 8  # windows whose divergence is measured by both programs; the reference's loss is, of all
 KL_FLOOR = 1e-4  # nats, below which relative differences mean nothing
 
 
@@ -31,14 +32,18 @@ def windows(qopt: Path, work: Work, model: str, text: Path, count: int) -> np.nd
     return ids[:whole * LENGTH].reshape(whole, LENGTH)
 
 
-def agree(plain: list[dict[str, float]], compiled: Mapping[str, Any], where: str) -> None:
-    """Refuses windows of the weights alone that the two programs measure differently. `compiled`: of ours.evaluate."""
-    if len(plain) != len(compiled["window_kl"]):
-        raise Disagree(f"{where}: expected {len(compiled['window_kl'])} windows, but got {len(plain)}")
-    for index, (here, kl, loss) in enumerate(zip(plain, compiled["window_kl"], compiled["window_reference_loss"])):
+def agree(plain: list[dict[str, float]], quantized: list[dict[str, float]], compiled: Mapping[str, Any], where: str) -> None:
+    """Refuses what the two programs measure differently: the reference's loss on any window, the divergence of the weights alone on
+    the first ones. `compiled`: of ours.evaluate."""
+    count = len(compiled["window_kl"])
+    if len(quantized) != count or len(plain) != min(CHECKED, count):
+        raise Disagree(f"{where}: expected {count} windows, {min(CHECKED, count)} of them with plain activations too, but got "
+                       f"{len(quantized)} and {len(plain)}")
+    for index, (here, loss) in enumerate(zip(quantized, compiled["window_reference_loss"])):
         if abs(here["reference_loss"] - loss) > LOSS_TOLERANCE:
             raise Disagree(f"{where}, window {index}: expected the reference's loss of {loss:.5f}, as qopt eval measures it, but "
                            f"got {here['reference_loss']:.5f}")
+    for index, (here, kl) in enumerate(zip(plain, compiled["window_kl"])):
         if abs(here["kl_divergence"] - kl) > KL_TOLERANCE * kl + KL_FLOOR:
             raise Disagree(f"{where}, window {index}: expected a divergence of {kl:.6f} of the weights alone, as qopt eval measures "
                            f"it, but got {here['kl_divergence']:.6f}")
@@ -56,9 +61,9 @@ def evaluate(qopt: Path, work: Work, python: Path, folder: Path, plain: Path, mo
             steps.write_json(folder / "scales.json", dict(scales))
             given = ["--scales", folder / "scales.json"]
         steps.command([python, HERE / "activations.py", plain, work.model(model), "--windows", tokens, "--activations", kind, *given,
-                       "--out", out], out.with_suffix(".log"))
+                       "--plain", CHECKED, "--out", out], out.with_suffix(".log"))
         made = steps.read_json(out)
-        agree(made["plain"], compiled[where], where)
+        agree(made["plain"], made["quantized"], compiled[where], where)
 
         def mean(key: str) -> float:
             return float(np.mean([window[key] for window in made["quantized"]]))

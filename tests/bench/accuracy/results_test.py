@@ -198,13 +198,19 @@ class Agreement(unittest.TestCase):
     def test_refuses_what_two_programs_measure_differently(self):
         compiled = {"window_kl": [0.1, 0.2], "window_reference_loss": [3.0, 3.5]}
         plain = [{"kl_divergence": 0.1005, "reference_loss": 3.0005}, {"kl_divergence": 0.2, "reference_loss": 3.5}]
-        activations.agree(plain, compiled, "near")
+        activations.agree(plain, plain, compiled, "near")
+        with self.assertRaisesRegex(activations.Disagree, "expected 2 windows, 2 of them with plain activations too, but got 2 and 1"):
+            activations.agree(plain[:1], plain, compiled, "near")
         with self.assertRaisesRegex(activations.Disagree, "expected 2 windows"):
-            activations.agree(plain[:1], compiled, "near")
+            activations.agree(plain, plain[:1], compiled, "near")
         with self.assertRaisesRegex(activations.Disagree, "window 1: expected a divergence of 0.200000"):
-            activations.agree([plain[0], plain[1] | {"kl_divergence": 0.21}], compiled, "near")
+            activations.agree([plain[0], plain[1] | {"kl_divergence": 0.21}], plain, compiled, "near")
         with self.assertRaisesRegex(activations.Disagree, "window 0: expected the reference's loss of 3.00000"):
-            activations.agree([plain[0] | {"reference_loss": 3.1}, plain[1]], compiled, "near")
+            activations.agree(plain, [plain[0] | {"reference_loss": 3.1}, plain[1]], compiled, "near")
+        many = {"window_kl": [0.1] * 20, "window_reference_loss": [3.0] * 20}  # the first 8 are enough for the divergence
+        activations.agree([plain[0]] * 8, [plain[0]] * 20, many, "near")
+        with self.assertRaisesRegex(activations.Disagree, "window 19: expected the reference's loss"):
+            activations.agree([plain[0]] * 8, [plain[0]] * 19 + [plain[1]], many, "near")
 
 
 class Once(unittest.TestCase):
