@@ -44,6 +44,13 @@ def cases():
               ("IR", "qopt import {in}/llama-tied -o {in}/llama-tied/config.json", "the output", "the configuration", MODEL, r"config\.json"),
               ("a report", "qopt quantize {in}/model.mlir --scheme w4a8:g32 --report {in}/llama-tied/model.safetensors -o {out}/q.mlir",
                "--report", "the weights", MODEL, r"model\.safetensors"))],
+        usage("the overlay over a far text", "qopt quantize {in}/model.mlir --scheme w4a8:g32 --far-text {in}/t.txt --overlay {in}/t.txt "
+              "-o {out}/q.mlir", "expected the overlay to be a file that this command does not read, but it reads it",
+              "name another file", TEXT, r"t\.txt"),
+        *[usage(f"{what} where nothing is quantized", "qopt build {in}/llama-tied " + what + " -o {out}/m.qopt",
+                "expected no --statistics, --text, --jsonl, --far-text, --no-gates, --max-fallback or --resume where nothing is quantized",
+                "say what shall be done", TEXT) for what in ("--text {in}/t.txt", "--far-text {in}/t.txt", "--no-gates", "--scheme keep --resume {out}/r",
+                                                            "--max-fallback 2", "--statistics {in}/s")],
         usage("one name for IR and overlay", "qopt quantize {in}/model.mlir --scheme w4a8:g32 --overlay {out}/q.mlir -o {out}/q.mlir",
               "expected the overlay and the output to be two files, but got one", "name another file"),
         usage("one name for IR and report", "qopt quantize {in}/model.mlir --scheme w4a8:g32 --report {out}/q.mlir -o {out}/q.mlir",

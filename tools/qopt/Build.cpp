@@ -12,6 +12,12 @@ static Status build(const CompilerArguments &compiler, QuantizeArguments argumen
   if (arguments.scheme == "keep" && arguments.head.empty() && arguments.recipe.empty() && arguments.keep.empty() &&
       arguments.method.empty() && arguments.scales.empty())
     arguments.scheme.clear(); // nothing is left to quantize
+  bool isForQuantizing = arguments.calibrates() || !arguments.statistics.empty() || !arguments.farText.empty() ||
+                         !arguments.resume.empty() || arguments.maxFallback != 0 || arguments.noGates;
+  if (arguments.empty() && isForQuantizing)
+    return usageError("expected no --statistics, --text, --jsonl, --far-text, --no-gates, --max-fallback or --resume "
+                      "where nothing is quantized")
+        .withNext("say what shall be done: --scheme w4a16:g64 --method gptq, or --recipe");
   if (Status status = checkArguments(arguments); !status)
     return status;
   Session session(compiler);

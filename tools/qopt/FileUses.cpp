@@ -50,6 +50,7 @@ void FileUses::reads(const CalibrateArguments &arguments) {
 void FileUses::reads(const QuantizeArguments &arguments) {
   reads(arguments.recipe);
   reads(arguments.statistics);
+  reads(arguments.farText);
   reads(arguments.calibration);
 }
 
