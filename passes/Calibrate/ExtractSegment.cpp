@@ -21,7 +21,7 @@ struct ExtractSegment : qopt::impl::ExtractSegmentBase<ExtractSegment>, qopt::Re
     ModuleOp module = getOperation();
     auto forward = module.lookupSymbol<func::FuncOp>("forward");
     if (!forward || forward.isExternal() || forward.getNumArguments() < 6) {
-      module.emitError("expected a function @forward with the arguments of a model");
+      mlir::emitError(module.getLoc(), "expected a function @forward with the arguments of a model");
       return signalPassFailure();
     }
     SmallVector<Segment> segments = findSegments(forward);

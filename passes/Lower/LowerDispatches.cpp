@@ -36,7 +36,7 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
     auto forward = module.lookupSymbol<func::FuncOp>("forward");
     auto arenaPlan = module->getAttrOfType<DenseI64ArrayAttr>("kernel.arena");
     if (!forward || !arenaPlan) {
-      module.emitError("expected a function @forward whose memory is planned; run --plan-memory first");
+      mlir::emitError(module.getLoc(), "expected a function @forward whose memory is planned; run --plan-memory first");
       return signalPassFailure();
     }
     perToken = arenaPlan[1];

@@ -33,7 +33,7 @@ struct PlaceParameters : qopt::impl::PlaceParametersBase<PlaceParameters>, qopt:
     llvm::SetVector<StringAttr> read;
     auto forward = getOperation().lookupSymbol<func::FuncOp>("forward");
     if (!forward) {
-      getOperation().emitError("expected a function @forward");
+      mlir::emitError(getOperation().getLoc(), "expected a function @forward");
       return signalPassFailure();
     }
     forward.walk([&](Operation *op) {

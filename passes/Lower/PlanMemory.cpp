@@ -66,7 +66,7 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory>, qopt::ReportsCounts 
   void runOnOperation() override {
     auto forward = getOperation().lookupSymbol<func::FuncOp>("forward");
     if (!forward) {
-      getOperation().emitError("expected a function @forward");
+      mlir::emitError(getOperation().getLoc(), "expected a function @forward");
       return signalPassFailure();
     }
     Arena arena;

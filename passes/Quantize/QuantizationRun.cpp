@@ -151,8 +151,8 @@ Result<QuantizationRun> QuantizationRun::begin(ModuleOp module, const Recipe &re
   if (!options.gateTexts.is_null())
     run.provenance["gate_texts"] = options.gateTexts;
   if (options.recipe.empty() && !recipe.gates.empty())
-    module.emitWarning(
-        "the recipe's gates are not judged by a pass alone; 'qopt quantize' and 'qopt build' judge them");
+    emitWarning(module.getLoc(),
+                "the recipe's gates are not judged by a pass alone; 'qopt quantize' and 'qopt build' judge them");
   for (auto tokenizer : module.getOps<TokenizerOp>())
     run.provenance["tokenizer"] = tokenizer.getDigest().str();
   if (options.statistics) {
