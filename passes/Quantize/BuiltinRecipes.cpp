@@ -9,6 +9,8 @@ using namespace qopt;
 // What several of the texts below have; literals, which the compiler joins.
 #define QOPT_AWQ "awq: {shrink: 0.1}\n"
 #define QOPT_GPTQ "method: gptq\ngptq: {inputs: statistics, range: hessian, shrink: 0.1}\n"
+// Hessians of inputs as they are rounded.
+#define QOPT_GPTQ_OF_ROUNDED "method: gptq\ngptq: {inputs: quantized, range: hessian, shrink: 0.1}\n"
 #define QOPT_GATES "gates:\n  - {held_out: true}\n"
 
 static constexpr BuiltinRecipe recipes[] = {
@@ -19,7 +21,7 @@ static constexpr BuiltinRecipe recipes[] = {
     {"w3-g64", "3 bits with zero points in groups of 64, bf16 activations: GPTQ",
      "version: 1\nscheme: w3a16:g64:asym\nhead: keep\n" QOPT_GPTQ QOPT_GATES},
     {"w4a8", "4 bits with zero points in groups of 64, 8-bit activations by token: AWQ, then GPTQ",
-     "version: 1\nscheme: w4a8:g64:asym\nhead: keep\n" QOPT_AWQ QOPT_GPTQ QOPT_GATES},
+     "version: 1\nscheme: w4a8:g64:asym\nhead: keep\n" QOPT_AWQ QOPT_GPTQ_OF_ROUNDED QOPT_GATES},
     {"w8a8", "8 bits by channel, 8-bit activations by token: SmoothQuant, then round to nearest",
      "version: 1\nscheme: w8a8:channel\nhead: w8a16:g32\nsmooth_quant: {alpha: search}\n" QOPT_GATES},
 };
