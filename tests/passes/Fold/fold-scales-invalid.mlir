@@ -65,7 +65,7 @@
 // FIRST:      error: expected a pair of scales that can be folded, but transformer.residual reads the value too, and does not make up for the scale (transformer.rms_norm)
 // FIRST-NEXT: in: scale by @residual.s
 // FIRST-NEXT: result: nothing was written
-// FIRST-NEXT: next: leave this site out, or let such pairs go: unfoldable=cancel
+// FIRST-NEXT: next: leave this site out, or let such pairs go: unfoldable: cancel in a recipe, unfoldable=cancel of the pass
 // COUNTS: 0 pairs-folded, 21 pairs-cancelled, 0 scales-folded
 // GONE: func.func
 
