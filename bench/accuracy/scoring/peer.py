@@ -52,6 +52,11 @@ def _run_key(work: Work, peer: str, row: Row, model: str, seed: int) -> dict[str
             **_made_by(peer)}
 
 
+def _stored_as(row: Row) -> dict[str, Any]:
+    """What of a row decides how a peer's output is read and scored. Its bound, and what ours does, make no peer run again."""
+    return {name: getattr(row, name) for name in ("bits", "group", "symmetric", "rescaled", "activations")}
+
+
 def recorded(work: Work, peer: str, row: Row, model: str, seed: int) -> list[Path]:
     """Records of what this peer, with these settings and versions, makes of these windows."""
     wanted = _run_key(work, peer, row, model, seed)
@@ -129,7 +134,7 @@ def score(qopt: ours.Qopt, work: Work, peer: str, rows: Sequence[Row], model: st
     """A peer's KL divergences, by the program and on the windows that ours are measured by and on. Raises Failed after the
     others have been scored where a row's output is refused."""
     runs = {row.name: _run_key(work, peer, row, model, seed) for row in rows}
-    keys = {(row.name, kind): {"run": runs[row.name], "row": asdict(row), "evaluation": ours.evaluation_key(work, kind, windows)}
+    keys = {(row.name, kind): {"run": runs[row.name], "row": _stored_as(row), "evaluation": ours.evaluation_key(work, kind, windows)}
             for row in rows for kind in texts}
 
     def result(row: Row, kind: str) -> Path:

@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import io
 import pathlib
 import tempfile
@@ -179,6 +180,11 @@ class Lanes(unittest.TestCase):
             self.assertEqual(missing(["gptqmodel"], ["evaluation", "development"], ["w4-gptq"]),
                              ["gptqmodel w4-gptq plain seed 0", "gptqmodel w4-gptq plain seed 1"])
             self.assertEqual(missing(["llamacpp"], ["evaluation"]), ["llamacpp mixed plain seed 0"])
+
+    def test_a_bound_or_a_recipe_of_ours_makes_no_peer_run_again(self):
+        row = settings.ROWS["w4a8"]
+        self.assertEqual(lanes.peer._stored_as(row), lanes.peer._stored_as(dataclasses.replace(row, bound=0.5, recipe="other.yaml", title="x")))
+        self.assertNotEqual(lanes.peer._stored_as(row), lanes.peer._stored_as(dataclasses.replace(row, activations="tensor")))
 
     def test_each_job_has_a_cpu_and_a_failure_is_named(self):
         with tempfile.TemporaryDirectory() as name:
