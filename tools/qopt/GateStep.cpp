@@ -57,7 +57,8 @@ static Result<MappedFile> openText(const Gate &gate, const std::string &recipePa
     return file;
   Error error = file.takeError().in(gate.where);
   error.outcome = "nothing was quantized";
-  error.next = "name a file of plain text, relative to the recipe's file";
+  error.next =
+      std::string("name a file of plain text") + (gate.where == kFarText ? "" : ", relative to the recipe's file");
   return error;
 }
 
