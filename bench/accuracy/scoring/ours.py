@@ -12,7 +12,7 @@ import numpy as np
 from compare.models import of_overlay
 
 from . import steps
-from .settings import CALIBRATION, LENGTH, SAMPLES, SCORING, TEXTS, Row, Work, digest
+from .settings import CALIBRATION, LENGTH, ROWS, SAMPLES, SCORING, TEXTS, Row, Work, digest
 from .tensors import Checkpoint
 
 
@@ -116,8 +116,13 @@ def search(qopt: Qopt, work: Work, row: Row, model: str, seed: int, output: Path
                           seed, "--recipe", row.recipe_argument(), "--bits", row.budget, "-o", output], output.with_suffix(".log"))
 
 
+def made_as(row: Row) -> str:
+    """The first row that asks for the same model, by name: rows that differ in the peer alone are quantized and evaluated once."""
+    return next(other.name for other in ROWS.values() if (other.recipe, other.budget) == (row.recipe, row.budget))
+
+
 def _artifact(work: Work, row: Row, model: str, seed: int) -> Path:
-    return work.ours(row.name, model, seed) / "q.qopt"
+    return work.ours(made_as(row), model, seed) / "q.qopt"
 
 
 def tensors_digest(overlay: Path) -> str:
@@ -134,7 +139,7 @@ def _row_key(qopt: Qopt, work: Work, row: Row, model: str, seed: int) -> dict[st
 
 
 def _quantize(qopt: Qopt, work: Work, row: Row, model: str, seed: int) -> dict[str, Any]:
-    """One row of ours with one seed: calibrate, quantize, compile."""
+    """One row of ours with one seed: calibrate, quantize, compile. Gates are not judged: they would evaluate what is evaluated next."""
     artifact = _artifact(work, row, model, seed)
     folder = artifact.parent
 
@@ -147,21 +152,20 @@ def _quantize(qopt: Qopt, work: Work, row: Row, model: str, seed: int) -> dict[s
             costs.append(search(qopt, work, row, model, seed, folder / "mixed.yaml"))
             recipe = folder / "mixed.yaml"
         costs.append(steps.command([qopt.program, "quantize", work.imported(model), "--recipe", recipe, "--statistics",
-                                    work.statistics(model, seed), "--report", folder / "report.json", "-o", quantized],
-                                   folder / "quantize.log"))
-        gates = sum(stage["seconds"] for stage in steps.read_json(folder / "report.json")["stages"] if stage["name"] == "gates")
+                                    work.statistics(model, seed), "--no-gates", "-o", quantized], folder / "quantize.log"))
         steps.command([qopt.program, "compile", quantized, "-o", artifact], folder / "compile.log")
         both = [steps.Cost(**step) for step in calibrated["cost"]["steps"]] + costs
         overlay = quantized.with_suffix(".safetensors")
-        return {"bits_per_weight": of_overlay(overlay).body, "cost": steps.total(both), "gate_seconds": gates,
+        return {"bits_per_weight": of_overlay(overlay).body, "cost": steps.total(both),
                 "tensors": tensors_digest(overlay)}
 
-    return steps.once(folder / "made.json", _row_key(qopt, work, row, model, seed) | {"qopt": qopt.build()}, make, [artifact])
+    key = _row_key(qopt, work, row, model, seed) | {"row": made_as(row), "qopt": qopt.build()}
+    return steps.once(folder / "made.json", key, make, [artifact])
 
 
 def _clean(work: Work, rows: Sequence[Row], model: str, seed: int) -> None:
     for row in rows:
-        shutil.rmtree(work.ours(row.name, model, seed), ignore_errors=True)
+        shutil.rmtree(work.ours(made_as(row), model, seed), ignore_errors=True)
     work.statistics(model, seed).unlink(missing_ok=True)
 
 
@@ -181,13 +185,13 @@ def run(qopt: Qopt, work: Work, rows: Sequence[Row], model: str, seed: int, text
         reference(qopt, work, model)
     quantized = {row.name: _quantize(qopt, work, row, model, seed) for row in all_missing}
     for kind, those in missing.items():
-        said = evaluate(qopt, work, {row.name: _artifact(work, row, model, seed) for row in those}, model, kind, windows,
+        said = evaluate(qopt, work, {made_as(row): _artifact(work, row, model, seed) for row in those}, model, kind, windows,
                         f"ours-{seed}")
         for row in those:
             made = {name: value for name, value in quantized[row.name].items() if name != "key"}
             steps.keep(result(row, kind), keys[row.name, kind],
                        {"side": "ours", "row": row.name, "model": model, "seed": seed, "texts": kind, "builds": [qopt.build()], **made,
-                        "evaluation": said[row.name]})
+                        "evaluation": said[made_as(row)]})
     if not keep:
         _clean(work, all_missing, model, seed)
     return [steps.read_json(result(row, kind)) for row in rows for kind in texts]

@@ -78,7 +78,7 @@ def _compare(row: Row, model: str, peer: str, where: str, left: list[dict[str, A
         return {"seeds": [record["seed"] for record in side],
                 "kl": mean(side, lambda r: r["evaluation"][where]["kl_divergence"]["value"]),
                 "bits_per_weight": mean(side, lambda r: r["bits_per_weight"]),
-                "seconds": mean(side, lambda r: r["cost"]["seconds"] - r.get("gate_seconds", 0.0)),
+                "seconds": mean(side, lambda r: r["cost"]["seconds"]),
                 "peak_mib": max(r["cost"]["peak_kib"] for r in side) / 1024, "noisy": any(r["cost"]["noisy"] for r in side),
                 "perplexity": mean(side, lambda r: r["evaluation"][where]["perplexity"]["value"]),
                 "top1_agreement": mean(side, lambda r: r["evaluation"][where]["top1_agreement"]["value"])}

@@ -140,6 +140,18 @@ class Builds(unittest.TestCase):
         said = ours.run(self.qopt, self.work, [self.row], "plain", 0, ["development"], 64, keep=True)
         self.assertEqual((said, self._quantize.called), ([made], False))
 
+    def test_rows_that_ask_for_the_same_model_are_evaluated_once(self):
+        rows, said = [settings.ROWS["w4-gptq"], settings.ROWS["w4-best-sym"]], {"w4-gptq": {"near": "figures"}}
+        with mock.patch.object(ours, "reference"), mock.patch.object(ours, "evaluate", return_value=said) as evaluate:
+            made = ours.run(self.qopt, self.work, rows, "plain", 0, ["development"], 64, keep=True)
+        self.assertEqual([(one["row"], one["evaluation"]) for one in made], [(row.name, {"near": "figures"}) for row in rows])
+        artifacts = evaluate.call_args.args[2]
+        self.assertEqual(artifacts, {"w4-gptq": self.work.ours("w4-gptq", "plain", 0) / "q.qopt"})
+
+    def test_rows_of_other_recipes_or_budgets_are_made_alone(self):
+        shared = {row.name for row in settings.ROWS.values() if ours.made_as(row) != row.name}
+        self.assertEqual(shared, {"w4-best-sym"})
+
     def test_the_same_tensors_are_confirmed_once(self):
         self.record()
         self.assertEqual(self.confirm(), [])
