@@ -47,6 +47,9 @@ def cases():
         usage("the overlay over a far text", "qopt quantize {in}/model.mlir --scheme w4a8:g32 --far-text {in}/t.txt --overlay {in}/t.txt "
               "-o {out}/q.mlir", "expected the overlay to be a file that this command does not read, but it reads it",
               "name another file", TEXT, r"t\.txt"),
+        usage("the overlay over the text of a recipe's gate", "qopt quantize {in}/model.mlir --recipe {in}/r.yaml --overlay {in}/t.txt "
+              "-o {out}/q.mlir", "expected the overlay to be a file that this command does not read, but it reads it", "name another file",
+              TEXT | {"r.yaml": raw("version: 1\nscheme: w4a8:g32\ngates:\n  - {text: t.txt, kl: 1}\n")}, r"t\.txt"),
         *[usage(f"{what} where nothing is quantized", "qopt build {in}/llama-tied " + what + " -o {out}/m.qopt",
                 "expected no --statistics, --text, --jsonl, --far-text, --no-gates, --max-fallback or --resume where nothing is quantized",
                 "say what shall be done", TEXT) for what in ("--text {in}/t.txt", "--far-text {in}/t.txt", "--no-gates", "--scheme keep --resume {out}/r",

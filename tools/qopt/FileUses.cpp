@@ -4,7 +4,7 @@
 #include "dialects/Transformer/Dialect.h"
 #include "lib/Calibration/Samples.h"
 #include "lib/Parameters/ArchivePaths.h"
-#include "tools/qopt/Steps.h"
+#include "tools/qopt/GateTexts.h"
 
 #include <filesystem>
 
@@ -52,6 +52,10 @@ void FileUses::reads(const QuantizeArguments &arguments) {
   reads(arguments.statistics);
   reads(arguments.farText);
   reads(arguments.calibration);
+  if (Result<Recipe> recipe = recipeOf(arguments)) // one that cannot be read is refused by who needs it
+    for (const Gate &gate : recipe->gates)
+      if (!gate.text.empty())
+        reads(gateTextPath(gate, arguments.recipe));
 }
 
 void FileUses::writes(const std::string &path, const std::string &what) {

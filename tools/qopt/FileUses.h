@@ -23,7 +23,7 @@ public:
   void reads(mlir::ModuleOp module, const std::string &directory);
   /// Texts.
   void reads(const CalibrateArguments &arguments);
-  /// Recipe, statistics and texts.
+  /// Recipe, statistics and texts, those of the recipe's gates among them.
   void reads(const QuantizeArguments &arguments);
 
   /// `what` is for the message: "--report", "the output". "-" and nothing are no file.

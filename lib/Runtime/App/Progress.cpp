@@ -27,7 +27,12 @@ void Progress::update(int64_t done, int64_t total, std::string_view doneLast) {
   last = now;
   printed = true;
   double rate = static_cast<double>(done) / elapsed, left = static_cast<double>(total - done) / rate;
-  std::fprintf(stderr, "%s%s: %.0f of %.0f %s, %.3g/s, %.0f s left%s%.*s%s", terminal ? "\r\033[K" : "", what.c_str(),
-               static_cast<double>(done) * scale, static_cast<double>(total) * scale, unit.c_str(), rate * scale, left,
-               doneLast.empty() ? "" : "; ", static_cast<int>(doneLast.size()), doneLast.data(), terminal ? "" : "\n");
+  double of = static_cast<double>(total) * scale;
+  bool isWhole = scale == 1 || of >= 10; // a small model has less than a million weights
+  std::fprintf(stderr,
+               isWhole ? "%s%s: %.0f of %.0f %s, %.3g/s, %.0f s left%s%.*s%s"
+                       : "%s%s: %.2g of %.2g %s, %.3g/s, %.0f s left%s%.*s%s",
+               terminal ? "\r\033[K" : "", what.c_str(), static_cast<double>(done) * scale, of, unit.c_str(),
+               rate * scale, left, doneLast.empty() ? "" : "; ", static_cast<int>(doneLast.size()), doneLast.data(),
+               terminal ? "" : "\n");
 }
