@@ -6,11 +6,12 @@ from typing import Any, Iterator
 
 import numpy as np
 
-from . import intervals, steps
+from . import activations, intervals, steps
 from .settings import OUR_SEEDS, PEER_SEEDS, ROWS, SEEDLESS, TEXTS, Row, Work
 
 
-LOSS_TOLERANCE = 1e-3  # nats, of a window's reference loss between builds: the same windows and model, or whole nats apart
+# Nats, of a window's reference loss between builds and programs: the same windows and model, or whole nats apart.
+LOSS_TOLERANCE = activations.LOSS_TOLERANCE
 
 
 def _records(work: Work, texts: str) -> list[dict[str, Any]]:

@@ -217,7 +217,7 @@ class Agreement(unittest.TestCase):
         compiled = {"window_kl": [0.1, 0.2], "window_reference_loss": [3.0, 3.5]}
         plain = [{"kl_divergence": 0.1005, "reference_loss": 3.0005}, {"kl_divergence": 0.2, "reference_loss": 3.5}]
         activations.agree(plain, plain, compiled, "near")
-        with self.assertRaisesRegex(activations.Disagree, "expected 2 windows, 2 of them with plain activations too, but got 2 and 1"):
+        with self.assertRaisesRegex(activations.Disagree, "expected 2 windows with plain activations too, and no less with .* got 1 and 2"):
             activations.agree(plain[:1], plain, compiled, "near")
         with self.assertRaisesRegex(activations.Disagree, "expected 2 windows"):
             activations.agree(plain, plain[:1], compiled, "near")
@@ -225,10 +225,29 @@ class Agreement(unittest.TestCase):
             activations.agree([plain[0], plain[1] | {"kl_divergence": 0.21}], plain, compiled, "near")
         with self.assertRaisesRegex(activations.Disagree, "window 0: expected the reference's loss of 3.00000"):
             activations.agree(plain, [plain[0] | {"reference_loss": 3.1}, plain[1]], compiled, "near")
-        many = {"window_kl": [0.1] * 20, "window_reference_loss": [3.0] * 20}  # the first 8 are enough for the divergence
-        activations.agree([plain[0]] * 8, [plain[0]] * 20, many, "near")
-        with self.assertRaisesRegex(activations.Disagree, "window 19: expected the reference's loss"):
-            activations.agree([plain[0]] * 8, [plain[0]] * 19 + [plain[1]], many, "near")
+        activations.agree(plain, [*plain, plain[0] | {"reference_loss": 9.0}], compiled, "near")  # the report sees to the others
+
+    def test_windows_that_qopt_eval_has_not_measured_are_counted(self):
+        compiled = {"protocol": {"window": 512, "windows": 8, "predictions": 8 * 511, "seed": 0}, "window_kl": [0.25] * 8,
+                    "window_reference_loss": [3.0] * 8, "kl_divergence": {"value": 0.25}}
+        window = {"kl_divergence": 0.25, "reference_loss": 3.0, "loss": 3.1, "top1_agreement": 0.9}
+
+        def run(command, log):
+            steps.write_json(pathlib.Path(command[command.index("--out") + 1]),
+                             {"linears": 210, "plain": [window] * 8, "quantized": [window] * measured})
+
+        def evaluate():
+            said = activations.evaluate("qopt", self.work, "python", self.work.base, self.work.base / "plain", "plain", "evaluation", 64,
+                                        "token", {}, {"near": compiled, "far": compiled})
+            return said["far"]["protocol"], said["far"]["kl_divergence"]["value"], len(said["near"]["window_kl"])
+
+        with tempfile.TemporaryDirectory() as name, mock.patch.object(activations, "windows", return_value=np.zeros((20, 512), np.int32)), \
+                mock.patch.object(steps, "command", run):
+            self.work, measured = Work(pathlib.Path(name), pathlib.Path(name, "results")), 20
+            self.assertEqual(evaluate(), ({"window": 512, "windows": 20, "predictions": 20 * 511, "seed": 0}, 0.25, 20))
+            measured = 19
+            with self.assertRaisesRegex(activations.Disagree, "expected 20 windows, but got 19"):
+                evaluate()
 
 
 class Once(unittest.TestCase):
