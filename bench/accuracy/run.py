@@ -7,6 +7,7 @@
     run.py score NAME …                                  unpack, check, evaluate what a peer left
     run.py fill [--minutes N]                            all peers and scores that there is no record of, one on each CPU
     run.py confirm …                                     whether this build makes what another has left records of
+    run.py ingredients [--rows …] [--models …]           what each ingredient of a recipe is worth: the tables of docs/Recipes.md
     run.py report [--output FILE]                        a table in Markdown; exit code 4 where a bound does not hold
 
 README.md has the columns, and what is measured and what is not. What has been run is not run again unless what it was made
@@ -22,7 +23,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # compare/, which the comparison of speed shares
 
-from scoring import activations, lanes, ours, peer, report, steps, unpack, verify  # noqa: E402
+from scoring import activations, ingredients, lanes, ours, peer, report, steps, unpack, verify  # noqa: E402
 from scoring.settings import ALL_MODELS, MODELS, OUR_SEEDS, PEER_SEEDS, PEERS, ROOT, ROWS, TEXTS, Row, Work  # noqa: E402
 
 WINDOWS = 64
@@ -61,6 +62,10 @@ def arguments() -> argparse.Namespace:
             each.add_argument("--keep", action="store_true", help="keep models and artifacts, half a gigabyte each")
         if name == "report":
             each.add_argument("--output", type=Path, help="also write JSON, with all that the table is made of")
+    each = commands.add_parser("ingredients", help="what each ingredient of a recipe is worth, on development texts")
+    each.add_argument("--rows", type=lambda text: text.split(","), help="names in scoring/ingredients.py; default: all")
+    each.add_argument("--models", type=lambda text: text.split(","), default=list(ALL_MODELS), help=f"of {', '.join(ALL_MODELS)}")
+    each.add_argument("--minutes", type=float, default=float("inf"), help="after which nothing more is begun; 0 prints what there is")
     options = parser.parse_args()
     if options.command == "report" and len(options.texts) != 1:
         parser.error(f"expected a report on one of {', '.join(TEXTS)}, but got both: figures on them are never mixed")
@@ -120,6 +125,13 @@ def main() -> int:
     for model in options.models:
         if not (work.model(model) / "model.safetensors").exists():
             raise steps.Failed(f"expected the model at {work.model(model)}, but there is none\nnext: run.py prepare")
+    if options.command == "ingredients":
+        known = [row.name for table in ingredients.TABLES for row in table.rows]
+        if unknown := sorted(set(options.rows or ()) - set(known)):
+            raise steps.Failed(f"expected rows of {', '.join(known)}, but got {', '.join(unknown)}")
+        ingredients.run(qopt, work, options.models, options.rows, time.monotonic() + 60 * options.minutes)
+        print(ingredients.markdown(qopt, work))
+        return 0
     if options.command == "fill":
         began = time.monotonic()
         lanes.prepare(qopt, work, options.peers, options.models, options.seeds)

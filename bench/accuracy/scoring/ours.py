@@ -31,10 +31,11 @@ class Qopt:
         """Names a build: one word for its version."""
         return hashlib.sha256(json.dumps(self.version(), sort_keys=True).encode()).hexdigest()[:16]
 
+    def builtin(self, name: str) -> str:
+        return subprocess.run([self.program, "recipes", name], capture_output=True, text=True, check=True).stdout
+
     def recipe(self, row: Row) -> str:
-        if not row.recipe.startswith("builtin:"):
-            return row.recipe_text()
-        return subprocess.run([self.program, "recipes", row.recipe], capture_output=True, text=True, check=True).stdout
+        return self.builtin(row.recipe) if row.recipe.startswith("builtin:") else row.recipe_text()
 
 
 def reference(qopt: Qopt, work: Work, model: str) -> None:
@@ -51,9 +52,14 @@ def reference(qopt: Qopt, work: Work, model: str) -> None:
     steps.once(artifact.with_suffix(".json"), key, make, [artifact, imported])
 
 
-def _calibration_key(work: Work, model: str, seed: int) -> dict[str, Any]:
+def calibration_key(work: Work, model: str, seed: int) -> dict[str, Any]:
     return {"model": digest(work.model(model) / "model.safetensors"), "texts": [digest(work.text(name)) for name in CALIBRATION],
             "samples": SAMPLES, "length": LENGTH, "seed": seed}
+
+
+def calibration_words(work: Work, seed: int) -> list[object]:
+    """How a command of qopt is told to take the calibration windows of a seed."""
+    return [*(word for name in CALIBRATION for word in ("--text", work.text(name))), "--samples", SAMPLES, "--length", LENGTH, "--seed", seed]
 
 
 def calibrate(qopt: Qopt, work: Work, model: str, seed: int, *, sums: bool) -> dict[str, Any]:
@@ -61,15 +67,13 @@ def calibrate(qopt: Qopt, work: Work, model: str, seed: int, *, sums: bool) -> d
     without the `sums` of products in a run of their own, unless one with them has left them already."""
     reference(qopt, work, model)
     archive, windows = work.statistics(model, seed), work.tokens(model, seed)
-    key = _calibration_key(work, model, seed) | {"qopt": qopt.build()}
+    key = calibration_key(work, model, seed) | {"qopt": qopt.build()}
     tokens_record = archive.with_suffix(".tokens.json")
 
     def make() -> dict[str, Any]:
         made = archive if sums else archive.with_suffix(".tokens.safetensors")
         archive.parent.mkdir(parents=True, exist_ok=True)
-        texts = [word for name in CALIBRATION for word in ("--text", work.text(name))]
-        cost = steps.command([qopt.program, "calibrate", work.imported(model), *texts, "--samples", SAMPLES, "--length", LENGTH,
-                              "--seed", seed, *([] if sums else ["--samples-alone"]), "-o", made], archive.with_suffix(".log"))
+        cost = steps.command([qopt.program, "calibrate", work.imported(model), *calibration_words(work, seed), *([] if sums else ["--samples-alone"]), "-o", made], archive.with_suffix(".log"))
         taken = Checkpoint(made)["samples.tokens"]
         if taken.shape != (SAMPLES, LENGTH):
             raise steps.Failed(f"expected {SAMPLES} windows of {LENGTH} tokens, but got {list(taken.shape)}\nin: {made}\n"
@@ -135,7 +139,7 @@ def tensors_digest(overlay: Path) -> str:
 
 
 def _row_key(qopt: Qopt, work: Work, row: Row, model: str, seed: int) -> dict[str, Any]:
-    return _calibration_key(work, model, seed) | {"row": row.name, "recipe": qopt.recipe(row), "budget": row.budget}
+    return calibration_key(work, model, seed) | {"row": row.name, "recipe": qopt.recipe(row), "budget": row.budget}
 
 
 def _quantize(qopt: Qopt, work: Work, row: Row, model: str, seed: int) -> dict[str, Any]:

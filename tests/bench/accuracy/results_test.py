@@ -8,7 +8,7 @@ import unittest
 from unittest import mock
 
 import numpy as np
-from scoring import activations, intervals, lanes, ours, report, settings, steps, tensors
+from scoring import activations, ingredients, intervals, lanes, ours, report, settings, steps, tensors
 from scoring.settings import Work
 
 
@@ -174,6 +174,43 @@ class Builds(unittest.TestCase):
         value = np.arange(4, dtype=np.int8)
         self.assertEqual(of(a=value), of(a=value))
         self.assertEqual(len({of(a=value), of(b=value), of(a=value.reshape(2, 2)), of(a=value + np.int8(1)), of(a=value.view(np.float16))}), 5)
+
+
+class Ingredients(unittest.TestCase):
+    def test_names_are_of_one_row(self):
+        names = [row.name for table in ingredients.TABLES for row in table.rows]
+        self.assertEqual(len(names), len(set(names)))
+
+    def test_rows_are_made_once_and_share_the_reference(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        name = folder.name
+        work, qopt = Work(pathlib.Path(name), pathlib.Path(name, "results")), mock.Mock(build=lambda: "b", builtin=lambda name: name)
+        rows, evaluations = ["w4-rtn", "w4-asym-gptq", "gptq-rotated"], []
+
+        def command(words, log):
+            if words[1] == "quantize":
+                recipe = words[words.index("--recipe") + 1].read_text()
+                sources[recipe] = next((word for word in ("--statistics", "--text") if word in words), None)
+            return mock.Mock(seconds=1.0)
+
+        def evaluate(_, __, artifacts, model, texts, windows, ___):
+            evaluations.append((sorted(artifacts), model, texts, windows))
+            return {row: {where: {"kl_divergence": {"value": 0.125}} for where in ("near", "far")} for row in artifacts}
+
+        sources: dict[str, object] = {}
+        with mock.patch.multiple(ours, calibrate=mock.DEFAULT, calibration_key=lambda *_: {"seed": 0}, evaluate=evaluate,
+                                 evaluation_key=lambda *_: {"windows": 16}, tensors_digest=lambda _: "t"), \
+                mock.patch.object(steps, "command", command), mock.patch.object(ingredients, "of_overlay", lambda _: mock.Mock(body=4.25)):
+            for until in (0.0, float("inf"), float("inf")):
+                ingredients.run(qopt, work, ["plain"], rows, until)
+            table = ingredients.markdown(qopt, work)
+        self.assertEqual(evaluations, [(sorted(rows), "plain", "development", 16)])
+        self.assertEqual([sources[recipe] for recipe in sorted(sources, key=lambda text: ("rotate" in text, "gptq" in text))],
+                         [None, "--statistics", "--text"])
+        self.assertIn("| round to nearest | 4.25 | 0.1250 | 0.1250 |  |  |  |  |", table)
+        self.assertIn("| round to nearest, zero points |  |  |", table)
+        self.assertIn("one run each, 1 build of qopt.", table)
 
 
 class Lanes(unittest.TestCase):
