@@ -19,6 +19,7 @@ struct OutputFile::State {
   std::string path;          ///< as the user gave it, for messages
   std::string finalName;     ///< in `directory`
   std::string temporaryName; ///< in `directory`; empty for devices and pipes
+  std::string folder;        ///< whose `directory` it is: where a symbolic link leads, not where it lies
   int directory = -1;
   int file = -1;
   int ticket = -1; ///< of noteTemporaryFile
@@ -154,6 +155,7 @@ Result<OutputFile> OutputFile::create(const std::string &path, std::optional<uin
   state->finalName = slash == std::string::npos ? target : target.substr(slash + 1);
   if (state->finalName.empty())
     return state->fail("cannot write the output", path.empty() ? ENOENT : EISDIR);
+  state->folder = folder;
   state->directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (state->directory < 0)
     return state->fail("cannot open the output's directory", errno);
@@ -293,10 +295,8 @@ Status OutputSet::add(OutputFile file) {
 
 std::string OutputSet::pendingPath(const std::string &path) const {
   for (const OutputFile &file : files)
-    if (file.path() == path && !file.state->temporaryName.empty()) {
-      size_t slash = path.rfind('/');
-      return (slash == std::string::npos ? "" : path.substr(0, slash + 1)) + file.state->temporaryName;
-    }
+    if (file.path() == path && !file.state->temporaryName.empty())
+      return (file.state->folder == "." ? "" : file.state->folder) + file.state->temporaryName;
   return path;
 }
 

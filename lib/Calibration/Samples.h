@@ -34,6 +34,9 @@ struct TextSource {
   static Result<TextSource> parse(const std::string &text, const std::string &field);
 };
 
+/// How many samples can be asked for.
+inline constexpr int64_t kMostSamples = 1 << 24;
+
 struct SampleOptions {
   int64_t samples = 128, length = 512;
   uint64_t seed = 0;

@@ -64,9 +64,9 @@ static std::optional<StatisticsHeader> fromJson(const Json &json) {
     return name && name->is_string();
   };
   const Json *model = object(*key, "model");
-  const Json *all = object(*key, "samples");
-  if (!model || !model->is_string() || (all && !all->is_number_integer()) || !sources->is_array() ||
-      !std::ranges::all_of(*sources, hasName))
+  const Json *all = object(*key, "samples"), *version = object(*key, "qopt");
+  if (!model || !model->is_string() || (version && !version->is_string()) || (all && !all->is_number_integer()) ||
+      !sources->is_array() || !std::ranges::all_of(*sources, hasName))
     return std::nullopt;
   header.key = *key, header.sources = *sources;
   header.firstSample = *first, header.sampleCount = *count, header.length = *length;

@@ -18,11 +18,11 @@ std::string_view qopt::toString(LedgerStatus status) {
   return "kept";
 }
 
-/// Seven significant digits in a width that does not depend on the value.
+/// Seven significant digits in a width that does not depend on the value. What is no number is as bad as can be.
 static std::string fixedWidth(double value) {
-  if (!(value >= 1e-99))
+  if (value < 1e-99)
     value = 0;
-  if (value > 9e99)
+  if (!(value <= 9e99))
     value = 9e99;
   char buffer[32];
   std::snprintf(buffer, sizeof buffer, "%.6e", value);

@@ -58,6 +58,15 @@ static Status compareIdentity(const std::string &path, const Json &there, const 
 /// Whether a file is left from a process that was killed while it wrote.
 static bool isPartial(const fs::path &file) { return file.extension() == ".partial"; }
 
+/// Whether anything is finished.
+static bool holdsWork(const std::string &path) {
+  std::error_code code;
+  for (const fs::directory_entry &entry : fs::directory_iterator(path, code))
+    if (entry.path().extension() == ".safetensors")
+      return true;
+  return false;
+}
+
 Result<std::unique_ptr<ResumeFolder>> ResumeFolder::open(const std::string &path, const Json &identity) {
   std::error_code code;
   fs::create_directories(path, code);
@@ -83,10 +92,14 @@ Result<std::unique_ptr<ResumeFolder>> ResumeFolder::open(const std::string &path
   if (::flock(lock, LOCK_EX | LOCK_NB) != 0)
     return resourceError("another process works on the folder", escapeForMessage(path, 1000))
         .withNext("wait until it has ended, or name another folder");
-  if (*there) {
-    if (Status status = compareIdentity(path, **there, identity); !status)
-      return status.takeError();
-  } else {
+  bool begins = !*there;
+  if (*there)
+    if (Status status = compareIdentity(path, **there, identity); !status) {
+      if (holdsWork(path))
+        return status.takeError();
+      begins = true; // nothing is lost: a command that was refused before it did anything has left this
+    }
+  if (begins) {
     Result<OutputFile> file = OutputFile::create(identityPath);
     if (!file)
       return file.takeError();

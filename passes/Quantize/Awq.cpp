@@ -46,7 +46,8 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
       return status;
     if (Status status = checkShrinkage(shrink); !status)
       return status;
-    Result<Recipe> wanted = chooseRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())}, recipe);
+    Result<Recipe> wanted =
+        chooseRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())}, recipe, context.parsed);
     if (!wanted)
       return wanted.takeError();
     if (Status status = checkRecipeSaysAll(*this, recipe); !status)

@@ -1,9 +1,11 @@
 // See BitSearch.h.
 #include "passes/Quantize/BitSearch.h"
 
+#include "dialects/LowBit/Dialect.h"
 #include "lib/Algorithms/Awq.h"
 #include "lib/Algorithms/BitAllocation.h"
 #include "lib/Algorithms/Gptq.h"
+#include "lib/Algorithms/Hessian.h"
 #include "lib/Parameters/ParallelRows.h"
 #include "passes/Quantize/NearestRounding.h"
 
@@ -40,6 +42,8 @@ public:
         statistics.archive().drop(*hessianOf->site);
       hessian = statistics.hessianOf(*of);
       hessianOf = *of, gptq.reset();
+      if (Status status = checkHessian(hessian.values, weight.target.type().getDimSize(1)); !status)
+        return status.takeError().in("inputs of @" + of->site->name);
     }
     auto parallel = qopt::parallelFor(parameter.getContext());
     int64_t inputs = weight.target.type().getDimSize(1);
@@ -77,7 +81,13 @@ private:
     if (std::isfinite(error))
       return error;
     OwnedQuantizedRows rounded(form, linear.rows, h.cols); // which names the weight
-    return quantizeRoundToNearest(form, linear.rows, h.cols, values, rounded).takeError();
+    Status status = quantizeRoundToNearest(form, linear.rows, h.cols, values, rounded);
+    return status ? Error{ErrorClass::Gate,
+                          "expected an output error that is finite, but it is not",
+                          {},
+                          {},
+                          "calibrate again, or keep this weight by a rule"}
+                  : status.takeError();
   }
 
   /// Linears that read the same inputs share what GPTQ makes of their Hessian.
@@ -114,6 +124,12 @@ private:
 };
 } // namespace
 
+/// Whether the ops of a weight say which scheme it has.
+static bool saysScheme(const QuantizationTarget &target) {
+  auto own = target.users.front()->getAttrOfType<DictionaryAttr>(lowbit::kQuantizeAttribute);
+  return own && own.get("scheme");
+}
+
 Result<BitSearch> BitSearch::begin(ModuleOp module, const Recipe &recipe, std::vector<WeightScheme> forms,
                                    const ModelStatistics &statistics, ParameterEvaluator &parameters) {
   // A weight's own scheme does not matter here: one that fits everything lets all of them be looked at.
@@ -128,10 +144,22 @@ Result<BitSearch> BitSearch::begin(ModuleOp module, const Recipe &recipe, std::v
   for (QuantizationTarget &target : selection->targets) {
     const std::string name = target.parameter.getSymName().str();
     bool ruled = llvm::any_of(recipe.rules, [&](const RecipeRule &rule) { return rule.matches(name); });
-    if (target.isHead || ruled || target.isOwn)
+    if (target.isHead)
       continue;
     SearchedWeight weight;
     weight.target = target;
+    if (ruled || target.isOwn) {
+      if (!target.isOwn || saysScheme(target)) {
+        search.decidedBits += static_cast<double>(weight.bitsOf(target.scheme.weights));
+        search.decidedElements += static_cast<double>(weight.elements());
+        continue;
+      }
+      return badInput(
+                 "expected an op that says its method to say its scheme too, because the search chooses another for "
+                 "all that say none",
+                 "parameter @" + weight.name())
+          .withNext("say {scheme = \"" + printScheme(*recipe.body) + "\", …}, or leave the method to a rule");
+    }
     if (Status status = meter.measure(weight, search.candidates); !status)
       return status.takeError();
     search.searched.push_back(std::move(weight));
@@ -169,7 +197,7 @@ std::optional<double> BitSearch::costOf(size_t same) const {
 }
 
 double BitSearch::bitsPerWeight(std::optional<size_t> same) {
-  double bits = 0, elements = 0;
+  double bits = decidedBits, elements = decidedElements;
   for (SearchedWeight &weight : searched) {
     bits += static_cast<double>(weight.bitsOf(candidates[same.value_or(*weight.form)]));
     elements += static_cast<double>(weight.elements());
@@ -195,11 +223,14 @@ Status BitSearch::choose(double bits, const std::vector<double> &measured) {
     }
     elements += static_cast<double>(weight.elements());
   }
-  Result<std::vector<size_t>> chosen = allocateBits(choices, static_cast<int64_t>(std::floor(bits * elements)));
+  double all = elements + decidedElements, left = std::floor(bits * all - decidedBits);
+  Result<std::vector<size_t>> chosen = allocateBits(choices, static_cast<int64_t>(std::max(left, 0.0)));
   if (!chosen) // every weight has a form: begin() has seen to it
     return badInput("expected a budget of at least " +
-                    std::to_string(static_cast<double>(leastBits(choices)) / elements) +
-                    " bits per weight, the least of these forms, but got " + std::to_string(bits))
+                    std::to_string((static_cast<double>(leastBits(choices)) + decidedBits) / all) +
+                    " bits per weight, the least of these forms" +
+                    (decidedElements > 0 ? " and of what rules and ops decide" : "") + ", but got " +
+                    std::to_string(bits))
         .withNext("allow a larger budget, or forms with fewer bits: --forms");
   total = 0;
   for (size_t i = 0; i < searched.size(); ++i) {

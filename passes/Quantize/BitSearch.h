@@ -30,7 +30,8 @@ struct SearchedWeight {
 class BitSearch {
 public:
   /// The linears that `recipe`, which does not keep its body, gives the body's scheme, and what each of `forms` would
-  /// do to them. Errors: as selectTargets; a weight that the statistics do not know, or that no form fits.
+  /// do to them. Errors: as selectTargets; a weight that the statistics do not know, or that no form fits; a Hessian
+  /// that is not finite; an op that says a method and no scheme.
   static Result<BitSearch> begin(mlir::ModuleOp module, const Recipe &recipe, std::vector<WeightScheme> forms,
                                  const ModelStatistics &statistics, ParameterEvaluator &parameters);
 
@@ -41,15 +42,16 @@ public:
   /// for an effect that can be measured but is still one of rounding. Probes are rounded to nearest.
   size_t probeOf(const SearchedWeight &weight) const;
 
-  /// Chooses forms of at most `bits` per weight on average. `sensitivities` : KL of each weight in its probeOf();
-  /// empty: relative output errors alone. Error (bad input): a budget below what there is.
+  /// Chooses forms of at most `bits` per weight on average, of all linears that are quantized: what rules and ops
+  /// decide counts. `sensitivities` : KL of each weight in its probeOf(); empty: relative output errors alone. Error
+  /// (bad input): a budget below what there is.
   Status choose(double bits, const std::vector<double> &sensitivities);
 
   /// Costs that choose() has added up, of its choice, and of form `same` for all weights; nothing where it fits not
   /// all.
   double cost() const { return total; }
   std::optional<double> costOf(size_t same) const;
-  /// Of the choice, or of form `same` for all weights.
+  /// Of the choice, or of form `same` for all weights; with what rules and ops decide.
   double bitsPerWeight(std::optional<size_t> same = std::nullopt);
 
   /// The recipe with a rule for each weight that did not take the commonest form, which becomes the body's.
@@ -64,6 +66,7 @@ private:
   std::vector<SearchedWeight> searched;
   std::vector<double> sensitivities;
   double total = 0;
+  double decidedBits = 0, decidedElements = 0; ///< of linears whose scheme rules and ops decide
 };
 
 } // namespace qopt

@@ -96,7 +96,7 @@ void MethodPass::runOnOperation() {
 
 Result<Recipe> MethodPass::getRecipe() {
   std::string method = getArgument().str();
-  Result<Recipe> wanted = chooseRecipe({scheme, head, {keep.begin(), keep.end()}, method}, recipe);
+  Result<Recipe> wanted = chooseRecipe({scheme, head, {keep.begin(), keep.end()}, method}, recipe, context.parsed);
   if (!wanted)
     return wanted;
   if (!wanted->plugin || wanted->plugin->name != method)
@@ -135,7 +135,7 @@ Status MethodPass::quantizeModel() {
   for (QuantizationTarget &target : run->targets()) {
     bool own = target.method == Method::Plugin;
     ++(own ? quantized : nearest);
-    if (own ? needsStatistics() : model && !target.isHead)
+    if (own ? needsStatistics() : model && needsHessian(rangeOf(target, wanted->nearestRange)))
       run->row(target).tokens = model->tokens();
     if (own)
       if (Status status = prepare(*run, target); !status)

@@ -63,16 +63,16 @@ Status qopt::quantizeToNearest(ModuleOp module, Recipe recipe, const Quantizatio
   recipe.gates.clear();
   for (RecipeRule &rule : recipe.rules)
     rule.method.reset();
-  module.walk([](Operation *op) {
+  module.walk([&](Operation *op) {
     auto own = op->getAttrOfType<DictionaryAttr>(lowbit::kQuantizeAttribute);
     if (!own || !own.get("method"))
       return;
     NamedAttrList rest(own);
     rest.erase("method");
-    if (rest.empty())
-      op->removeDiscardableAttr(lowbit::kQuantizeAttribute);
-    else
-      op->setDiscardableAttr(lowbit::kQuantizeAttribute, rest.getDictionary(op->getContext()));
+    // An op that says a method alone has the body's scheme, whatever rules say.
+    if (rest.empty() && recipe.body)
+      rest.set("scheme", StringAttr::get(op->getContext(), printScheme(*recipe.body)));
+    op->setDiscardableAttr(lowbit::kQuantizeAttribute, rest.getDictionary(op->getContext()));
   });
   Result<QuantizationRun> run = QuantizationRun::begin(module, recipe, options);
   if (!run)

@@ -106,6 +106,8 @@ static void addErrors(std::span<const float> weights, std::span<const float> rou
     sums.squaredWeight += static_cast<double>(weights[i]) * weights[i];
     sums.worst = std::max(sums.worst, std::abs(error));
   }
+  if (std::isnan(sums.squaredError)) // which the maximum has passed over
+    sums.worst = std::numeric_limits<double>::infinity();
 }
 
 std::string qopt::describeCost(const LedgerRow &row) {

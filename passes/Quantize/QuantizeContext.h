@@ -10,6 +10,7 @@
 namespace qopt {
 
 class OutputSet;
+struct Recipe;
 class ResumeFolder;
 
 /// Called after each weight (or site, for scales) with the elements (or sites) that are done and those that there are,
@@ -21,6 +22,7 @@ struct QuantizeContext {
   QuantizeProgress progress = {};
   OutputSet *outputs = nullptr;          ///< the overlay is added there, and gets its name with the others
   ResumeFolder *resume = nullptr;        ///< finished weights and scales are kept there, and taken from there
+  const Recipe *parsed = nullptr;        ///< what the option `recipe` names, as it was read; null: it is read
   std::string recipe = {};               ///< all that is done, for the provenance, where the pass is one stage of it
   nlohmann::ordered_json gateTexts = {}; ///< which texts it is judged on, for the provenance; null: none
   /// Called with the samples that are done, of those in all, while static ranges of activations are found.

@@ -61,13 +61,16 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
 
   Result<Recipe> getRecipe() {
     RecipeOptions given{scheme, head, std::vector<std::string>(keep.begin(), keep.end()), "gptq"};
-    Result<Recipe> wanted = chooseRecipe(given, recipe);
+    Result<Recipe> wanted = chooseRecipe(given, recipe, context.parsed);
     if (wanted && wanted->plugin)
       return usageError("expected a recipe for gptq and round to nearest, but it asks for " + wanted->plugin->name,
                         recipe)
           .withNext("use --" + wanted->plugin->name);
     if (!wanted)
       return wanted;
+    if (!wanted->uses(Method::Gptq))
+      return usageError("expected a recipe with method: gptq, but it has none", recipe)
+          .withNext("add the method, or use --quantize-rtn");
     if (Status status = checkRecipeSaysAll(*this, recipe, "max-fallback"); !status)
       return status.takeError();
     if (recipe.empty())
@@ -106,8 +109,10 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
       return run.takeError();
     total = run->totalElements();
     for (QuantizationTarget &target : run->targets()) {
-      if (target.method != Method::Gptq)
+      if (target.method != Method::Gptq) {
+        run->row(target).tokens = nearestTokens(target);
         continue;
+      }
       run->row(target).tokens = model->tokens();
       // The overlay's header is written for the longest that the ledger can become.
       run->row(target).silentInputs = target.type().getDimSize(1);
@@ -230,7 +235,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
         return error;
       }
       for (QuantizationTarget *target : targets) {
-        run.row(*target).tokens = run.row(*target).silentInputs = 0;
+        run.row(*target).tokens = nearestTokens(*target), run.row(*target).silentInputs = 0;
         run.row(*target).algorithm = kFallback;
         emitWarning(target->parameter.getLoc())
             << "@" << target->parameter.getSymName() << " is rounded to nearest: " << error.rule;
@@ -279,6 +284,11 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
       note(run, *target);
     }
     return {};
+  }
+
+  /// Those that choose the range of a weight that is rounded to nearest.
+  int64_t nearestTokens(QuantizationTarget &target) {
+    return needsHessian(rangeOf(target, nearestRange)) ? model->tokens() : 0;
   }
 
   void note(QuantizationRun &run, QuantizationTarget &target) {

@@ -40,7 +40,8 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
   }
 
   Result<Recipe> getRecipe() {
-    Result<Recipe> wanted = chooseRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())}, recipe);
+    Result<Recipe> wanted =
+        chooseRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())}, recipe, context.parsed);
     if (!wanted)
       return wanted;
     if (wanted->uses(Method::Gptq))
@@ -72,7 +73,7 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
     if (!run)
       return run.takeError();
     for (QuantizationTarget &target : run->targets())
-      if (model && !target.isHead)
+      if (model && needsHessian(rangeOf(target, wanted->nearestRange)))
         run->row(target).tokens = model->tokens();
     quantized = static_cast<int64_t>(run->targets().size());
     Result<QuantizationRun::Finished> finished =

@@ -199,11 +199,11 @@ Result<Recipe> qopt::readRecipe(const std::string &path) {
   return parseRecipe({reinterpret_cast<const char *>(bytes.data()), bytes.size()}, path);
 }
 
-Result<Recipe> qopt::chooseRecipe(const RecipeOptions &options, const std::string &path) {
+Result<Recipe> qopt::chooseRecipe(const RecipeOptions &options, const std::string &path, const Recipe *parsed) {
   if (path.empty())
     return makeRecipe(options);
   if (!options.scheme.empty() || !options.head.empty() || !options.keep.empty() || !options.scales.empty())
     return usageError("expected either a recipe or scheme, head, keep and scales, but got both")
         .withNext("say it all in the recipe");
-  return readRecipe(path);
+  return parsed ? Result<Recipe>(*parsed) : readRecipe(path);
 }

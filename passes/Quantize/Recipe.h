@@ -206,8 +206,10 @@ void addDefaultGates(Recipe &recipe);
 /// Reads the file and parses it; "builtin:NAME" is one that comes with the compiler (BuiltinRecipes.h).
 Result<Recipe> readRecipe(const std::string &path);
 
-/// The recipe in the file at `path`, or what `options` say where `path` is empty. Error (usage): both are given.
-Result<Recipe> chooseRecipe(const RecipeOptions &options, const std::string &path);
+/// The recipe in the file at `path`, or what `options` say where `path` is empty. `parsed`: what was read of the file
+/// before, which is not read again: all stages of a quantization do what one recipe says. Error (usage): both are
+/// given.
+Result<Recipe> chooseRecipe(const RecipeOptions &options, const std::string &path, const Recipe *parsed = nullptr);
 
 } // namespace qopt
 

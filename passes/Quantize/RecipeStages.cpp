@@ -232,6 +232,13 @@ void RecipeReader::readGate(yaml::Node *node) {
   if ((!gate.text.empty()) + gate.heldOut + gate.worstError.has_value() != 1 || (asksOfText && !gate.isOnText()))
     return fail(node, "expected a gate on a text, on held_out: true, or of worst_error",
                 "write for example {text: manual.txt, kl: 0.2}");
+  if (gate.heldOut && gate.length)
+    return fail(node, "expected no length in a gate on held-out text, whose windows are those of the calibration",
+                "calibrate with another --length, or name a text");
+  if (gate.worstError && (gate.windows || gate.length || !gate.betterThanNearest))
+    return fail(node,
+                "expected no windows, length or better_than_nearest in a gate of worst_error, which reads no text",
+                "write {worst_error: 8}, and another gate for a text");
   stages.gates.push_back(std::move(gate));
 }
 

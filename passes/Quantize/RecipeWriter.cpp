@@ -98,7 +98,8 @@ static std::string gateText(const Gate &gate) {
     add("windows", std::to_string(*gate.windows));
   if (gate.length)
     add("length", std::to_string(*gate.length));
-  add("better_than_nearest", wordFor(booleanWords, gate.betterThanNearest));
+  if (gate.isOnText())
+    add("better_than_nearest", wordFor(booleanWords, gate.betterThanNearest));
   return text + "}\n";
 }
 

@@ -310,8 +310,8 @@ Survey qopt::surveyTargets(ModuleOp module, const Recipe &recipe, const Ledger &
     Method method = use.isHeadOrEmbedding ? Method::RoundToNearest : recipe.method;
     if (rule && rule->method)
       method = *rule->method;
-    QuantizationTarget target{
-        parameter, *scheme, use.weightUsers, rows.size(), method, use.isHeadOrEmbedding && !rule, own->has_value()};
+    QuantizationTarget target{parameter,       *scheme, use.weightUsers, rows.size(), method, use.isHeadOrEmbedding,
+                              own->has_value()};
     for (Status status : {checkFit(target), checkCalibrated(target, wanted)})
       if (!status)
         survey.problems.push_back(status.takeError());

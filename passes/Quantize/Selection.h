@@ -25,7 +25,7 @@ struct QuantizationTarget {
   llvm::SmallVector<mlir::Operation *, 2> users; ///< transformer.linear and transformer.embedding ops
   size_t row;                                    ///< in the ledger
   Method method;                                 ///< how its codes are to be chosen
-  bool isHead = false;                           ///< an embedding or the output head that no rule names
+  bool isHead = false;                           ///< an embedding or the output head
   bool isOwn = false;                            ///< decided by an attribute of its ops
 
   mlir::RankedTensorType type() { return mlir::cast<mlir::RankedTensorType>(parameter.getType()); }

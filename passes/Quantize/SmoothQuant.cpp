@@ -66,7 +66,8 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
   Result<std::optional<Recipe>> readSettings(SmoothQuantSettings &settings) {
     std::optional<Recipe> wanted;
     if (!recipe.empty() || !scheme.empty()) {
-      Result<Recipe> read = chooseRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())}, recipe);
+      Result<Recipe> read =
+          chooseRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())}, recipe, context.parsed);
       if (!read)
         return read.takeError();
       wanted = std::move(*read);

@@ -11,7 +11,8 @@ using namespace qopt;
 static bool codesNeedGram(QuantizationTarget &target, const Recipe &recipe) {
   switch (target.method) {
   case Method::Gptq:
-    return recipe.inputs == HessianInputs::Statistics;
+    return recipe.inputs == HessianInputs::Statistics ||
+           (recipe.maxFallback > 0 && needsHessian(rangeOf(target, recipe.nearestRange)));
   case Method::Plugin:
     return recipe.plugin->needsStatistics;
   case Method::RoundToNearest:

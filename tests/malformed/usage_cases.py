@@ -60,6 +60,9 @@ def cases():
               "expected --report and the output to be two files, but got one", "name another file"),
         usage("a negative bound of fallbacks", "qopt quantize {in}/model.mlir --scheme w4a16:g32 --method gptq --max-fallback=-1 -o {out}/q.mlir",
               "--max-fallback"),
+        *[usage(f"a shard of {samples} samples", f"qopt calibrate {{in}}/model.mlir --text {{in}}/t.txt --samples={samples} --shard 1/2 -o {{out}}/s",
+                f"expected 1 to 16777216 samples, but got {samples}", files=TEXT, where="--samples", next=".+")
+          for samples in (-5, 0, 2**63 - 1)],
         usage("a negative seed", "qopt calibrate {in}/model.mlir --text {in}/t.txt --seed=-1 -o {out}/s", "--seed", files=TEXT),
         usage("memory below nothing", "qopt calibrate {in}/model.mlir --text {in}/t.txt --memory=-1 -o {out}/s", "--memory", files=TEXT),
         usage("no samples", "qopt calibrate {in}/model.mlir --text {in}/t.txt --samples 0 --length 64 -o {out}/s",

@@ -116,6 +116,8 @@ def cases():
                    "expected statistics of version 2, but got another form", r"stats: qopt\.statistics", "make them again with this version"),
         statistics("statistics without a model", described(lambda said: said.update(key={"samples": 16})),
                    "expected statistics of version 2, but got another form", r"stats: qopt\.statistics"),
+        statistics("statistics whose version is a number", described(lambda said: said["key"].update(qopt=5)),
+                   "expected statistics of version 2, but got another form", r"stats: qopt\.statistics"),
         statistics("statistics of no samples", described(lambda said: said["samples"].update(count=0)),
                    "expected statistics of version 2, but got another form", r"stats: qopt\.statistics"),
         statistics("statistics whose sites are a number", described(lambda said: said.update(sites=7)),

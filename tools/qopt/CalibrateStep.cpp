@@ -29,6 +29,9 @@ static Result<Shard> parseShard(const std::string &text, int64_t samples) {
   int64_t index = 0, count = 0;
   if (first.getAsInteger(10, index) || second.getAsInteger(10, count) || index < 1 || index > count)
     return usageError("expected a shard such as 2/4, but got \"" + escapeForMessage(text) + "\"", "--shard");
+  if (samples < 1 || samples > kMostSamples)
+    return usageError("expected 1 to " + std::to_string(kMostSamples) + " samples, but got " + std::to_string(samples),
+                      "--samples");
   int64_t size = std::bit_ceil(static_cast<uint64_t>(samples / count + (samples % count != 0)));
   size = std::max(size, kLeafSamples);
   int64_t shards = (samples + size - 1) / size;

@@ -9,12 +9,17 @@
 #include "passes/Quantize/NearestRounding.h"
 #include "tools/qopt/GateTexts.h"
 
+#include <cmath>
 #include <cstdio>
 
 using namespace qopt;
 
 /// Draws of the bootstrap, as many as 'qopt eval' takes.
 static constexpr int64_t kResamples = 10000;
+
+/// Windows from which a model is judged worse than round to nearest: of two that are equally good, one is worse on all
+/// of so few by chance in less than 2.5 of 100 cases. With fewer, such an interval says nothing.
+static constexpr int64_t kFewestWindows = 6;
 
 namespace {
 /// What a gate has found.
@@ -56,8 +61,9 @@ static Status judge(const GateText &text, const Figures &figures) {
                   figure(model.perplexityRatio));
   if (gate.agreement && !(model.agreement.value >= *gate.agreement))
     return failed("an agreement of at least " + std::to_string(*gate.agreement), figure(model.agreement));
-  // Worse by more than the windows' spread explains.
-  if (figures.nearest && !(figures.excess.low <= 0))
+  // Worse by more than the windows' spread explains; or no number at all.
+  bool isJudged = model.windows >= kFewestWindows || std::isnan(figures.excess.low);
+  if (figures.nearest && isJudged && !(figures.excess.low <= 0))
     return failed("a KL divergence no worse than that of round to nearest, " + figure(figures.nearest->divergence),
                   figure(model.divergence) + ", worse by " + figure(figures.excess));
   return {};
@@ -178,6 +184,9 @@ Status qopt::checkGates(const GateInputs &inputs, RunReport &report) {
                  figures.nearest ? ", round to nearest " : "",
                  figures.nearest ? figure(figures.nearest->divergence).c_str() : "",
                  figure(figures.model.perplexityRatio).c_str(), figure(figures.model.agreement).c_str());
+    if (figures.nearest && figures.model.windows < kFewestWindows)
+      std::fprintf(stderr, "note: %lld windows are too few to tell whether the model is worse than round to nearest\n",
+                   static_cast<long long>(figures.model.windows));
     if (!status && verdict)
       verdict = std::move(status); // the others are still measured and printed
   }

@@ -69,6 +69,12 @@ Status qopt::checkHeldOut(const Recipe &recipe, std::optional<int64_t> heldOut) 
     if (gate.heldOut && !gate.isDefault && heldOut == 0)
       return badInput("expected statistics with windows that were held out, but there are none", gate.where)
           .withNext("calibrate on longer texts, or leave the gate out");
+  for (const Gate &gate : recipe.gates)
+    if (gate.heldOut && heldOut && gate.windows.value_or(0) > *heldOut)
+      return badInput("expected " + std::to_string(*gate.windows) + " windows that were held out, but there are " +
+                          std::to_string(*heldOut),
+                      gate.where)
+          .withNext("calibrate with a greater --held-out, or say windows: " + std::to_string(*heldOut));
   return {};
 }
 

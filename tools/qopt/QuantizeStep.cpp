@@ -100,6 +100,7 @@ private:
     recipe = std::move(*wanted);
     if (Status status = checkArgumentsFor(recipe, arguments); !status)
       return status;
+    recipe.maxFallback = std::max(recipe.maxFallback, arguments.maxFallback);
     heldOut = heldOutIn(arguments.statistics);
     if (arguments.calibrates() && arguments.calibration.samples.heldOut == 0)
       heldOut = 0;
@@ -165,7 +166,6 @@ private:
       factors.emplace(std::move(*path));
       addScaling(passes, factors->path(), progress);
     }
-    recipe.maxFallback = std::max(recipe.maxFallback, arguments.maxFallback);
     if (Status status = addRounding(passes, factors ? factors->path() : "", progress); !status)
       return status;
     if (mlir::failed(passes.run(module)))
@@ -192,7 +192,7 @@ private:
     context.progress = [&](int64_t done, int64_t total, const std::string &last) {
       progress.scaled(done, total, last);
     };
-    context.resume = resume;
+    context.resume = resume, context.parsed = &recipe;
     if (recipe.awq)
       passes.addPass(createAwq(optionsOf<AwqOptions>(output), std::move(context)));
     else
@@ -214,7 +214,9 @@ private:
     Result<nlohmann::ordered_json> texts = describeGateTexts(recipe, arguments.recipe);
     if (!texts)
       return texts.takeError();
+    gateTexts = *texts;
     context.gateTexts = std::move(*texts);
+    context.parsed = &recipe;
     context.recipe = printRecipe(withoutFarText(recipe));
     auto absorb = [&](auto options) {
       if (!factors.empty())
@@ -238,6 +240,14 @@ private:
   }
 
   Status judge(mlir::ModuleOp original) {
+    // The provenance names what they were when the work began.
+    Result<nlohmann::ordered_json> texts = describeGateTexts(recipe, arguments.recipe);
+    if (!texts)
+      return texts.takeError();
+    if (*texts != gateTexts)
+      return badInput(
+                 "expected the gates' texts to be what they were when the quantization began, but they have changed")
+          .withNext("run the command again; with --resume it takes what is finished");
     // The overlay may not have its name yet.
     mlir::OwningOpRef<mlir::ModuleOp> quantized = module.clone();
     std::string named = pathInIR(overlay, directory);
@@ -259,6 +269,7 @@ private:
   std::string statistics;
   std::optional<TemporaryPath> calibrated; ///< which holds them until all is done
   std::optional<int64_t> heldOut;          ///< windows in the statistics, where that is known
+  nlohmann::ordered_json gateTexts;        ///< as the provenance has them
 };
 } // namespace
 

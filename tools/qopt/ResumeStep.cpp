@@ -14,7 +14,7 @@ static Result<std::string> recipeDigest(const QuantizeArguments &arguments) {
   Result<Recipe> recipe = recipeOf(arguments);
   if (!recipe)
     return recipe.takeError();
-  recipe->gates.clear();
+  recipe->gates.clear(), recipe->saysGates = false;
   std::string text = printRecipe(*recipe);
   return toString(sha256(std::as_bytes(std::span(text))));
 }

@@ -221,7 +221,9 @@ int qopt::searchMain(int argc, char **argv) {
   samples.samples = 8, samples.length = 128, samples.heldOut = 0;
   app.add_option("MODEL", arguments.model, "an IR file, not quantized")->required();
   app.add_option("-o,--output", arguments.output, "the recipe to write; - is the standard output")->required();
-  app.add_option("--bits", arguments.bits, "most bits per weight of the linears, scales and zero points counted")
+  app.add_option(
+         "--bits", arguments.bits,
+         "most bits per weight of the linears that are quantized, scales, zero points and what rules decide counted")
       ->required();
   app.add_option("--forms", arguments.forms,
                  "what a weight may become, such as w3:g64:asym,w8:g32 (default: the scheme with 2, 3 and 4 bits,\n"

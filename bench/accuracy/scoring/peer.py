@@ -78,7 +78,7 @@ def run(qopt: ours.Qopt, work: Work, peer: str, row: Row, model: str, seed: int,
         shutil.rmtree(folder, ignore_errors=True)
         python, source = (sys.executable, work.gguf(model)) if peer == LLAMA else (work.python(peer), work.model(model))
         cost = steps.command([python, script, "--model", source, "--tokens", work.tokens(model, seed),
-                              "--row", row.name, "--seed", seed, "--out", folder], folder.with_suffix(".log"))
+                              "--row", row.name, "--seed", seed, "--out", folder], folder.with_suffix(".log"), folder=folder.parent)
         said = steps.read_json(folder / "peer.json")
         # Seconds are the peer's own, without importing its libraries; memory is the process's.
         return {"cost": steps.total([cost]) | {"seconds": said["seconds"]}, "peer": said}

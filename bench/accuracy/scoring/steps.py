@@ -30,15 +30,16 @@ class Cost:
         return self.foreign_cpus > QUIET
 
 
-def command(words: Sequence[object], log: Path, output: Path | None = None, environment: Mapping[str, str] | None = None) -> Cost:
-    """Runs a program; standard output goes to `output` or, with the standard error, to `log`."""
+def command(words: Sequence[object], log: Path, output: Path | None = None, environment: Mapping[str, str] | None = None,
+            folder: Path | None = None) -> Cost:
+    """Runs a program, in `folder`; standard output goes to `output` or, with the standard error, to `log`."""
     line = [str(word) for word in words]
     log.parent.mkdir(parents=True, exist_ok=True)
     print("  " + " ".join(line), file=sys.stderr)
     foreign, started = Foreign(), time.monotonic()
     with log.open("wb") as errors, (output or Path(os.devnull)).open("wb") as standard:
         process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=standard if output else errors, stderr=errors,
-                                   env=None if environment is None else os.environ | environment)
+                                   env=None if environment is None else os.environ | environment, cwd=folder)
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     cost = Cost(time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, foreign.cpus())

@@ -1,6 +1,7 @@
 #include "lib/Parameters/Ledger.h"
 
 #include <gtest/gtest.h>
+#include <limits>
 
 using namespace qopt;
 
@@ -47,6 +48,18 @@ TEST(Ledger, LengthDoesNotDependOnErrors) {
     ledger.rows[0].worstError = ledger.rows[0].outputError = ledger.rows[0].damping = value * 2;
     EXPECT_EQ(ledger.toJson().size(), length) << value;
   }
+}
+
+TEST(Ledger, WhatIsNoNumberIsTheWorst) {
+  Ledger ledger = example();
+  size_t length = ledger.toJson().size();
+  ledger.rows[0].worstError = std::numeric_limits<double>::quiet_NaN();
+  ledger.rows[0].relativeError = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(ledger.toJson().size(), length);
+  Result<Ledger> read = Ledger::parse(ledger.toJson());
+  ASSERT_TRUE(read) << read.error().format();
+  EXPECT_GT(read->rows[0].worstError, 1e99);
+  EXPECT_GT(read->rows[0].relativeError, 1e99);
 }
 
 TEST(Ledger, Refuses) {

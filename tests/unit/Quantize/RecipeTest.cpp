@@ -108,6 +108,16 @@ TEST(Recipe, DeepAndLongTextIsRefusedBeforeItIsParsed) {
   EXPECT_CONTAINS(failure(stairs), "nested at most 64 deep");
 }
 
+TEST(Recipe, WhatWasReadOfAFileIsNotReadAgain) {
+  Result<Recipe> parsed = parseRecipe("version: 1\nscheme: w8a16:g32\n", "r.yaml");
+  ASSERT_TRUE(parsed) << parsed.error().format();
+  Result<Recipe> chosen = chooseRecipe({}, "/nowhere/r.yaml", &*parsed);
+  ASSERT_TRUE(chosen) << chosen.error().format();
+  EXPECT_EQ(printRecipe(*chosen), printRecipe(*parsed));
+  EXPECT_FALSE(chooseRecipe({}, "/nowhere/r.yaml"));
+  EXPECT_FALSE(chooseRecipe({"w4a16", "", {}}, "/nowhere/r.yaml", &*parsed));
+}
+
 TEST(Recipe, Methods) {
   Result<Recipe> recipe = parseRecipe(R"(version: 1
 scheme: w4a16:g64
@@ -377,8 +387,8 @@ gptq: {inputs: statistics, order: stored, scales: live, range: power, shrink: 0.
 rtn: {range: clip}
 gates:
   - {text: "a \"b\".txt", kl: 0.3, perplexity_ratio: 1.01, top1: 0.9, windows: 3, length: 9, better_than_nearest: false}
-  - {held_out: true, windows: 16, length: 512, better_than_nearest: true}
-  - {worst_error: 2, windows: 16, length: 512, better_than_nearest: true}
+  - {held_out: true, windows: 16, better_than_nearest: true}
+  - {worst_error: 2}
 rules:
   - {match: "*.down_proj.weight", keep: true, reason: "too sensitive"}
   - {match: "model.layers.0", scheme: w8a8g32:g32:sym:f16, method: rtn}
