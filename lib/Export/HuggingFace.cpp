@@ -185,6 +185,18 @@ static Status writeTokenizer(ModuleOp module, const std::string &irDirectory, Ou
   return {};
 }
 
+/// Whether a file lies in a directory, or one of the names there leads to it: links, as in Hugging Face's cache.
+static bool liesIn(const std::string &file, const std::string &directory) {
+  std::error_code ignored;
+  fs::path parent = fs::path(file).parent_path();
+  if (fs::equivalent(parent.empty() ? "." : parent, directory, ignored))
+    return true;
+  for (const fs::directory_entry &entry : fs::directory_iterator(directory, ignored))
+    if (fs::equivalent(entry.path(), file, ignored))
+      return true;
+  return false;
+}
+
 Result<ExportReport> qopt::exportHuggingFace(ModuleOp module, const std::string &irDirectory,
                                              const std::string &outputDirectory,
                                              const std::function<void(int64_t, int64_t)> &progress) {
@@ -194,9 +206,8 @@ Result<ExportReport> qopt::exportHuggingFace(ModuleOp module, const std::string 
   auto evaluator = ParameterEvaluator::open(module, irDirectory);
   if (!evaluator)
     return evaluator.takeError();
-  std::error_code ignored;
   for (transformer::ArchiveOp archive : module.getOps<transformer::ArchiveOp>())
-    if (fs::equivalent(fs::path(resolvePath(archive.getPath(), irDirectory)).parent_path(), outputDirectory, ignored))
+    if (liesIn(resolvePath(archive.getPath(), irDirectory), outputDirectory))
       return usageError("expected a directory without archives of the model itself",
                         escapeForMessage(outputDirectory, 1000))
           .withNext("name another directory for the output");

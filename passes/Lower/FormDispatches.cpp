@@ -4,6 +4,7 @@
 // ops on one token at a time, of which a run shares a dispatch so that a row stays in cache between them; and
 // attention. The body keeps the graph ops, so that the reference evaluator runs a dispatch as it runs the graph. See
 // Passes.td.
+#include "dialects/Kernel/Dialect.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Support/PassCounts.h"
 
@@ -29,9 +30,25 @@ bool isRowOp(Operation *op) {
              lowbit::EncodeOp, lowbit::GatherOp>(op);
 }
 
-/// Ops that a matmul's tiles can compute on their way out: elementwise, and within one tile of outputs.
-bool isEpilogue(Operation *op) {
-  return isa<transformer::ResidualOp, transformer::InterleavedGatedProductOp, transformer::ActivationOp>(op);
+/// A slice of another dispatch's result is bound whole and sliced inside, where it is a view.
+Value bindingOf(Value operand) {
+  while (auto slice = operand.getDefiningOp<transformer::SliceOp>())
+    operand = slice.getInput();
+  return operand;
+}
+
+/// Ops that a matmul's tiles can compute on their way out: elementwise, within one tile of outputs, of what is there
+/// when the matmul runs.
+bool isEpilogue(Operation *op, lowbit::MatmulOp matmul) {
+  if (auto product = dyn_cast<transformer::InterleavedGatedProductOp>(op))
+    return product.getBlock() == kernel::PanelAttr::kOutputs;
+  if (!isa<transformer::ResidualOp, transformer::ActivationOp>(op))
+    return false;
+  return llvm::all_of(op->getOperands(), [&](Value operand) {
+    Operation *producer = bindingOf(operand).getDefiningOp();
+    return !producer || producer == matmul || producer->getBlock() != op->getBlock() ||
+           producer->isBeforeInBlock(matmul);
+  });
 }
 
 struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches>, qopt::ReportsCounts {
@@ -51,13 +68,25 @@ struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches>, qopt::Re
   LogicalResult runOnBlock(Block &block) {
     SmallVector<SmallVector<Operation *>> clusters;
     llvm::SmallPtrSet<Operation *, 16> taken;
-    bool open = false; // the last cluster is a run of row ops that may grow
+    bool open = false;              // the last cluster is a run of row ops that may grow
+    bool isOverRows = false;        // of that cluster: its grid is of the wanted rows, not of all tokens
+    llvm::DenseSet<Value> rowsOnly; // values that have a row for each wanted row alone
+    auto noteRows = [&](Operation &op) {
+      bool rows = isa<transformer::SelectRowsOp>(op) ||
+                  llvm::any_of(op.getOperands(), [&](Value operand) { return rowsOnly.contains(bindingOf(operand)); });
+      if (rows)
+        rowsOnly.insert(op.result_begin(), op.result_end());
+      return rows;
+    };
     for (Operation &op : block.without_terminator()) {
-      if (taken.contains(&op) || isa<transformer::GetOp, transformer::SliceOp, arith::ConstantOp>(op))
+      if (isa<transformer::GetOp, transformer::SliceOp, arith::ConstantOp>(op))
+        continue;
+      bool rows = noteRows(op);
+      if (taken.contains(&op))
         continue;
       if (auto matmul = dyn_cast<lowbit::MatmulOp>(op)) {
         clusters.push_back({&op});
-        if (matmul->hasOneUse() && isEpilogue(*matmul->user_begin())) {
+        if (matmul->hasOneUse() && isEpilogue(*matmul->user_begin(), matmul)) {
           clusters.back().push_back(*matmul->user_begin());
           taken.insert(*matmul->user_begin());
         }
@@ -66,10 +95,10 @@ struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches>, qopt::Re
         clusters.push_back({&op});
         open = false;
       } else if (isRowOp(&op)) {
-        if (!open || isa<transformer::SelectRowsOp>(op))
+        if (!open || isOverRows != rows || isa<transformer::SelectRowsOp>(op))
           clusters.emplace_back();
         clusters.back().push_back(&op);
-        open = true;
+        open = true, isOverRows = rows;
       } else if (isa<kernel::RepeatOp>(op)) {
         open = false;
       } else {
@@ -89,12 +118,6 @@ struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches>, qopt::Re
     llvm::SetVector<Value> bindings;
     SmallVector<Value> outputs;
     bool rows = false;
-    // A slice of another dispatch's result is bound whole and sliced inside, where it is a view.
-    auto bindingOf = [](Value operand) {
-      while (auto slice = operand.getDefiningOp<transformer::SliceOp>())
-        operand = slice.getInput();
-      return operand;
-    };
     for (Operation *op : cluster) {
       rows |= isa<transformer::SelectRowsOp>(op);
       for (Value operand : op->getOperands()) {

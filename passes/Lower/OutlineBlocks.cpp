@@ -226,7 +226,7 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks>, qopt::Repor
     // afterwards.
     llvm::DenseSet<Value> given;
     for (auto &[source, value] : initial) {
-      if (value.getDefiningOp<transformer::SliceOp>() || !given.insert(value).second)
+      if (value.getDefiningOp<transformer::SliceOp>() || !given.insert(value).second || invariants.contains(value))
         return std::nullopt;
       for (Operation *user : value.getUsers())
         if (!position.contains(user) && !user->isBeforeInBlock(sequence[run.start]))

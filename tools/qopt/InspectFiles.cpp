@@ -94,10 +94,13 @@ static Result<Json> describeArchive(const std::string &path) {
   Json json{{"file", path}, {"kind", gguf ? "gguf" : "safetensors"}, {"bytes", archive.fileSize()}};
   json["header"] = archive.headerDigest();
   Json metadata = Json::object();
+  auto &pairs =
+      metadata
+          .get_ref<Json::object_t &>(); // whose [] looks through all of them; a reader has seen to it that keys differ
   for (const GgufMetadata::Pair &pair : archive.ggufMetadata().pairs())
-    metadata[std::string(pair.key)] = describeValue(pair.value);
+    pairs.emplace_back(std::string(pair.key), describeValue(pair.value));
   for (const auto &[key, value] : archive.metadata())
-    metadata[key] = shortText(value);
+    pairs.emplace_back(key, shortText(value));
   json["metadata"] = std::move(metadata);
   json["tensors"] = describeTensors(archive.tensors());
   Result<Json> ledger = describeLedger(archive.metadata(ledgerKey).value_or(""));

@@ -80,6 +80,8 @@ static SamplerOptions samplingOf(const Json &config) {
     options.temperature = static_cast<float>(*value);
   if (auto value = number("top_k"); value && *value >= 0 && *value <= INT32_MAX)
     options.topK = static_cast<int32_t>(*value);
+  else if (config.contains("top_k") && config["top_k"].is_null())
+    options.topK = 0; // said to be none, which is not the same as not said
   if (auto value = number("top_p"); value && *value > 0 && *value <= 1)
     options.topP = static_cast<float>(*value);
   return options;

@@ -6,6 +6,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include <algorithm>
 #include <string>
 
 namespace qopt {
@@ -15,7 +16,36 @@ static constexpr std::string_view whiteSpaceClass =
     R"(\x09-\x0d\x20\x85\xa0\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
 static constexpr size_t maxPatternBytes = 16384;
 
-/// Spells out `\s` and `\S`; refuses escapes whose meaning differs between the engines.
+/// Whether `name` is a general category of Unicode, with or without its '^': "Lu".
+static bool isGeneralCategory(std::string_view name) {
+  name.remove_prefix(name.starts_with('^'));
+  constexpr std::string_view categories[] = {
+      "C",  "Cc", "Cf", "Cn", "Co", "Cs", "L",  "Ll", "Lm", "Lo", "Lt", "Lu", "M",  "Mc", "Me", "Mn", "N",  "Nd", "Nl",
+      "No", "P",  "Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "S",  "Sc", "Sk", "Sm", "So", "Z",  "Zl", "Zp", "Zs"};
+  return std::ranges::find(categories, name) != std::end(categories);
+}
+
+/// Refuses what stands for another thing outside of classes: `$` and `^`, which look at lines or at the whole text,
+/// options but i, and `{1,3}+`, which is possessive or repeats what was counted.
+static Status checkOutside(std::string_view pattern, size_t at) {
+  auto refuse = [&](std::string_view what) {
+    return badInput("'" + std::string(what) + "' is not supported", "byte " + std::to_string(at));
+  };
+  char c = pattern[at];
+  if (c == '^' || c == '$')
+    return refuse(std::string_view(&c, 1));
+  if (c == '}' && pattern.substr(at + 1, 1) == "+")
+    return refuse("}+");
+  if (c != '(' || pattern.substr(at, 2) != "(?")
+    return {};
+  size_t end = pattern.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-", at + 2);
+  std::string_view options = pattern.substr(at + 2, end == std::string_view::npos ? end : end - at - 2);
+  if (options.find_first_not_of("i-") != std::string_view::npos)
+    return refuse("(?" + std::string(options));
+  return {};
+}
+
+/// Spells out `\s`, `\S` and scripts; refuses what differs between the engines.
 static Result<std::string> translate(std::string_view pattern) {
   std::string out;
   bool inClass = false;
@@ -27,6 +57,8 @@ static Result<std::string> translate(std::string_view pattern) {
           return badInput("nested character class or class intersection is not supported", "byte " + std::to_string(i));
         if (c == ']')
           inClass = false;
+      } else if (Status status = checkOutside(pattern, i); !status) {
+        return status.takeError();
       } else if (c == '[') {
         inClass = true;
         // A bracket right after the opening one (or its '^') is a literal to PCRE2 and an error or empty elsewhere.
@@ -48,6 +80,15 @@ static Result<std::string> translate(std::string_view pattern) {
       if (escaped == 'v' || escaped == 'u' || escaped == 'a') // vertical space, or nothing, to PCRE2
         return badInput(std::string("'\\") + escaped + "' is not supported", "byte " + std::to_string(i));
       out += {'\\', escaped};
+      size_t close = pattern.find('}', i);
+      if ((escaped == 'p' || escaped == 'P') && pattern.substr(i + 1, 1) == "{" && close != std::string_view::npos) {
+        std::string_view name = pattern.substr(i + 2, close - i - 2);
+        if (!isGeneralCategory(name)) // a script, to both engines; without "sc:" PCRE2 would take its extensions along
+          out += name.starts_with('^') ? "{^sc:" + std::string(name.substr(1)) + "}" : "{sc:" + std::string(name) + "}";
+        else
+          out += "{" + std::string(name) + "}";
+        i = close;
+      }
     } else if ((escaped >= 'a' && escaped <= 'z') || (escaped >= 'A' && escaped <= 'Z') ||
                (escaped >= '0' && escaped <= '9')) {
       return badInput(std::string("'\\") + escaped + "' is not supported", "byte " + std::to_string(i));

@@ -32,7 +32,7 @@ public:
   };
 
   /// Errors: BadInput for a pattern that PCRE2 refuses, that can match nothing, or that holds a construct on which the
-  /// engines differ (`\w \W \b \B \X \R \h` and others), by name and byte.
+  /// engines differ (`\w \W \b \B \X \R \h ^ $` and others), by name and byte.
   static Result<Regex> compile(std::string_view pattern);
 
   Matcher matcher() const { return Matcher(*this); }

@@ -257,10 +257,12 @@ private:
     int64_t half = frequencies.size();
     Value position = b.loadScalar(context.buffers.lookup(table.getPositions()), {token});
     Value positionF32 = arith::SIToFPOp::create(b, b.getF32Type(), position);
-    // A constant of the code: a global, one for each distinct rotary embedding.
+    // A constant of the code: a global for each table.
     auto type = MemRefType::get({half}, b.getF32Type());
     auto module = context.dispatch->getParentOfType<ModuleOp>();
-    std::string name = context.dispatch.getKernel().str() + ".frequencies";
+    std::string kernel = context.dispatch.getKernel().str() + ".frequencies", name = kernel;
+    for (int64_t number = 1; module.lookupSymbol(name); ++number)
+      name = kernel + "." + std::to_string(number);
     {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(module.getBody());

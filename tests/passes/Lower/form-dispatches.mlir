@@ -85,3 +85,26 @@ func.func @forward(%tokens: tensor<?xi32>, %positions: tensor<?xi32>, %sequences
   %y = lowbit.matmul %m, %h layout(#kernel.panel<code = f32, dot = 1>) : (tensor<?x64xf32>, tensor<2x4096xi8>) -> tensor<?x32xf32>
   return %y, %c : tensor<?x32xf32>, !transformer.cache<layers = 1, heads = 2, dim = 16, f32>
 }
+
+// It declines an interleaving by more than a panel's outputs: gate and up are not in panels side by side.
+// CHECK-LABEL: func.func @wide_interleaving
+// CHECK: kernel.dispatch @wide_interleaving.0.matmul grid #[[FOUR]](
+// CHECK: kernel.dispatch @wide_interleaving.1.interleaved_gated_product grid #[[TOKENS]](
+func.func @wide_interleaving(%x: tensor<?x64xf32>) -> tensor<?x32xf32> {
+  %g = transformer.get @g : tensor<4x4096xi8>
+  %0 = lowbit.matmul %x, %g layout(#kernel.panel<code = f32, dot = 1>) : (tensor<?x64xf32>, tensor<4x4096xi8>) -> tensor<?x64xf32>
+  %1 = transformer.interleaved_gated_product silu %0 block 32 : tensor<?x64xf32> -> tensor<?x32xf32>
+  return %1 : tensor<?x32xf32>
+}
+
+// It declines an epilogue that waits for what comes after the matmul.
+// CHECK-LABEL: func.func @late_operand
+// CHECK: kernel.dispatch @late_operand.0.matmul grid #[[FOUR]](
+// CHECK: kernel.dispatch @late_operand.1.activation.residual grid #[[TOKENS]](
+func.func @late_operand(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  %w = transformer.get @w : tensor<4x4096xi8>
+  %0 = lowbit.matmul %x, %w layout(#kernel.panel<code = f32, dot = 1>) : (tensor<?x64xf32>, tensor<4x4096xi8>) -> tensor<?x64xf32>
+  %1 = transformer.activation silu %x : tensor<?x64xf32>
+  %2 = transformer.residual %1, %0 : tensor<?x64xf32>
+  return %2 : tensor<?x64xf32>
+}

@@ -166,3 +166,31 @@ func.func @too_short(%x: tensor<?x16xf32>) -> tensor<?x16xf32> {
   %5 = transformer.residual %4, %4 : tensor<?x16xf32>
   return %5 : tensor<?x16xf32>
 }
+
+// It declines: every block reads what the first one is given, whose buffer is the results' own.
+// CHECK-LABEL: func.func @reads_what_is_given
+// CHECK-NOT: kernel.repeat
+// CHECK-COUNT-3: transformer.linear
+func.func @reads_what_is_given(%x: tensor<?x16xf32>) -> tensor<?x16xf32> {
+  %n0 = transformer.get @n0 : tensor<16xf32>
+  %w0 = transformer.get @w0 : tensor<16x16xf32>
+  %a0 = transformer.rms_norm %x, %n0 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b0 = transformer.linear %a0, %w0 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c0 = transformer.rotate %b0, %x : tensor<?x16xf32>, tensor<?x16xf32>
+  %d0 = transformer.residual %x, %c0 : tensor<?x16xf32>
+  %n1 = transformer.get @n1 : tensor<16xf32>
+  %w1 = transformer.get @w1 : tensor<16x16xf32>
+  %a1 = transformer.rms_norm %d0, %n1 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b1 = transformer.linear %a1, %w1 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c1 = transformer.rotate %b1, %x : tensor<?x16xf32>, tensor<?x16xf32>
+  %d1 = transformer.residual %d0, %c1 : tensor<?x16xf32>
+  %n2 = transformer.get @n2 : tensor<16xf32>
+  %w2 = transformer.get @w2 : tensor<16x16xf32>
+  %a2 = transformer.rms_norm %d1, %n2 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b2 = transformer.linear %a2, %w2 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c2 = transformer.rotate %b2, %x : tensor<?x16xf32>, tensor<?x16xf32>
+  %d2 = transformer.residual %d1, %c2 : tensor<?x16xf32>
+  %last = transformer.get @last : tensor<16xf32>
+  %y = transformer.rms_norm %d2, %last epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}

@@ -1,5 +1,6 @@
 // Loading tokenizers: what is read from GGUF metadata and Hugging Face files, and what is refused, by name.
 #include "lib/Runtime/Text/TokenizerLoaders.h"
+#include "lib/Runtime/Text/Regex.h"
 #include "lib/Runtime/Text/StrictJson.h"
 #include "lib/Runtime/Text/Tokenizer.h"
 #include "tests/unit/Text/Fixtures.h"
@@ -235,8 +236,31 @@ TEST(TokenizerSpecJson, isStrictAndStable) {
 }
 
 TEST(Regex, refusesWhatEnginesDisagreeOn) {
-  for (const char *pattern : {"\\w+", "\\bfoo", "a[\\W]", "[a&&b]", "[[:alpha:]]", "\\X", "\\R", "a*", "(", "\\K",
-                              "\\1", "[]a]", "a\\", "\\h", "\xFF", "(?:a|b*)"}) {
+  for (const char *pattern : {"\\w+",
+                              "\\bfoo",
+                              "a[\\W]",
+                              "[a&&b]",
+                              "[[:alpha:]]",
+                              "\\X",
+                              "\\R",
+                              "a*",
+                              "(",
+                              "\\K",
+                              "\\1",
+                              "[]a]",
+                              "a\\",
+                              "\\h",
+                              "\xFF",
+                              "(?:a|b*)",
+                              "\\s++$",
+                              "^a",
+                              "\\p{N}{1,3}+",
+                              "(?m)a",
+                              "(?is:a)",
+                              "(?P<n>a)",
+                              "\\p{Alphabetic}",
+                              "\\p{Nowhere}",
+                              "\\p{L"}) {
     TokenizerSpec spec = *load(fixture());
     spec.preTokenizer.insert(spec.preTokenizer.begin(), PreTokenizerStep());
     spec.preTokenizer[0].pattern = pattern;
@@ -245,6 +269,26 @@ TEST(Regex, refusesWhatEnginesDisagreeOn) {
     EXPECT_NE(tokenizer.error().rule.find("unsupported regular expression"), std::string::npos)
         << tokenizer.error().format();
   }
+}
+
+TEST(Regex, scriptsAreWithoutTheirExtensions) {
+  const std::string text = "\u597d\u3001\u597d"; // the comma is used with Han, and is of no script
+  for (const char *pattern : {"\\p{Han}+", "[\\p{Han}]+", "\\p{L}{1,3}"}) {
+    Result<Regex> regex = Regex::compile(pattern);
+    ASSERT_TRUE(regex) << regex.error().format();
+    Regex::Matcher matcher = regex->matcher();
+    Regex::Match match;
+    bool failed = false;
+    ASSERT_TRUE(matcher.find(text, 0, match, failed)) << pattern;
+    EXPECT_EQ(match.end - match.start, 3u) << pattern;
+  }
+  Result<Regex> rest = Regex::compile("\\P{Han}+");
+  ASSERT_TRUE(rest) << rest.error().format();
+  Regex::Matcher matcher = rest->matcher();
+  Regex::Match match;
+  bool failed = false;
+  ASSERT_TRUE(matcher.find(text, 0, match, failed));
+  EXPECT_EQ(match.start, 3u);
 }
 
 //===--- GGUF -----------------------------------------------------------------------------------------------------===//
