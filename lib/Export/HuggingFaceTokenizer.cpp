@@ -1,37 +1,61 @@
-// GGUF keeps of a tokenizer its tokens, their types, the merges and the name of a pre-tokenizer; what that name means
-// is spelled out here for the ones that are known.
+// What a GGUF file's tokenizer does, as the loader has read it, in Hugging Face's words.
 #include "lib/Export/HuggingFaceTokenizer.h"
 
 #include "lib/Archive/Json.h"
-
-#include "llvm/ADT/StringRef.h"
+#include "lib/Runtime/App/TokenizerFile.h"
 
 using namespace qopt;
 using Json = nlohmann::ordered_json;
 
-/// The value of tokenizer.ggml.token_type that marks a control token; user-defined ones are matched in text as well.
-static constexpr int64_t controlToken = 3, userDefinedToken = 4;
-
-static Json byteLevel(bool useRegex) {
-  return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", useRegex}};
+static Json byteLevel(bool addPrefixSpace, bool useRegex) {
+  return {{"type", "ByteLevel"}, {"add_prefix_space", addPrefixSpace}, {"trim_offsets", true}, {"use_regex", useRegex}};
 }
 
-/// The pre-tokenizer that a GGUF name stands for; null if it is not known.
-static Json preTokenizer(std::string_view name) {
-  if (name == "gpt-2" || name == "default")
-    return byteLevel(true);
-  auto sequence = [](Json first, Json second) {
-    return Json{{"type", "Sequence"}, {"pretokenizers", Json::array({std::move(first), std::move(second)})}};
-  };
-  if (name == "smollm")
-    return sequence({{"type", "Digits"}, {"individual_digits", true}}, byteLevel(true));
-  if (name == "llama-bpe") {
-    const char *pattern = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"
-                          " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-    return sequence({{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}},
-                    byteLevel(false));
+static Json preTokenizerStep(const PreTokenizerStep &step) {
+  switch (step.kind) {
+  case PreTokenizerStep::Kind::Split: {
+    const char *behavior = step.behavior == PreTokenizerStep::Behavior::Isolated  ? "Isolated"
+                           : step.behavior == PreTokenizerStep::Behavior::Removed ? "Removed"
+                                                                                  : "Contiguous";
+    return {{"type", "Split"}, {"pattern", {{"Regex", step.pattern}}}, {"behavior", behavior}, {"invert", step.invert}};
   }
-  return nullptr;
+  case PreTokenizerStep::Kind::Digits:
+    return {{"type", "Digits"}, {"individual_digits", step.individual}};
+  case PreTokenizerStep::Kind::ByteLevel:
+    break;
+  }
+  return byteLevel(step.addPrefixSpace, step.useRegex);
+}
+
+static Json preTokenizer(const std::vector<PreTokenizerStep> &steps) {
+  Json each = Json::array();
+  for (const PreTokenizerStep &step : steps)
+    each.push_back(preTokenizerStep(step));
+  return each.size() == 1 ? std::move(each[0]) : Json{{"type", "Sequence"}, {"pretokenizers", std::move(each)}};
+}
+
+/// Puts the tokens before and after the text that encoding adds; null where it adds none.
+static Json postProcessor(const TokenizerSpec &spec) {
+  if (!spec.addBos && !spec.addEos)
+    return nullptr;
+  Json specials = Json::object();
+  auto special = [&](int32_t id, int segment) {
+    const std::string &token = spec.tokens[id];
+    specials[token] = {{"id", token}, {"ids", {id}}, {"tokens", {token}}};
+    return Json{{"SpecialToken", {{"id", token}, {"type_id", segment}}}};
+  };
+  auto wrap = [&](Json &list, const char *text, int segment) {
+    if (spec.addBos)
+      list.push_back(special(*spec.bos, segment));
+    list.push_back({{"Sequence", {{"id", text}, {"type_id", segment}}}});
+    if (spec.addEos)
+      list.push_back(special(*spec.eos, segment));
+  };
+  Json single = Json::array(), pair = Json::array();
+  wrap(single, "A", 0);
+  wrap(pair, "A", 0);
+  wrap(pair, "B", 1);
+  return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", specials}};
 }
 
 static std::string dump(const Json &json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
@@ -42,79 +66,73 @@ static bool isUtf8(std::string_view text) {
          Json(std::string(text)).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-Result<std::vector<std::pair<std::string, std::string>>> qopt::tokenizerFilesFromGguf(const Archive &archive) {
-  const GgufMetadata &metadata = archive.ggufMetadata();
-  Result<std::string_view> model = metadata.string("tokenizer.ggml.model");
-  if (!model)
-    return model.takeError();
-  if (*model != "gpt2")
-    return badInput("expected a tokenizer of kind gpt2, but got \"" + escapeForMessage(*model) + "\"");
-  Result<std::string_view> pre = metadata.string("tokenizer.ggml.pre");
-  std::string_view preName = pre ? *pre : "default";
-  Json splitter = preTokenizer(preName);
-  if (splitter.is_null())
-    return badInput("expected a pre-tokenizer of gpt-2, smollm or llama-bpe, but got \"" + escapeForMessage(preName) +
-                    "\"");
-  auto tokens = metadata.strings("tokenizer.ggml.tokens"), merges = metadata.strings("tokenizer.ggml.merges");
-  auto types = metadata.integers("tokenizer.ggml.token_type");
-  if (!tokens)
-    return tokens.takeError();
-  if (!merges)
-    return merges.takeError();
-  if (types && types->size() != tokens->size())
-    return badInput("expected as many token types as tokens, but got " + std::to_string(types->size()) + " and " +
-                    std::to_string(tokens->size()));
-
-  // ordered_json looks each new key up among all others; a vocabulary is written as text instead.
+/// tokenizer.json. ordered_json looks each new key up among all others: the vocabulary is written as text instead.
+static std::string tokenizerText(const TokenizerSpec &spec) {
   std::string vocabulary = "{";
-  Json added = Json::array(), mergeList = Json::array();
-  for (size_t id = 0; id < tokens->size(); ++id) {
-    std::string token((*tokens)[id]);
-    if (!isUtf8(token))
-      return badInput("expected tokens of UTF-8, but got token " + std::to_string(id) + ", \"" +
-                      escapeForMessage(token) + "\"");
-    vocabulary += (id == 0 ? "" : ",") + Json(token).dump() + ":" + std::to_string(id);
-    int64_t type = types ? (*types)[id] : 1;
-    if (type == controlToken || type == userDefinedToken)
-      added.push_back({{"id", id},
-                       {"content", token},
-                       {"single_word", false},
-                       {"lstrip", false},
-                       {"rstrip", false},
-                       {"normalized", false},
-                       {"special", type == controlToken}});
-  }
-  for (std::string_view merge : *merges)
-    mergeList.push_back(std::string(merge));
+  for (size_t id = 0; id < spec.tokens.size(); ++id)
+    vocabulary += (id == 0 ? "" : ",") + Json(spec.tokens[id]).dump() + ":" + std::to_string(id);
+  Json added = Json::array(), merges = Json::array();
+  for (const AddedToken &token : spec.added)
+    added.push_back({{"id", token.id},
+                     {"content", spec.tokens[token.id]},
+                     {"single_word", false},
+                     {"lstrip", token.leftStrip},
+                     {"rstrip", token.rightStrip},
+                     {"normalized", token.normalized},
+                     {"special", token.special}});
+  for (auto [first, second] : spec.merges)
+    merges.push_back(spec.tokens[first] + " " + spec.tokens[second]);
+  Json unknown = spec.unknown ? Json(spec.tokens[*spec.unknown]) : Json();
+  auto word = [](bool value) { return std::string(value ? "true" : "false"); };
+  return "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":" + added.dump() +
+         ",\"normalizer\":null,\"pre_tokenizer\":" + preTokenizer(spec.preTokenizer).dump() +
+         ",\"post_processor\":" + postProcessor(spec).dump() + ",\"decoder\":" + byteLevel(false, true).dump() +
+         ",\"model\":{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":" + unknown.dump() +
+         ",\"continuing_subword_prefix\":null,\"end_of_word_suffix\":null,\"fuse_unk\":" + word(spec.fuseUnknown) +
+         ",\"byte_fallback\":false,\"ignore_merges\":" + word(spec.ignoreMerges) + ",\"vocab\":" + vocabulary +
+         "},\"merges\":" + merges.dump() + "}}\n";
+}
 
-  std::string tokenizer = "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":" + added.dump() +
-                          ",\"normalizer\":null,\"pre_tokenizer\":" + splitter.dump() +
-                          ",\"post_processor\":null,\"decoder\":" + byteLevel(true).dump() +
-                          ",\"model\":{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":null,"
-                          "\"continuing_subword_prefix\":null,\"end_of_word_suffix\":null,\"fuse_unk\":false,"
-                          "\"byte_fallback\":false,\"ignore_merges\":" +
-                          (preName == "llama-bpe" ? "true" : "false") + ",\"vocab\":" + vocabulary +
-                          "},\"merges\":" + mergeList.dump(-1, ' ', false, Json::error_handler_t::replace) + "}}\n";
+Result<std::vector<std::pair<std::string, std::string>>> qopt::tokenizerFilesFromGguf(const Archive &archive) {
+  Result<std::optional<LoadedTokenizer>> loaded = loadTokenizer(archive);
+  if (!loaded)
+    return loaded.takeError();
+  if (!*loaded)
+    return badInput("expected a tokenizer, but the file has none");
+  const TokenizerSpec &spec = (*loaded)->spec;
+  for (size_t id = 0; id < spec.tokens.size(); ++id)
+    if (!isUtf8(spec.tokens[id]))
+      return badInput("expected tokens of UTF-8, but got token " + std::to_string(id) + ", \"" +
+                      escapeForMessage(spec.tokens[id]) + "\"");
 
   Json config{{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
   Json generation = Json::object();
-  struct Role {
-    const char *gguf, *token, *id;
+  // The loader has no use for padding and for the unknown token of byte-level BPE, which has none.
+  const GgufMetadata &metadata = archive.ggufMetadata();
+  auto role = [&](const char *key) -> std::optional<int32_t> {
+    Result<int64_t> id = metadata.integer(key);
+    bool isToken = id && *id >= 0 && static_cast<size_t>(*id) < spec.tokens.size();
+    return isToken ? std::optional(static_cast<int32_t>(*id)) : std::nullopt;
   };
-  for (Role role : {Role{"tokenizer.ggml.bos_token_id", "bos_token", "bos_token_id"},
-                    {"tokenizer.ggml.eos_token_id", "eos_token", "eos_token_id"},
-                    {"tokenizer.ggml.unknown_token_id", "unk_token", nullptr},
-                    {"tokenizer.ggml.padding_token_id", "pad_token", "pad_token_id"}}) {
-    Result<int64_t> id = metadata.integer(role.gguf);
-    if (!id || *id < 0 || static_cast<size_t>(*id) >= tokens->size())
+  struct Role {
+    const char *token, *id;
+    std::optional<int32_t> value;
+  };
+  for (const Role &each : {Role{"bos_token", "bos_token_id", spec.bos},
+                           {"eos_token", "eos_token_id", spec.eos},
+                           {"unk_token", nullptr, role("tokenizer.ggml.unknown_token_id")},
+                           {"pad_token", "pad_token_id", role("tokenizer.ggml.padding_token_id")}}) {
+    if (!each.value)
       continue;
-    config[role.token] = std::string((*tokens)[*id]);
-    if (role.id)
-      generation[role.id] = *id;
+    config[each.token] = spec.tokens[*each.value];
+    if (each.id)
+      generation[each.id] = *each.value;
   }
-  if (Result<std::string_view> chat = metadata.string("tokenizer.chat_template"); chat && isUtf8(*chat))
-    config["chat_template"] = std::string(*chat);
-  return std::vector<std::pair<std::string, std::string>>{{"tokenizer.json", std::move(tokenizer)},
+  if (spec.stops.size() > 1) // what ends a turn too
+    generation["eos_token_id"] = spec.stops;
+  if (!spec.chatTemplate.empty() && isUtf8(spec.chatTemplate))
+    config["chat_template"] = spec.chatTemplate;
+  return std::vector<std::pair<std::string, std::string>>{{"tokenizer.json", tokenizerText(spec)},
                                                           {"tokenizer_config.json", dump(config)},
                                                           {"generation_config.json", dump(generation)}};
 }

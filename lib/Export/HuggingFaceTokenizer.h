@@ -10,9 +10,8 @@
 
 namespace qopt {
 
-/// Names and texts of tokenizer.json, tokenizer_config.json and generation_config.json.
-/// Errors: a tokenizer that is not byte-level BPE with a pre-tokenizer that is known (gpt-2, smollm, llama-bpe);
-/// tokens that are not UTF-8; lists whose lengths disagree.
+/// Names and texts of tokenizer.json, tokenizer_config.json and generation_config.json, which encode as the GGUF file's
+/// tokenizer does in qopt. Errors: as loadTokenizer; no tokenizer; tokens that are not UTF-8.
 Result<std::vector<std::pair<std::string, std::string>>> tokenizerFilesFromGguf(const Archive &archive);
 
 } // namespace qopt
