@@ -27,10 +27,23 @@ static Json preTokenizerStep(const PreTokenizerStep &step) {
   return byteLevel(step.addPrefixSpace, step.useRegex);
 }
 
+/// Whether a step cuts with GPT-2's expression, as ByteLevel can itself.
+static bool isGpt2Split(const PreTokenizerStep &step) {
+  PreTokenizerStep gpt2;
+  gpt2.pattern = gpt2SplitPattern;
+  return step == gpt2;
+}
+
 static Json preTokenizer(const std::vector<PreTokenizerStep> &steps) {
   Json each = Json::array();
-  for (const PreTokenizerStep &step : steps)
-    each.push_back(preTokenizerStep(step));
+  for (size_t i = 0; i < steps.size(); ++i) {
+    bool isLast = i + 2 == steps.size(); // before ByteLevel, which ends them
+    if (isLast && isGpt2Split(steps[i]) && !steps[i + 1].useRegex && !steps[i + 1].addPrefixSpace) {
+      each.push_back(byteLevel(false, true));
+      break;
+    }
+    each.push_back(preTokenizerStep(steps[i]));
+  }
   return each.size() == 1 ? std::move(each[0]) : Json{{"type", "Sequence"}, {"pretokenizers", std::move(each)}};
 }
 
