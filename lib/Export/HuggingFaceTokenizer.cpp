@@ -37,8 +37,8 @@ static bool isGpt2Split(const PreTokenizerStep &step) {
 static Json preTokenizer(const std::vector<PreTokenizerStep> &steps) {
   Json each = Json::array();
   for (size_t i = 0; i < steps.size(); ++i) {
-    bool isLast = i + 2 == steps.size(); // before ByteLevel, which ends them
-    if (isLast && isGpt2Split(steps[i]) && !steps[i + 1].useRegex && !steps[i + 1].addPrefixSpace) {
+    bool beforeByteLevel = i + 2 == steps.size(); // which ends them
+    if (beforeByteLevel && isGpt2Split(steps[i]) && !steps[i + 1].useRegex && !steps[i + 1].addPrefixSpace) {
       each.push_back(byteLevel(false, true));
       break;
     }

@@ -51,13 +51,18 @@ bool isEpilogue(Operation *op, lowbit::MatmulOp matmul) {
   });
 }
 
+/// Ops that become one dispatch; `overRows`: its grid is of the wanted rows, not of all tokens.
+struct Cluster {
+  SmallVector<Operation *> ops;
+  bool overRows;
+};
+
 struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches>, qopt::ReportsCounts {
   SmallVector<Count> counts() const override { return {{"dispatches", dispatchCount}}; }
 
   void runOnOperation() override {
     if (getOperation().isExternal())
       return;
-    overRows.clear();
     counter = 0;
     for (Block &block : getOperation().getBody())
       if (failed(runOnBlock(block)))
@@ -66,16 +71,15 @@ struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches>, qopt::Re
   }
 
   LogicalResult runOnBlock(Block &block) {
-    SmallVector<SmallVector<Operation *>> clusters;
+    SmallVector<Cluster> clusters;
     llvm::SmallPtrSet<Operation *, 16> taken;
     bool open = false;              // the last cluster is a run of row ops that may grow
-    bool isOverRows = false;        // of that cluster: its grid is of the wanted rows, not of all tokens
-    llvm::DenseSet<Value> rowsOnly; // values that have a row for each wanted row alone
+    llvm::DenseSet<Value> overRows; // values whose first axis is the wanted rows
     auto noteRows = [&](Operation &op) {
       bool rows = isa<transformer::SelectRowsOp>(op) ||
-                  llvm::any_of(op.getOperands(), [&](Value operand) { return rowsOnly.contains(bindingOf(operand)); });
+                  llvm::any_of(op.getOperands(), [&](Value operand) { return overRows.contains(bindingOf(operand)); });
       if (rows)
-        rowsOnly.insert(op.result_begin(), op.result_end());
+        overRows.insert(op.result_begin(), op.result_end());
       return rows;
     };
     for (Operation &op : block.without_terminator()) {
@@ -85,47 +89,44 @@ struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches>, qopt::Re
       if (taken.contains(&op))
         continue;
       if (auto matmul = dyn_cast<lowbit::MatmulOp>(op)) {
-        clusters.push_back({&op});
+        clusters.push_back({{&op}, rows});
         if (matmul->hasOneUse() && isEpilogue(*matmul->user_begin(), matmul)) {
-          clusters.back().push_back(*matmul->user_begin());
+          clusters.back().ops.push_back(*matmul->user_begin());
           taken.insert(*matmul->user_begin());
         }
         open = false;
       } else if (isa<transformer::AttentionOp>(op)) {
-        clusters.push_back({&op});
+        clusters.push_back({{&op}, rows});
         open = false;
       } else if (isRowOp(&op)) {
-        if (!open || isOverRows != rows || isa<transformer::SelectRowsOp>(op))
-          clusters.emplace_back();
-        clusters.back().push_back(&op);
-        open = true, isOverRows = rows;
+        if (!open || clusters.back().overRows != rows || isa<transformer::SelectRowsOp>(op))
+          clusters.push_back({{}, rows});
+        clusters.back().ops.push_back(&op);
+        open = true;
       } else if (isa<kernel::RepeatOp>(op)) {
         open = false;
       } else {
         return op.emitOpError("expected an op that a dispatch can hold");
       }
     }
-    for (ArrayRef<Operation *> cluster : clusters)
-      form(cluster);
+    for (const Cluster &cluster : clusters)
+      form(cluster.ops, cluster.overRows);
     for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
       if (isa<transformer::SliceOp>(op) && op.use_empty())
         op.erase();
     return success();
   }
 
-  void form(ArrayRef<Operation *> cluster) {
+  void form(ArrayRef<Operation *> cluster, bool rows) {
     llvm::SetVector<Operation *> members(cluster.begin(), cluster.end());
     llvm::SetVector<Value> bindings;
     SmallVector<Value> outputs;
-    bool rows = false;
     for (Operation *op : cluster) {
-      rows |= isa<transformer::SelectRowsOp>(op);
       for (Value operand : op->getOperands()) {
         Value binding = bindingOf(operand);
         if (members.contains(binding.getDefiningOp()))
           continue;
         bindings.insert(binding);
-        rows |= overRows.contains(binding);
       }
       for (Value result : op->getResults())
         if (llvm::any_of(result.getUsers(), [&](Operation *user) { return !members.contains(user); }))
@@ -154,11 +155,8 @@ struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches>, qopt::Re
     }
     kernel::YieldOp::create(builder, dispatch.getLoc(),
                             llvm::map_to_vector(outputs, [&](Value value) { return mapping.lookup(value); }));
-    for (auto [output, result] : llvm::zip(outputs, dispatch.getResults())) {
+    for (auto [output, result] : llvm::zip(outputs, dispatch.getResults()))
       output.replaceUsesWithIf(result, [&](OpOperand &use) { return !members.contains(use.getOwner()); });
-      if (rows)
-        overRows.insert(result);
-    }
     for (Operation *op : llvm::reverse(cluster))
       op->erase();
   }
@@ -185,7 +183,6 @@ struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches>, qopt::Re
     return AffineMap::get(2, 0, extent);
   }
 
-  llvm::DenseSet<Value> overRows; // values whose first axis is the wanted rows
   unsigned counter = 0;
   int64_t dispatchCount = 0;
 };

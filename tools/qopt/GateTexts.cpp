@@ -65,16 +65,18 @@ static Status checkText(const Gate &gate, const std::string &recipePath, const T
 }
 
 Status qopt::checkHeldOut(const Recipe &recipe, std::optional<int64_t> heldOut) {
-  for (const Gate &gate : recipe.gates)
-    if (gate.heldOut && !gate.isDefault && heldOut == 0)
+  for (const Gate &gate : recipe.gates) {
+    if (!gate.heldOut || !heldOut)
+      continue;
+    if (*heldOut == 0 && !gate.isDefault)
       return badInput("expected statistics with windows that were held out, but there are none", gate.where)
           .withNext("calibrate on longer texts, or leave the gate out");
-  for (const Gate &gate : recipe.gates)
-    if (gate.heldOut && heldOut && gate.windows.value_or(0) > *heldOut)
+    if (gate.windows.value_or(0) > *heldOut)
       return badInput("expected " + std::to_string(*gate.windows) + " windows that were held out, but there are " +
                           std::to_string(*heldOut),
                       gate.where)
           .withNext("calibrate with a greater --held-out, or say windows: " + std::to_string(*heldOut));
+  }
   return {};
 }
 

@@ -94,9 +94,8 @@ static Result<Json> describeArchive(const std::string &path) {
   Json json{{"file", path}, {"kind", gguf ? "gguf" : "safetensors"}, {"bytes", archive.fileSize()}};
   json["header"] = archive.headerDigest();
   Json metadata = Json::object();
-  auto &pairs =
-      metadata
-          .get_ref<Json::object_t &>(); // whose [] looks through all of them; a reader has seen to it that keys differ
+  // Whose [] looks through all of them; a reader has seen to it that keys differ.
+  auto &pairs = metadata.get_ref<Json::object_t &>();
   for (const GgufMetadata::Pair &pair : archive.ggufMetadata().pairs())
     pairs.emplace_back(std::string(pair.key), describeValue(pair.value));
   for (const auto &[key, value] : archive.metadata())

@@ -56,7 +56,8 @@ def evaluate(qopt: Path, work: Work, python: Path, folder: Path, plain: Path, mo
     said: dict[str, Any] = {}
     for where, name in TEXTS[texts].items():
         tokens, out = folder / f"{where}.npy", folder / f"{where}.activations.json"
-        np.save(tokens, windows(qopt, work, model, work.text(name), count))
+        taken = windows(qopt, work, model, work.text(name), count)
+        np.save(tokens, taken)
         given = []
         if kind == "tensor":
             steps.write_json(folder / "scales.json", dict(scales))
@@ -64,14 +65,14 @@ def evaluate(qopt: Path, work: Work, python: Path, folder: Path, plain: Path, mo
         steps.command([python, HERE / "activations.py", plain, work.model(model), "--windows", tokens, "--activations", kind, *given,
                        "--plain", CHECKED, "--out", out], out.with_suffix(".log"))
         made = steps.read_json(out)
-        if len(made["quantized"]) != len(np.load(tokens)):
-            raise Disagree(f"{where}: expected {len(np.load(tokens))} windows, but got {len(made['quantized'])}")
+        if len(made["quantized"]) != len(taken):
+            raise Disagree(f"{where}: expected {len(taken)} windows, but got {len(made['quantized'])}")
         agree(made["plain"], made["quantized"], compiled[where], where)
 
         def mean(key: str) -> float:
             return float(np.mean([window[key] for window in made["quantized"]]))
 
-        protocol = compiled[where]["protocol"] | {"windows": len(made["quantized"]), "predictions": len(made["quantized"]) * (LENGTH - 1)}
+        protocol = compiled[where]["protocol"] | {"windows": len(taken), "predictions": len(taken) * (LENGTH - 1)}
         said[where] = {"protocol": protocol, "linears": made["linears"], "weights_alone_on_first": compiled[where]["kl_divergence"], "kl_divergence": {"value": mean("kl_divergence")},
                        "perplexity": {"value": float(np.exp(mean("loss")))}, "top1_agreement": {"value": mean("top1_agreement")},
                        "window_kl": [window["kl_divergence"] for window in made["quantized"]],
