@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Sequence
 
-from compare.models import of_overlay
-
 from . import ours, steps
 from .settings import ALL_MODELS, TEXTS, Work
 
@@ -133,14 +131,10 @@ def _source(work: Work, recipe: str, model: str) -> list[object]:
 def _make(qopt: ours.Qopt, work: Work, row: Ingredient, model: str) -> dict[str, Any]:
     folder = work.base / "ingredients" / f"{row.name}-{model}"
     folder.mkdir(parents=True, exist_ok=True)
-    recipe, quantized, artifact = folder / "recipe.yaml", folder / "q.mlir", folder / "q.qopt"
+    recipe = folder / "recipe.yaml"
     recipe.write_text(row.text(qopt), encoding="utf-8")
-    cost = steps.command([qopt.program, "quantize", work.imported(model), "--recipe", recipe, "--no-gates",
-                          *_source(work, row.text(qopt), model), "-o", quantized], folder / "quantize.log")
-    steps.command([qopt.program, "compile", quantized, "-o", artifact], folder / "compile.log")
-    overlay = quantized.with_suffix(".safetensors")
-    return {"artifact": artifact, "bits_per_weight": of_overlay(overlay).body, "tensors": ours.tensors_digest(overlay),
-            "seconds": cost.seconds}
+    cost, made = ours.compiled(qopt, work, model, recipe, _source(work, row.text(qopt), model), folder)
+    return made | {"artifact": folder / "q.qopt", "seconds": cost.seconds}
 
 
 def run(qopt: ours.Qopt, work: Work, models: Sequence[str], rows: Sequence[str] | None, until: float) -> None:
@@ -149,7 +143,7 @@ def run(qopt: ours.Qopt, work: Work, models: Sequence[str], rows: Sequence[str] 
     for model in models:
         missing = [row for table in TABLES for row in table.rows if (rows is None or row.name in rows) and
                    steps.recall(_result(work, row, model), _key(qopt, work, row, model)) is None]
-        if missing and time.monotonic() < until:
+        if time.monotonic() < until and any("--statistics" in _source(work, row.text(qopt), model) for row in missing):
             ours.calibrate(qopt, work, model, SEED, sums=True)
         while missing and time.monotonic() < until:
             batch, missing = missing[:BATCH], missing[BATCH:]

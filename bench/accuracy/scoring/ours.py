@@ -142,26 +142,32 @@ def _row_key(qopt: Qopt, work: Work, row: Row, model: str, seed: int) -> dict[st
     return calibration_key(work, model, seed) | {"row": row.name, "recipe": qopt.recipe(row), "budget": row.budget}
 
 
+def compiled(qopt: Qopt, work: Work, model: str, recipe: object, source: Sequence[object], folder: Path) -> tuple[steps.Cost, dict[str, Any]]:
+    """Quantizes by a recipe, with what `source` calibrates by, and compiles to folder/q.qopt. Gates are not judged: they would evaluate
+    what is evaluated next. Gives what quantizing cost, and what was made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    quantized = folder / "q.mlir"
+    cost = steps.command([qopt.program, "quantize", work.imported(model), "--recipe", recipe, *source, "--no-gates", "-o", quantized],
+                         folder / "quantize.log")
+    steps.command([qopt.program, "compile", quantized, "-o", folder / "q.qopt"], folder / "compile.log")
+    overlay = quantized.with_suffix(".safetensors")
+    return cost, {"bits_per_weight": of_overlay(overlay).body, "tensors": tensors_digest(overlay)}
+
+
 def _quantize(qopt: Qopt, work: Work, row: Row, model: str, seed: int) -> dict[str, Any]:
-    """One row of ours with one seed: calibrate, quantize, compile. Gates are not judged: they would evaluate what is evaluated next."""
+    """One row of ours with one seed: calibrate, quantize, compile."""
     artifact = _artifact(work, row, model, seed)
     folder = artifact.parent
 
     def make() -> dict[str, Any]:
         calibrated = calibrate(qopt, work, model, seed, sums=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        quantized = folder / "q.mlir"
-        costs, recipe = [], row.recipe_argument()
+        costs, recipe = [steps.Cost(**step) for step in calibrated["cost"]["steps"]], row.recipe_argument()
         if row.budget is not None:
+            folder.mkdir(parents=True, exist_ok=True)
             costs.append(search(qopt, work, row, model, seed, folder / "mixed.yaml"))
             recipe = folder / "mixed.yaml"
-        costs.append(steps.command([qopt.program, "quantize", work.imported(model), "--recipe", recipe, "--statistics",
-                                    work.statistics(model, seed), "--no-gates", "-o", quantized], folder / "quantize.log"))
-        steps.command([qopt.program, "compile", quantized, "-o", artifact], folder / "compile.log")
-        both = [steps.Cost(**step) for step in calibrated["cost"]["steps"]] + costs
-        overlay = quantized.with_suffix(".safetensors")
-        return {"bits_per_weight": of_overlay(overlay).body, "cost": steps.total(both),
-                "tensors": tensors_digest(overlay)}
+        cost, made = compiled(qopt, work, model, recipe, ["--statistics", work.statistics(model, seed)], folder)
+        return made | {"cost": steps.total([*costs, cost])}
 
     key = _row_key(qopt, work, row, model, seed) | {"row": made_as(row), "qopt": qopt.build()}
     return steps.once(folder / "made.json", key, make, [artifact])

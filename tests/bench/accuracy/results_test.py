@@ -201,7 +201,7 @@ class Ingredients(unittest.TestCase):
         sources: dict[str, object] = {}
         with mock.patch.multiple(ours, calibrate=mock.DEFAULT, calibration_key=lambda *_: {"seed": 0}, evaluate=evaluate,
                                  evaluation_key=lambda *_: {"windows": 16}, tensors_digest=lambda _: "t"), \
-                mock.patch.object(steps, "command", command), mock.patch.object(ingredients, "of_overlay", lambda _: mock.Mock(body=4.25)):
+                mock.patch.object(steps, "command", command), mock.patch.object(ours, "of_overlay", lambda _: mock.Mock(body=4.25)):
             for until in (0.0, float("inf"), float("inf")):
                 ingredients.run(qopt, work, ["plain"], rows, until)
             table = ingredients.markdown(qopt, work)
