@@ -6,7 +6,7 @@
 `qopt eval` measures what qopt compiles, and a peer's rule for activations is not ours; so peers of W8A8 and W4A8 are run here,
 by transformers in f32. MODEL has plain weights, already unpacked. Every input x of every linear of the layers becomes
 s · clip(round(x / s), −128, 127): with `token` s = max|x| / 127.5 over the token's channels, with `tensor` the linear's own s
-that the peer stored (--scales: name to number). The first --plain windows are measured without that as well, so that what is found
+that the peer stored (--scales: name to number). The windows that --plain lists are measured without that as well, so that what is found
 here can be held against what `qopt eval` says of the same weights (scoring/activations.py does, and refuses where they differ).
 Needs torch and transformers; runs in a peer's environment and imports nothing of it.
 """
@@ -76,7 +76,8 @@ def main() -> int:
     parser.add_argument("--windows", type=Path, required=True, help="i32 [windows, tokens], .npy")
     parser.add_argument("--activations", choices=("token", "tensor"), required=True)
     parser.add_argument("--scales", type=Path, help="JSON, linear to scale, for tensor")
-    parser.add_argument("--plain", type=int, required=True, help="how many windows are measured without quantized activations too")
+    parser.add_argument("--plain", type=lambda text: [int(index) for index in text.split(",")], required=True,
+                        help="windows, by index, that are measured without quantized activations too")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     if (options.activations == "tensor") != (options.scales is not None):
@@ -97,7 +98,7 @@ def main() -> int:
                 return which(window[None], use_cache=False).logits[0, :-1]
 
             expected = run(reference)
-            if index < options.plain:
+            if index in options.plain:
                 made["plain"].append(compare(run(model), expected, window[1:]))
             with quantized(model, rule) as linears:
                 made["quantized"].append(compare(run(model), expected, window[1:]))

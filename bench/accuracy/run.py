@@ -57,7 +57,7 @@ def arguments() -> argparse.Namespace:
             each.add_argument("--peers", type=lambda text: text.split(","), default=list(PEERS), help=f"of {', '.join(PEERS)}")
             each.add_argument("--minutes", type=float, default=float("inf"), help="after which nothing more is begun")
         if name in ("ours", "score", "fill"):
-            each.add_argument("--windows", type=int, default=WINDOWS, help=f"of each text, its first; default: {WINDOWS}")
+            each.add_argument("--windows", type=int, default=WINDOWS, help=f"of each text, spread over it; default: {WINDOWS}")
         if name in ("ours", "score", "confirm"):
             each.add_argument("--keep", action="store_true", help="keep models and artifacts, half a gigabyte each")
         if name == "report":
@@ -67,6 +67,8 @@ def arguments() -> argparse.Namespace:
     each.add_argument("--models", type=lambda text: text.split(","), default=list(ALL_MODELS), help=f"of {', '.join(ALL_MODELS)}")
     each.add_argument("--minutes", type=float, default=float("inf"), help="after which nothing more is begun; 0 prints what there is")
     options = parser.parse_args()
+    if getattr(options, "windows", 1) > activations.CHECKED and options.windows % activations.CHECKED != 0:
+        parser.error(f"expected --windows to be a multiple of {activations.CHECKED}, of which two programs measure some, but got {options.windows}")
     if options.command == "report" and len(options.texts) != 1:
         parser.error(f"expected a report on one of {', '.join(TEXTS)}, but got both: figures on them are never mixed")
     return options
@@ -113,15 +115,20 @@ def main() -> int:
     work, qopt = Work(options.work.resolve()), ours.Qopt(options.qopt.resolve())
     if not qopt.program.exists():
         raise steps.Failed(f"expected qopt at {qopt.program}, but there is none\nnext: ./setup.sh build, or name it with --qopt")
+    if options.command != "report":
+        work.base.mkdir(parents=True, exist_ok=True)
+        # Held until the process ends.
+        options.held = steps.one_build(work.base / "build-in-use", qopt.build())
     if options.command == "prepare":
         prepare(options, work, qopt)
         return 0
     if options.command == "report":
         (texts,), build = options.texts, qopt.build()
+        report.check_current(qopt, work, texts)
         print(report.markdown(work, texts, build))
         if options.output:
             report.write(work, texts, build, options.output)
-        return 4 if any(one["holds"] is False for one in report.comparisons(work, texts, build)) else 0
+        return 4 if any(False in (one["holds"], one["time"]["holds"]) for one in report.comparisons(work, texts, build)) else 0
     for model in options.models:
         if not (work.model(model) / "model.safetensors").exists():
             raise steps.Failed(f"expected the model at {work.model(model)}, but there is none\nnext: run.py prepare")
@@ -134,8 +141,11 @@ def main() -> int:
         return 0
     if options.command == "fill":
         began = time.monotonic()
+        rows_of(options, None)
+        if unknown := sorted(set(options.peers) - set(PEERS)):
+            raise steps.Failed(f"expected peers of {', '.join(PEERS)}, but got {', '.join(unknown)}")
         lanes.prepare(qopt, work, options.peers, options.models, options.seeds)
-        jobs = list(lanes.missing(work, options.peers, options.rows, options.models, options.seeds, options.texts))
+        jobs = list(lanes.missing(work, options.peers, options.rows, options.models, options.seeds, options.texts, options.windows))
         lanes.report(lanes.run(qopt, work, jobs, options.texts, options.windows, began + 60 * options.minutes))
         return 0
     rows = rows_of(options, getattr(options, "name", None))

@@ -58,7 +58,8 @@ inline Error usageError(std::string rule, std::string where = {}) {
 /// `limit` bytes are cut with "…".
 std::string escapeForMessage(std::string_view text, size_t limit = 120);
 
-/// A value or an Error. Must be looked at: `if (!result) return result.takeError();`.
+/// A value or an Error. Must be looked at: `if (!result) return result.takeError();`. Asking for the one that is not
+/// there ends the program.
 template <typename T> class [[nodiscard]] Result {
 public:
   Result(T value) : state(std::in_place_index<0>, std::move(value)) {}
@@ -83,8 +84,8 @@ public:
   Status(Error error) : failure(std::move(error)) {}
 
   explicit operator bool() const { return !failure; }
-  const Error &error() const { return *failure; }
-  Error takeError() { return std::move(*failure); }
+  const Error &error() const { return failure.value(); }
+  Error takeError() { return std::move(failure.value()); }
 
 private:
   std::optional<Error> failure;

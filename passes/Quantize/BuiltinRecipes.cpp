@@ -22,8 +22,9 @@ static constexpr BuiltinRecipe recipes[] = {
      "version: 1\nscheme: w3a16:g64:asym\nhead: keep\n" QOPT_GPTQ QOPT_GATES},
     {"w4a8", "4 bits with zero points in groups of 64, 8-bit activations by token: AWQ, then GPTQ",
      "version: 1\nscheme: w4a8:g64:asym\nhead: keep\n" QOPT_AWQ QOPT_GPTQ_OF_ROUNDED QOPT_GATES},
-    {"w8a8", "8 bits by channel, 8-bit activations by token: SmoothQuant, then round to nearest",
-     "version: 1\nscheme: w8a8:channel\nhead: w8a16:g32\nsmooth_quant: {alpha: search}\n" QOPT_GATES},
+    {"w8a8", "8 bits by channel, 8-bit activations by token: SmoothQuant, then GPTQ",
+     "version: 1\nscheme: w8a8:channel\nhead: w8a16:g32\nsmooth_quant: {alpha: search}\n" QOPT_GPTQ_OF_ROUNDED
+         QOPT_GATES},
 };
 
 std::span<const BuiltinRecipe> qopt::builtinRecipes() { return recipes; }

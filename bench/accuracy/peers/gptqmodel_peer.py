@@ -4,11 +4,9 @@ import os
 import sys
 
 import common
+from rows import GPTQMODEL as ROWS
 
 PACKAGES = ("GPTQModel", "torch", "transformers", "Defuser", "TokeNicer", "accelerate")
-# What is not named is the peer's default: symmetric, no activation order but activation-aware groups, damping 0.05.
-# Its default group is 128, which does not divide the 576 inputs of this model's linears.
-ROWS = {"w4-gptq": {"bits": 4, "group_size": 64}, "w3-gptq": {"bits": 3, "group_size": 64}}
 # Its pool of threads has (CPUs + 1) / 2 workers, two of which another part claims: on two CPUs it does not start without.
 WORKERS = ("GPTQMODEL_CPU_WORKERS", "2")
 

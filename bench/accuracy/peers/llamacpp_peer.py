@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import common
+from rows import LLAMACPP as ROWS
 
-ROWS = {"mixed": "q4_k_m"}
 DRIVER = Path(__file__).resolve().parents[3] / "build/peers/llama-driver"
 
 

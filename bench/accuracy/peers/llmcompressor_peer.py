@@ -4,33 +4,10 @@ import sys
 from typing import Any
 
 import common
+from rows import LLMCOMPRESSOR as ROWS
 
 PACKAGES = ("llmcompressor", "compressed-tensors", "torch", "transformers", "datasets")
 
-
-def _weights(bits: int, symmetric: bool) -> dict[str, Any]:
-    return {"num_bits": bits, "type": "int", "symmetric": symmetric, "strategy": "group", "group_size": 64}
-
-
-_PER_TOKEN = {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "token", "dynamic": True}
-_PER_TENSOR = {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "tensor", "dynamic": False}
-_CHANNEL = {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "channel"}
-# Modifiers by name with what they are told; the rest are the peer's defaults. Its presets have groups of 128, which does not
-# divide this model's 576 inputs. A smoothing strength of 0.8 is that of its documented W8A8 recipe.
-ROWS: dict[str, list[tuple[str, dict[str, Any]]]] = {
-    "w4-gptq": [("GPTQModifier", {"config_groups": {"linears": {"targets": ["Linear"], "weights": _weights(4, True)}}})],
-    "w4-awq": [("AWQModifier", {}),
-               ("QuantizationModifier", {"config_groups": {"linears": {"targets": ["Linear"], "weights": _weights(4, False)}}})],
-    "w8a8-dynamic": [("SmoothQuantModifier", {"smoothing_strength": 0.8}),
-                     ("GPTQModifier", {"config_groups": {"linears": {
-                         "targets": ["Linear"], "weights": _CHANNEL, "input_activations": _PER_TOKEN}}})],
-    "w8a8-static": [("SmoothQuantModifier", {"smoothing_strength": 0.8}),
-                    ("GPTQModifier", {"config_groups": {"linears": {
-                        "targets": ["Linear"], "weights": _CHANNEL, "input_activations": _PER_TENSOR}}})],
-    "w4a8": [("SmoothQuantModifier", {"smoothing_strength": 0.8}),
-             ("GPTQModifier", {"config_groups": {"linears": {
-                 "targets": ["Linear"], "weights": _weights(4, True), "input_activations": _PER_TOKEN}}})],
-}
 IGNORED = ["lm_head"]
 
 

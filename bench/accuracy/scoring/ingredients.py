@@ -95,9 +95,11 @@ TABLES = (
           for head, label in (("keep", "kept"), ("w8a8:g32", "a8")) for name, title, settings in (
               ("rtn", "round to nearest", ()), ("smooth", "SmoothQuant, α 0.5", (_smooth(0.5),)),
               ("search", "SmoothQuant, α searched", (_smooth("search"),)))),
-        Ingredient("w8a8-search-gptq-kept", "SmoothQuant, α searched, then GPTQ; head: `keep`", _recipe(EIGHT, _smooth("search"), _gptq(inputs="quantized"))),
+        *(Ingredient(f"w8a8-search-gptq-{inputs}", f"SmoothQuant, α searched, then GPTQ, `inputs: {inputs}`; head: `keep`",
+                     _recipe(EIGHT, _smooth("search"), _gptq(inputs=inputs))) for inputs in ("statistics", "quantized")),
         Ingredient("w8a8-rtn", "round to nearest; head: `w8a16:g32`", _recipe(EIGHT, head="w8a16:g32")),
-        Ingredient("w8a8-search", "SmoothQuant, α searched; head: `w8a16:g32` (`builtin:w8a8`)", "builtin:w8a8"),
+        Ingredient("w8a8-search", "SmoothQuant, α searched; head: `w8a16:g32`", _recipe(EIGHT, _smooth("search"), head="w8a16:g32")),
+        Ingredient("w8a8-search-gptq", "SmoothQuant, α searched, then GPTQ; head: `w8a16:g32` (`builtin:w8a8`)", "builtin:w8a8"),
     )),
     Table("8 bits by channel, static 8-bit activations, head kept", (
         *(Ingredient(f"static-{alpha}-{kind}", f"SmoothQuant, α {alpha}, `range: {kind}`",

@@ -28,16 +28,15 @@ class Job:
 
 
 def missing(work: Work, peers: Sequence[str], rows: Sequence[str] | None, models: Sequence[str], seeds: Sequence[int],
-            texts: Sequence[str]) -> Iterable[Job]:
-    """What has no record on all of `texts`: a seed after the other, so that every row has one before any has two."""
+            texts: Sequence[str], windows: int) -> Iterable[Job]:
+    """What has no current record on all of `texts`: a seed after the other, so that every row has one before any has two."""
     for seed in seeds:
         for model in models:
             for row in ROWS.values():
                 for name in row.peers:
                     if name not in peers or (rows is not None and row.name not in rows) or (seed != 0 and name in SEEDLESS):
                         continue
-                    wanted = {work.result(name, row.name, model, seed, kind) for kind in texts}
-                    if not wanted <= set(peer.recorded(work, name, row, model, seed)):
+                    if not all(peer.is_scored(work, name, row, model, seed, kind, windows) for kind in texts):
                         yield Job(name, row, model, seed)
 
 

@@ -90,13 +90,13 @@ def calibrate(qopt: Qopt, work: Work, model: str, seed: int, *, sums: bool) -> d
 
 def evaluate(qopt: Qopt, work: Work, artifacts: Mapping[str, Path], model: str, texts: str, windows: int,
              name_of_run: str) -> dict[str, dict[str, Any]]:
-    """KL(reference ‖ model) and what else `qopt eval` says of each artifact, on the near and on the far text, window by window. The
-    reference is run once for all."""
+    """KL(reference ‖ model) and what else `qopt eval` says of each artifact, on windows that are spread over the near and the far text,
+    window by window. The reference is run once for all."""
     said: dict[str, dict[str, Any]] = {name: {} for name in artifacts}
     for where, name in TEXTS[texts].items() if artifacts else ():
         output = work.base / "evaluations" / f"{name_of_run}.{model}.{where}.json"
         steps.command([qopt.program, "eval", *artifacts.values(), "--against", work.reference(model), "--text", work.text(name),
-                       "--window", LENGTH, "--windows", windows, "--json"], output.with_suffix(".log"), output)
+                       "--window", LENGTH, "--windows", windows, "--spread", "--json"], output.with_suffix(".log"), output)
         text = output.read_text(encoding="utf-8")
         each = [text] if len(artifacts) == 1 else text.splitlines()  # an object a line only where there are several
         for (artifact, path), full in zip(artifacts.items(), map(json.loads, each), strict=True):
@@ -167,7 +167,7 @@ def _quantize(qopt: Qopt, work: Work, row: Row, model: str, seed: int) -> dict[s
             costs.append(search(qopt, work, row, model, seed, folder / "mixed.yaml"))
             recipe = folder / "mixed.yaml"
         cost, made = compiled(qopt, work, model, recipe, ["--statistics", work.statistics(model, seed)], folder)
-        return made | {"cost": steps.total([*costs, cost])}
+        return made | {"cost": steps.total([*costs, cost]), "tokens": digest(work.tokens(model, seed))}
 
     key = _row_key(qopt, work, row, model, seed) | {"row": made_as(row), "qopt": qopt.build()}
     return steps.once(folder / "made.json", key, make, [artifact])

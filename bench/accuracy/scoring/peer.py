@@ -1,5 +1,6 @@
 """A peer: its virtual environment, its run, and what its output is worth."""
 
+import json
 import shutil
 import sys
 from dataclasses import asdict
@@ -8,6 +9,8 @@ from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
 from compare import models
+
+from peers.rows import ROWS as SETTINGS
 
 from . import activations, gguf_blocks, ours, steps, tensors, unpack, verify
 from .settings import HERE, PEERS, ROOT, TEXTS, Row, Work, digest
@@ -48,8 +51,8 @@ def _made_by(peer: str) -> dict[str, str]:
 
 def _run_key(work: Work, peer: str, row: Row, model: str, seed: int) -> dict[str, Any]:
     return {"model": digest(work.model(model) / "model.safetensors"), "tokens": digest(work.tokens(model, seed)), "row": row.name,
-            "script": digest(HERE / "peers" / PEERS[peer]), "common": digest(HERE / "peers/common.py"), "seed": seed,
-            **_made_by(peer)}
+            "settings": SETTINGS[peer][row.name],
+            "seed": seed, **_scripts(peer), **_made_by(peer)}
 
 
 def _stored_as(row: Row) -> dict[str, Any]:
@@ -58,10 +61,29 @@ def _stored_as(row: Row) -> dict[str, Any]:
 
 
 def recorded(work: Work, peer: str, row: Row, model: str, seed: int) -> list[Path]:
-    """Records of what this peer, with these settings and versions, makes of these windows."""
-    wanted = _run_key(work, peer, row, model, seed)
+    """Records of what this peer, with these settings and versions, makes of these windows, however they were scored."""
+    wanted = json.loads(json.dumps(_run_key(work, peer, row, model, seed)))
     return [path for texts in TEXTS if (path := work.result(peer, row.name, model, seed, texts)).exists()
             and steps.read_json(path)["key"]["run"] == wanted]
+
+
+def is_scored(work: Work, peer: str, row: Row, model: str, seed: int, texts: str, windows: int) -> bool:
+    """Whether there is a record of this run, scored as it would be now."""
+    wanted = _score_key(work, _run_key(work, peer, row, model, seed), row, texts, windows)
+    return steps.recall(work.result(peer, row.name, model, seed, texts), wanted) is not None
+
+
+def _score_key(work: Work, run: Mapping[str, Any], row: Row, texts: str, windows: int) -> dict[str, Any]:
+    return {"run": run, "row": _stored_as(row), "evaluation": ours.evaluation_key(work, texts, windows)}
+
+
+def of_sources(peer: str, row: Row) -> dict[str, Any]:
+    """What of a record's key the sources alone decide: a record that differs in it is not of this comparison."""
+    return {"run": {"settings": SETTINGS[peer][row.name], **_scripts(peer), **_made_by(peer)}, "row": _stored_as(row)}
+
+
+def _scripts(peer: str) -> dict[str, str]:
+    return {"script": digest(HERE / "peers" / PEERS[peer]), "common": digest(HERE / "peers/common.py")}
 
 
 def run(qopt: ours.Qopt, work: Work, peer: str, row: Row, model: str, seed: int, again: bool) -> None:
@@ -83,7 +105,13 @@ def run(qopt: ours.Qopt, work: Work, peer: str, row: Row, model: str, seed: int,
         # Seconds are the peer's own, without importing its libraries; memory is the process's.
         return {"cost": steps.total([cost]) | {"seconds": said["seconds"]}, "peer": said}
 
-    steps.once(folder.with_suffix(".json"), _run_key(work, peer, row, model, seed), make, [folder / "model"])
+    record, key = folder.with_suffix(".json"), _run_key(work, peer, row, model, seed)
+    if not again:
+        steps.once(record, key, make, [folder / "model"])
+        return
+    steps.keep(record, key, make())
+    for path in kept:
+        path.unlink()  # of the run before
 
 
 def plain(work: Work, stored: Path, peer: str, row: Row, model: str, out: Path) -> verify.Verified:
@@ -134,8 +162,7 @@ def score(qopt: ours.Qopt, work: Work, peer: str, rows: Sequence[Row], model: st
     """A peer's KL divergences, by the program and on the windows that ours are measured by and on. Raises Failed after the
     others have been scored where a row's output is refused."""
     runs = {row.name: _run_key(work, peer, row, model, seed) for row in rows}
-    keys = {(row.name, kind): {"run": runs[row.name], "row": _stored_as(row), "evaluation": ours.evaluation_key(work, kind, windows)}
-            for row in rows for kind in texts}
+    keys = {(row.name, kind): _score_key(work, runs[row.name], row, kind, windows) for row in rows for kind in texts}
 
     def result(row: Row, kind: str) -> Path:
         return work.result(peer, row.name, model, seed, kind)
@@ -167,7 +194,8 @@ def score(qopt: ours.Qopt, work: Work, peer: str, rows: Sequence[Row], model: st
             folder, evaluation, found = folders[row.name], said[row.name], seen[row.name]
             if row.activations:
                 evaluation = activations.evaluate(qopt.program, work, work.python("llmcompressor"), folder, folder / "plain", model,
-                                                  kind, windows, row.activations, input_scales(folder / "model"), evaluation)
+                                                  kind, windows, row.activations, input_scales(folder / "model"), evaluation,
+                                                  found.linears)
             steps.keep(result(row, kind), keys[row.name, kind], {
                 "side": peer, "row": row.name, "model": model, "seed": seed, "texts": kind, "measured_by": qopt.build(),
                 "bits_per_weight": found.bits_per_weight, "cost": ran[row.name]["cost"], "peer": ran[row.name]["peer"],

@@ -1,5 +1,6 @@
 """Running a program once: what it cost is kept with what it was made from, and it is not run again while that is the same."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Callable, Mapping, Sequence
+from typing import IO, Any, Callable, Mapping, Sequence
 
 from compare.processes import Foreign
 
@@ -52,7 +53,7 @@ def command(words: Sequence[object], log: Path, output: Path | None = None, envi
 def total(costs: Sequence[Cost]) -> dict[str, Any]:
     """Of steps one after another."""
     return {"seconds": sum(cost.seconds for cost in costs), "cpu_seconds": sum(cost.cpu_seconds for cost in costs),
-            "peak_kib": max(cost.peak_kib for cost in costs), "noisy": any(cost.noisy for cost in costs),
+            "peak_kib": max(cost.peak_kib for cost in costs), "cpus": len(os.sched_getaffinity(0)), "noisy": any(cost.noisy for cost in costs),
             "steps": [asdict(cost) for cost in costs]}
 
 
@@ -98,3 +99,23 @@ def once(path: Path, key: Mapping[str, Any], make: Callable[[], Mapping[str, Any
         path.unlink(missing_ok=True)
         record = keep(path, key, make())
     return record
+
+
+def one_build(path: Path, build: str) -> IO[str]:
+    """Lets any number of processes of one build work in a folder at a time, and none of another: they would make the same files, each
+    its own, under each other. Gives what has to be kept open meanwhile."""
+    file = path.open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.truncate(0)
+        file.write(build)
+        file.flush()
+    except BlockingIOError:
+        pass  # somebody is at work
+    fcntl.flock(file, fcntl.LOCK_SH)
+    file.seek(0)
+    if (found := file.read()) != build:
+        file.close()
+        raise Failed(f"expected nobody else in {path.parent}, but a run.py of another build of qopt is at work: {found}, and this is {build}\n"
+                     "next: wait for it, name its --qopt, or another folder with --work")
+    return file

@@ -105,6 +105,7 @@ static Json toJson(const EvalRun &run, const std::string &file, const Model &mod
   json["reference"] = run.reference ? describeModel(arguments.reference, *run.reference) : Json(nullptr);
   json["protocol"] = {{"window", arguments.evaluation.window},
                       {"windows", result.windows},
+                      {"spread", arguments.evaluation.spread},
                       {"predictions", result.predictions},
                       {"text_tokens", run.tokens.ids.size()},
                       {"dropped_bytes", run.tokens.droppedBytes},
@@ -246,6 +247,7 @@ int evalCommand(int argc, char **argv, const CompileFile &compile) {
   app.add_option("--windows", arguments.evaluation.windows, "how many, from the start of the text")
       ->check(CLI::Range(int64_t(1), int64_t(1) << 31))
       ->capture_default_str();
+  app.add_flag("--spread", arguments.evaluation.spread, "take the windows evenly over the whole text instead");
   app.add_option("--resamples", arguments.resamples, "draws of the bootstrap")
       ->check(CLI::Range(int64_t(0), int64_t(10000000)))
       ->capture_default_str();

@@ -128,12 +128,13 @@ Result<std::vector<std::vector<WindowScores>>> evaluateModels(std::span<const Ev
     sides.push_back(std::move(*side));
   }
 
-  int64_t count = std::min(options.windows, static_cast<int64_t>(tokens.size()) / options.window);
+  int64_t whole = static_cast<int64_t>(tokens.size()) / options.window, count = std::min(options.windows, whole);
   std::vector<std::vector<WindowScores>> result(models.size(), std::vector<WindowScores>(count));
   std::vector<RowScores> rows(static_cast<size_t>(slice));
   std::vector<int32_t> wanted;
   for (int64_t index = 0; index < count; ++index) {
-    auto text = tokens.subspan(static_cast<size_t>(index * options.window), static_cast<size_t>(options.window));
+    int64_t taken = options.spread ? index * whole / count : index;
+    auto text = tokens.subspan(static_cast<size_t>(taken * options.window), static_cast<size_t>(options.window));
     std::vector<SequenceId> sequences;
     for (Side &side : sides) {
       Result<SequenceId> sequence = side.context->cache().createSequence();
@@ -162,7 +163,7 @@ Result<std::vector<std::vector<WindowScores>>> evaluateModels(std::span<const Ev
         });
         if (Status status =
                 addRows(result[model][index], std::span(rows).first(predictions),
-                        models[model].name + ", window " + std::to_string(index), static_cast<int64_t>(start));
+                        models[model].name + ", window " + std::to_string(taken), static_cast<int64_t>(start));
             !status)
           return status.takeError();
       }

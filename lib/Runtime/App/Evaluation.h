@@ -27,7 +27,8 @@ struct WindowScores {
 
 struct EvaluationOptions {
   int64_t window = 512; ///< tokens per window, at least 2
-  int64_t windows = 64; ///< the first so many; fewer where the text has fewer
+  int64_t windows = 64; ///< how many; fewer where the text has fewer
+  bool spread = false;  ///< evenly over the text's windows, in place of the first
   int threads = 0;      ///< 0: as many as usableCpus()
 };
 

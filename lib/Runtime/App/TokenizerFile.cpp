@@ -87,6 +87,32 @@ static SamplerOptions samplingOf(const Json &config) {
   return options;
 }
 
+/// Keys of generation_config.json that change which token comes next and are not implemented, with the value that asks
+/// for nothing; so does null.
+static std::vector<std::string> notAppliedOf(const Json &config) {
+  static const std::pair<const char *, Json> neutral[] = {
+      {"repetition_penalty", 1.0},
+      {"min_p", 0.0},
+      {"typical_p", 1.0},
+      {"epsilon_cutoff", 0.0},
+      {"eta_cutoff", 0.0},
+      {"no_repeat_ngram_size", 0},
+      {"num_beams", 1},
+      {"bad_words_ids", {}},
+      {"suppress_tokens", {}},
+      {"penalty_alpha", 0.0},
+      {"sequence_bias", {}},
+      {"begin_suppress_tokens", {}},
+  };
+  std::vector<std::string> found;
+  if (!config.is_object())
+    return found;
+  for (const auto &[key, nothing] : neutral)
+    if (config.contains(key) && config[key] != nothing && !config[key].empty())
+      found.push_back(std::string(key) + " " + escapeForMessage(config[key].dump(-1, ' ', true), 40));
+  return found;
+}
+
 static Result<std::string> readSmallFile(const fs::path &path) {
   Result<MappedFile> file = MappedFile::open(path.string());
   if (!file)
@@ -133,6 +159,7 @@ static Result<std::optional<LoadedTokenizer>> loadFromDirectory(const fs::path &
     if (!json)
       return json.takeError().in(escapeForMessage((directory / "generation_config.json").string(), 1000));
     loaded.generation.sampling = samplingOf(*json);
+    loaded.notApplied = notAppliedOf(*json);
   } else if (*model) {
     *generation = generationFromConfig(**model);
   }

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace qopt {
 
@@ -28,6 +29,7 @@ struct GenerationDefaults {
 struct LoadedTokenizer {
   TokenizerSpec spec;
   GenerationDefaults generation;
+  std::vector<std::string> notApplied = {}; ///< what generation_config.json asks for that runs do not do: "KEY VALUE"
 };
 
 /// The tokenizer in `path`: a GGUF file, a Hugging Face directory, its tokenizer.json (for which the files beside it
