@@ -182,6 +182,10 @@ Result<SmoothQuantChoice> qopt::searchSmoothQuantScale(std::span<const SmoothQua
   Result<double> unscaled = search.errorOf(std::vector<float>(inputs.greatest.size(), 1));
   if (!unscaled)
     return unscaled.takeError();
+  if (!std::isfinite(*unscaled))
+    return Error{ErrorClass::Gate,
+                 "expected an error of the outputs that is finite, but got " + std::to_string(*unscaled), "", "",
+                 "look for what is not finite in weights and statistics"};
   SmoothQuantChoice best;
   best.error = best.unscaledError = *unscaled;
   for (int step = 0; step <= kSteps; ++step) {

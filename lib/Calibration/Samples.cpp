@@ -138,13 +138,15 @@ Result<std::vector<int32_t>> SourceReader::read() {
 
 /// How many samples each source gives: shares by weight, what is left over to the largest remainders.
 static std::vector<int64_t> shares(std::span<const TextSource> sources, int64_t samples) {
-  double total = 0;
+  double greatest = 0, total = 0;
   for (const TextSource &source : sources)
-    total += source.weight;
+    greatest = std::max(greatest, source.weight);
+  for (const TextSource &source : sources)
+    total += source.weight / greatest; // whose sum is finite whatever the weights are
   std::vector<int64_t> counts;
   std::vector<std::pair<double, size_t>> remainders;
   for (const TextSource &source : sources) {
-    double share = source.weight / total * static_cast<double>(samples);
+    double share = source.weight / greatest / total * static_cast<double>(samples);
     counts.push_back(static_cast<int64_t>(share));
     remainders.push_back({static_cast<double>(counts.back()) - share, remainders.size()});
   }

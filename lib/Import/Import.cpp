@@ -53,7 +53,8 @@ Status qopt::addTokenizer(ModuleOp module, const std::string &path, Result<std::
   if (Status status = checkTokenizer(spec, vocabulary); !status)
     return status.takeError().in(escapeForMessage(path, 1000));
   for (const std::string &asked : (*tokenizer)->notApplied)
-    module.emitRemark("generation_config.json asks for " + asked + ", which is not implemented: runs go without it");
+    mlir::emitRemark(module.getLoc(),
+                     "generation_config.json asks for " + asked + ", which is not implemented: runs go without it");
   OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
   TokenizerOp::create(builder, builder.getUnknownLoc(), "tokenizer", pathInIR(path, options.outputDirectory),
                       tokenizerDigest(spec));

@@ -83,17 +83,26 @@ FailureOr<std::vector<HostValue>> Evaluator::call(func::FuncOp function, ArrayRe
   for (auto [index, argument] : llvm::enumerate(arguments))
     if (failed(checkType(function, "argument " + Twine(index), function.getArgumentTypes()[index], argument)))
       return failure();
-  return run(function.getBody().front(), arguments, /*observed=*/true);
+  // Nothing in the IR chooses between ops, so what calls itself never ends.
+  if (!active.insert(function))
+    return function.emitError("expected a function that does not call itself");
+  auto results = run(function.getBody().front(), arguments, /*observed=*/true);
+  active.remove(function);
+  return results;
 }
 
 /// Constants: indices and dense tensors.
 static Results evaluateConstant(arith::ConstantOp op) {
   if (auto integer = dyn_cast<IntegerAttr>(op.getValue()); integer && integer.getType().isIndex())
     return std::vector<HostValue>{integer.getInt()};
-  if (auto dense = dyn_cast<DenseElementsAttr>(op.getValue()))
-    if (isa<RankedTensorType>(dense.getType()))
-      return single(Tensor::fromAttribute(dense));
-  return op.emitOpError("expected an index or a dense tensor");
+  auto dense = dyn_cast<DenseElementsAttr>(op.getValue());
+  if (!dense || !isa<RankedTensorType>(dense.getType()) || !isa<FloatType, IntegerType>(dense.getElementType()))
+    return op.emitOpError("expected an index or a dense tensor of floats or integers");
+  if (isa<IntegerType>(dense.getElementType()))
+    for (const APInt &value : dense.getValues<APInt>())
+      if (!value.isSignedIntN(32) && value.getBitWidth() != 1)
+        return op.emitOpError("expected integers that 32 bits hold");
+  return single(Tensor::fromAttribute(dense));
 }
 
 FailureOr<std::vector<HostValue>> Evaluator::run(Block &block, ArrayRef<HostValue> arguments, bool observed) {

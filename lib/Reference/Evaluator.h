@@ -47,7 +47,8 @@ private:
 
   mlir::ModuleOp module;
   ParameterSource source;
-  llvm::SetVector<mlir::Operation *> active; ///< initializers being evaluated, to find one that needs itself
+  llvm::SetVector<mlir::Operation *>
+      active; ///< initializers and functions being evaluated, to find one that needs itself
 };
 
 } // namespace qopt::reference

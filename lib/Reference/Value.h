@@ -62,6 +62,9 @@ public:
   const Row *find(int64_t layer, Place place) const;
   /// This cache with other rows at some places of a layer.
   Cache with(int64_t layer, std::vector<std::pair<Place, Row>> rows) const;
+  /// The greatest difference of what the two hold; infinite if they hold different places or are of other types, or
+  /// where one has what is not finite and the other something else.
+  double difference(const Cache &other) const;
 
 private:
   using Layer = std::map<Place, Row>;

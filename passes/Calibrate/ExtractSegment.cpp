@@ -1,6 +1,8 @@
 // Makes a module of one segment of its model. The work is done in Segments.cpp; this is its door for people.
+#include "lib/Parameters/Diagnostics.h"
 #include "passes/Calibrate/Passes.h"
 #include "passes/Calibrate/Segments.h"
+#include "passes/Support/Forward.h"
 #include "passes/Support/PassCounts.h"
 
 namespace qopt {
@@ -19,11 +21,13 @@ struct ExtractSegment : qopt::impl::ExtractSegmentBase<ExtractSegment>, qopt::Re
   void runOnOperation() override {
     kept = 0;
     ModuleOp module = getOperation();
-    auto forward = module.lookupSymbol<func::FuncOp>("forward");
-    if (!forward || forward.isExternal() || forward.getNumArguments() < 6) {
-      mlir::emitError(module.getLoc(), "expected a function @forward with the arguments of a model");
+    Result<func::FuncOp> found = forwardOf(module);
+    Status status = found ? checkCuts(*found) : Status(found.takeError());
+    if (!status) {
+      (void)emitFailure(module.getLoc(), status.takeError(), "nothing was written");
       return signalPassFailure();
     }
+    func::FuncOp forward = *found;
     SmallVector<Segment> segments = findSegments(forward);
     // The last one ends in logits over the wanted rows; it is no part in the sense of extractPart.
     auto count = static_cast<int64_t>(segments.size()) - 1;

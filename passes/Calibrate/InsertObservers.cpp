@@ -51,17 +51,29 @@ struct InsertObservers : qopt::impl::InsertObserversBase<InsertObservers>, qopt:
     llvm::MapVector<Value, StringAttr> names;
     llvm::DenseSet<Value> overRows = wantedRows(forward);
     bool before = false;
+    llvm::DenseMap<StringAttr, Value> readBy; // each weight's value
+    StringAttr shared;
     forward.walk([&](Operation *op) {
       before |= isa<lowbit::ObserveOp>(op);
       auto linear = dyn_cast<transformer::LinearOp>(op);
       auto get = linear ? linear.getWeight().getDefiningOp<transformer::GetOp>() : transformer::GetOp();
       if (!get || overRows.contains(linear.getInput()) || !isWanted(get.getParameter()))
         return;
-      names.insert({linear.getInput(), get.getParameterAttr().getAttr()});
+      StringAttr weight = get.getParameterAttr().getAttr();
+      if (readBy.insert({weight, linear.getInput()}).first->second != linear.getInput())
+        shared = weight;
+      names.insert({linear.getInput(), weight});
       ++observed;
     });
     if (before) {
       forward.emitError("expected a function without observers, but it has some");
+      return signalPassFailure();
+    }
+    if (shared) {
+      Error error = badInput("expected each weight to be read by linears on one value, but @" +
+                             shared.getValue().str() + " is by linears on several")
+                        .withNext("give each its own parameter, or leave the weight out with --match");
+      (void)emitFailure(forward.getLoc(), std::move(error), "nothing was written");
       return signalPassFailure();
     }
     if (names.empty()) {

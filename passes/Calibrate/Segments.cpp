@@ -25,6 +25,38 @@ static bool isStream(Value value) {
   return type && type.getRank() == 2 && type.isDynamicDim(0) && isa<FloatType>(type.getElementType());
 }
 
+/// The layer that a cache op names, or -1 if it is not a constant.
+static int64_t layerOf(Value layer) {
+  IntegerAttr value;
+  return matchPattern(layer, m_Constant(&value)) ? value.getInt() : -1;
+}
+
+Status qopt::checkCuts(func::FuncOp forward) {
+  auto refuse = [&](const std::string &got) {
+    return badInput("expected a function @forward with the arguments of a model (tokens, positions, sequences, block "
+                    "tables, rows, cache) and constants for the cache's layers, but got " +
+                    got)
+        .withNext("start from a module that 'qopt import' wrote");
+  };
+  if (!llvm::hasSingleElement(forward.getBody()))
+    return refuse("several blocks");
+  ArrayRef<Type> types = forward.getArgumentTypes();
+  if (types.size() < 6 || !isa<CacheType>(types[5]) ||
+      !llvm::all_of(types.take_front(5), [](Type type) { return isa<RankedTensorType>(type); })) {
+    std::string got;
+    llvm::raw_string_ostream(got) << forward.getFunctionType();
+    return refuse(got);
+  }
+  bool isConstant = true;
+  forward.walk([&](Operation *op) {
+    if (auto attention = dyn_cast<AttentionOp>(op))
+      isConstant &= layerOf(attention.getLayer()) >= 0;
+    else if (auto update = dyn_cast<CacheUpdateOp>(op))
+      isConstant &= layerOf(update.getLayer()) >= 0;
+  });
+  return isConstant ? Status() : refuse("a layer that is computed");
+}
+
 SmallVector<Segment> qopt::findSegments(func::FuncOp forward) {
   SmallVector<Operation *> sequence;
   for (Operation &op : forward.getBody().front().without_terminator())
@@ -73,12 +105,6 @@ struct Slice {
   llvm::SmallSetVector<int64_t, 2> layers;
 };
 } // namespace
-
-/// The layer that a cache op names, or -1 if it is not a constant.
-static int64_t layerOf(Value layer) {
-  IntegerAttr value;
-  return matchPattern(layer, m_Constant(&value)) ? value.getInt() : -1;
-}
 
 static Slice sliceOf(ArrayRef<Value> inputs, ArrayRef<Value> outputs) {
   Slice slice;

@@ -6,6 +6,8 @@
 #ifndef QOPT_PASSES_CALIBRATE_SEGMENTS_H
 #define QOPT_PASSES_CALIBRATE_SEGMENTS_H
 
+#include "lib/Support/Error.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -20,6 +22,10 @@ struct Segment {
   /// The ops between, in order, but for parameters and constants.
   llvm::SmallVector<mlir::Operation *> ops;
 };
+
+/// Refuses, as bad input, what the functions below cannot cut: a @forward that is not flat, does not take tensors and
+/// then a cache as its first six arguments, or names layers of the cache by anything but constants.
+Status checkCuts(mlir::func::FuncOp forward);
 
 /// The segments of a flat @forward, as importers and quantizers leave it, in order: at least one.
 llvm::SmallVector<Segment> findSegments(mlir::func::FuncOp forward);

@@ -36,10 +36,22 @@ static Status runSegment(ModuleOp module, const ParameterEvaluator &parameters, 
 
 Result<int64_t> qopt::watchValues(ModuleOp module, const ParameterEvaluator &parameters, PartRunner &runner,
                                   uint64_t memory, const llvm::DenseSet<Value> &watched, const ValueWatcher &watcher) {
-  SmallVector<Segment> segments = findSegments(module.lookupSymbol<func::FuncOp>("forward"));
+  auto forward = module.lookupSymbol<func::FuncOp>("forward");
+  if (Status status = checkCuts(forward); !status)
+    return status.takeError();
+  SmallVector<Segment> segments = findSegments(forward);
   // Segments after the last that is watched are not needed; nor is the one that ends in logits.
   while (!segments.empty() && (!segments.back().output || watchedOf(segments.back(), watched).empty()))
     segments.pop_back();
+  size_t seen = 0;
+  for (const Segment &segment : segments)
+    seen += watchedOf(segment, watched).size();
+  if (seen != watched.size())
+    return badInput("expected all values that are looked at to be computed before rows are chosen "
+                    "(transformer.select_rows), but " +
+                    std::to_string(watched.size() - seen) + " of " + std::to_string(watched.size()) +
+                    " stand behind the first of these ops")
+        .withNext("move them before it, or leave their linears out with --match");
   std::optional<SampleStream> stream; // what the last segment gave
   for (const Segment &segment : segments) {
     // The last segment's own output is of no use to anyone.

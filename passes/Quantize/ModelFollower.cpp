@@ -35,6 +35,8 @@ QuantizationTarget *ModelFollower::targetOf(Operation *op) { return pending.look
 
 Status ModelFollower::follow(const Quantizer &quantize) {
   auto forward = module.lookupSymbol<func::FuncOp>("forward");
+  if (Status status = checkCuts(forward); !status)
+    return status;
   // Rewriting replaces ops, so segments are found anew where they are needed; their number and their cuts stay.
   SmallVector<Segment> segments = findSegments(forward);
   size_t end = 0;

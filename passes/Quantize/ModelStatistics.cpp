@@ -56,6 +56,11 @@ Result<ModelStatistics::Inputs> ModelStatistics::inputsOf(transformer::Parameter
     return badInput("expected statistics for every linear to quantize, but found none",
                     "parameter @" + weight.getSymName().str())
         .withNext("calibrate without --match, or keep this weight by a rule");
+  if (int64_t inputs = weight.getType().getDimSize(1); site->channels != inputs)
+    return badInput("expected statistics of the weight's " + std::to_string(inputs) + " inputs, but got those of " +
+                        std::to_string(site->channels) + " channels",
+                    "parameter @" + weight.getSymName().str() + ", " + escapeForMessage(statistics.path(), 1000))
+        .withNext("calibrate again: these statistics are damaged");
   if (needsGram && !site->wanted.gram)
     return badInput("expected statistics with a Gram matrix for every linear to quantize, but found none",
                     "parameter @" + weight.getSymName().str())

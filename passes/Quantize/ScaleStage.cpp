@@ -71,6 +71,14 @@ Result<ScaleStage::Calibrated> ScaleStage::calibrated(const ScaleSite &site) {
   result.meanAbs = archive.meanMagnitude(*inputs->site);
   std::span<const float> greatest = archive.greatest(*inputs->site);
   result.greatest.assign(greatest.begin(), greatest.end());
+  for (auto [channel, most] : llvm::enumerate(greatest))
+    if (double mean = result.meanAbs[channel]; !std::isfinite(most) || most < 0 || !std::isfinite(mean) || mean < 0)
+      return Error{ErrorClass::Gate,
+                   "expected magnitudes of inputs that are finite and not negative, but channel " +
+                       std::to_string(channel) + " has a greatest of " + std::to_string(most) + " and a mean of " +
+                       std::to_string(mean),
+                   escapeForMessage(archive.path(), 1000), "",
+                   "calibrate again: these statistics are damaged, or the model's values are not finite"};
   for (auto [channel, by] : llvm::enumerate(inputs->scale)) {
     result.meanAbs[channel] /= std::fabs(by);
     result.greatest[channel] /= std::fabs(by);

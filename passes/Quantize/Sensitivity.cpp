@@ -114,6 +114,8 @@ private:
     Result<func::FuncOp> forward = forwardOf(*copy);
     if (!forward)
       return forward.takeError();
+    if (Status status = checkCuts(*forward); !status)
+      return status;
     Value logits = cast<func::ReturnOp>(forward->getBody().front().getTerminator()).getOperand(0);
     vocabulary = cast<RankedTensorType>(logits.getType()).getDimSize(1);
     for (const Segment &segment : findSegments(*forward)) {

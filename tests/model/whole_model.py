@@ -14,6 +14,7 @@ Usage: whole_model.py --qopt Q --qopt-run R --logits L --gguf MODEL --work DIR [
 """
 import argparse
 import json
+import math
 import pathlib
 import shlex
 import subprocess
@@ -160,7 +161,8 @@ def aarch64(arguments, work, name):
         expected, got = [driver_logits(command, work / f"{name}-{target}.qopt", target, tokens)
                          for target, command in commands.items()]
         largest = max(map(abs, expected))
-        worst = max(abs(a - b) for a, b in zip(expected, got, strict=True)) / largest
+        apart = [abs(a - b) for a, b in zip(expected, got, strict=True)]
+        worst = math.nan if any(map(math.isnan, apart)) else max(apart) / largest
         allowed = SINGLE_TOLERANCE[name] if len(tokens) == 1 else TOLERANCE[name]
         print(f"{len(tokens)} tokens: greatest difference {worst:.3g} of the largest logit, allowed {allowed:.3g}")
         if not worst <= allowed:  # also where it is NaN

@@ -103,14 +103,10 @@ static Json toJson(const EvalRun &run, const std::string &file, const Model &mod
   Json json;
   json["model"] = describeModel(file, model);
   json["reference"] = run.reference ? describeModel(arguments.reference, *run.reference) : Json(nullptr);
-  json["protocol"] = {{"window", arguments.evaluation.window},
-                      {"windows", result.windows},
-                      {"spread", arguments.evaluation.spread},
-                      {"predictions", result.predictions},
-                      {"text_tokens", run.tokens.ids.size()},
-                      {"dropped_bytes", run.tokens.droppedBytes},
-                      {"resamples", arguments.resamples},
-                      {"seed", arguments.seed}};
+  json["protocol"] = {{"window", arguments.evaluation.window}, {"windows", result.windows},
+                      {"spread", arguments.evaluation.spread}, {"predictions", result.predictions},
+                      {"text_tokens", run.tokens.ids.size()},  {"dropped_bytes", run.tokens.droppedBytes},
+                      {"resamples", arguments.resamples},      {"seed", arguments.seed}};
   json["perplexity"] = toJson(result.perplexity);
   auto paired = [&](const Estimate &estimate) { return run.reference ? toJson(estimate) : Json(nullptr); };
   json["reference_perplexity"] = paired(result.referencePerplexity);

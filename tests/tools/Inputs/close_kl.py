@@ -8,4 +8,4 @@ import sys
 first, *others = [json.loads(line)["kl_divergence"]["value"] for line in sys.stdin]
 apart = [100 * abs(other / first - 1) for other in others]
 print("KL", first, "apart by", ", ".join(f"{each:.3f}%" for each in apart))
-sys.exit(not apart or max(apart) > float(sys.argv[1]))
+sys.exit(not (apart and all(each <= float(sys.argv[1]) for each in apart)))

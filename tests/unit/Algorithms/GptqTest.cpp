@@ -263,19 +263,3 @@ TEST(Gptq, ClimbsTheLadder) {
   ASSERT_TRUE(gptq) << gptq.error().format();
   EXPECT_EQ(gptq->damping(), 0.1);
 }
-
-TEST(Dense, AllCopiesAgree) {
-  Problem problem(100, 1, 300, 11);
-  std::vector<int32_t> order(100);
-  for (int32_t i = 0; i < 100; ++i)
-    order[i] = (i * 37) % 100;
-  MatrixView h{problem.hessian.data(), 100, 100, 100};
-  auto factorOf = [&](const Dense &copy) {
-    AlignedVector<float> u(100 * 100);
-    EXPECT_TRUE(copy.inverseFactor(h, order.data(), 100, 0.1, 0.5, u.data()));
-    return u;
-  };
-  AlignedVector<float> expected = factorOf(detail::denseBaseline), got = factorOf(dense());
-  for (size_t i = 0; i < got.size(); ++i)
-    ASSERT_NEAR(got[i], expected[i], 1e-5 * std::abs(expected[i]) + 1e-9) << dense().name << " " << i;
-}

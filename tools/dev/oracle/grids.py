@@ -96,7 +96,7 @@ class Tally:
         self.same, self.of = self.same + int(equal.sum()), self.of + len(equal)
         if not equal.all():
             costs, least = (cost(weights, h, *grid, scheme, "squared" if rule == "minmax" else rule) for grid in (ours, best))
-            self.excess = max(self.excess, float(np.max((costs / np.maximum(least, 1e-30))[~equal] - 1)))
+            self.excess = float(np.max([self.excess, *((costs / np.maximum(least, 1e-30))[~equal] - 1)]))  # NaN stays
 
 
 def walk(weights, h, factor, codes, scale, zero, scheme, rule, tally):

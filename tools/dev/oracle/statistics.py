@@ -73,6 +73,11 @@ class Model:
         return seen
 
 
+def relative(difference, size):
+    """|difference| over size; 0 where both are, as for a channel that is always 0."""
+    return np.divide(np.abs(difference), size, out=np.where(difference == 0, 0.0, np.inf), where=size != 0)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=pathlib.Path)
@@ -91,12 +96,12 @@ def main():
         size = np.sqrt((x**2).sum(0))
         stored = {what: np.array(archive.stored(f"{site['name']}.{what}")) for what in ("greatest", "sum", "magnitude", "gram")}
         differences = [
-            np.max(np.abs(stored["gram"] - x.T @ x) / np.outer(size, size)),
-            np.max(np.abs(stored["greatest"] - np.abs(x).max(0)) / size),
-            np.max(np.abs(stored["sum"] - x.sum(0)) / np.abs(x).sum(0)),
-            np.max(np.abs(stored["magnitude"] / np.abs(x).sum(0) - 1)),
+            np.max(relative(stored["gram"] - x.T @ x, np.outer(size, size))),
+            np.max(relative(stored["greatest"] - np.abs(x).max(0), size)),
+            np.max(relative(stored["sum"] - x.sum(0), np.abs(x).sum(0))),
+            np.max(relative(stored["magnitude"] - np.abs(x).sum(0), np.abs(x).sum(0))),
         ]
-        worst = max(worst, *map(float, differences))
+        worst = float(np.max([worst, *differences]))  # NaN stays
     print(f"{len(told['sites'])} sites, {len(samples)} samples: greatest relative difference {worst:.2e}")
     return 0 if told["sites"] and worst <= arguments.tolerance else 1
 

@@ -107,7 +107,7 @@ FailureOr<std::vector<HostValue>> runFunction(Evaluator &evaluator, func::FuncOp
   for (auto [index, type] : llvm::enumerate(function.getArgumentTypes())) {
     if (auto cache = dyn_cast<qopt::transformer::CacheType>(type)) {
       arguments.push_back(Cache(cache, pageTokens));
-    } else if (auto tensor = dyn_cast<RankedTensorType>(type)) {
+    } else if (auto tensor = dyn_cast<RankedTensorType>(type); tensor && tensor.getElementType().isIntOrFloat()) {
       SmallVector<int64_t> sizes(tensor.getNumDynamicDims(), tokens);
       RankedTensorType shaped = Tensor::zeros(tensor, sizes).type;
       arguments.push_back(
@@ -115,7 +115,8 @@ FailureOr<std::vector<HostValue>> runFunction(Evaluator &evaluator, func::FuncOp
     } else if (type.isIndex()) {
       arguments.push_back(int64_t{0});
     } else {
-      return function.emitError() << "expected arguments that are tensors, caches or indices, but got " << type;
+      return function.emitError()
+             << "expected arguments that are tensors of floats or integers, caches or indices, but got " << type;
     }
   }
   return evaluator.call(function, arguments);
@@ -167,6 +168,11 @@ FailureOr<Outcome> readOutcome(MLIRContext &context, const std::string &path) {
     entry->second.resize(std::max(entry->second.size(), number + 1));
     entry->second[number] = tensor;
   }
+  for (auto &[function, results] : outcome)
+    for (auto [number, result] : llvm::enumerate(results))
+      if (auto *tensor = std::get_if<TensorRef>(&result); tensor && !*tensor)
+        return report(qopt::badInput(
+            "expected all results of @" + function + ", but result " + std::to_string(number) + " is missing", path));
   return outcome;
 }
 
@@ -240,9 +246,13 @@ void print(llvm::raw_ostream &os, const HostValue &value) {
 /// The greatest difference of two results, relative to the largest value of the first; infinite if they cannot be
 /// compared.
 double difference(const HostValue &left, const HostValue &right) {
+  if (auto *x = std::get_if<int64_t>(&left), *y = std::get_if<int64_t>(&right); x && y)
+    return *x == *y ? 0.0 : INFINITY;
+  if (auto *x = std::get_if<Cache>(&left), *y = std::get_if<Cache>(&right); x && y)
+    return x->difference(*y);
   auto *a = std::get_if<TensorRef>(&left), *b = std::get_if<TensorRef>(&right);
   if (!a || !b)
-    return left.index() == right.index() ? 0.0 : INFINITY;
+    return INFINITY;
   if ((*a)->type != (*b)->type)
     return INFINITY;
   double largest = 0, worst = 0;
@@ -306,6 +316,15 @@ int main(int argc, char **argv) {
     return 2;
   int compared = 0;
   bool same = true;
+  auto alone = [&](const Outcome &these, const Outcome &those, const char *where) {
+    for (auto &[name, results] : these)
+      if (functionNames.empty() && llvm::none_of(those, [&](auto &entry) { return entry.first == name; })) {
+        llvm::errs() << "error: @" << name << " is " << where << " alone; --function names what to compare\n";
+        same = false;
+      }
+  };
+  alone(*outcome, *wanted, "in the first file");
+  alone(*wanted, *outcome, "in the second file");
   for (auto &[name, results] : *outcome)
     for (auto &[otherName, otherResults] : *wanted) {
       if (name != otherName)
