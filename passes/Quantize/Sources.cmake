@@ -11,6 +11,8 @@ qopt_add_passes(Quantize
   PassSettings.cpp
   QuantizationCost.cpp
   QuantizationRun.cpp
+  QuantizationRunRewrite.cpp
+  QuantizationRunRows.cpp
   QuantizeGptq.cpp
   QuantizeRtn.cpp
   Recipe.cpp
