@@ -10,6 +10,8 @@
 #include "lib/Numerics/RoundToNearest.h"
 
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
 
 #include <algorithm>
 #include <cmath>
@@ -346,7 +348,9 @@ Results evaluate(MatmulOp op, const Frame &frame) {
         wanted += x.units[k], size += std::fabs(x.units[k]);
       double got = sums.isFloat() ? double{sums.floats[i]} : static_cast<double>(sums.integers[i]);
       if (std::fabs(got - wanted) > (sums.isFloat() ? 1e-5 * size : 0))
-        return op.emitOpError() << "expected sums of the payload, " << wanted << ", but got " << got;
+        return op.emitOpError() << llvm::formatv("expected sums of the payload, {0}, but got {1}",
+                                                 llvm::format("%g", wanted), llvm::format("%g", got))
+                                       .str();
     }
   }
   return single(multiply(op.getContext(), x, *weight, optional(frame, op.getBias())));
