@@ -12,6 +12,7 @@
 // RUN: not qopt-reference %t/entry.mlir 2>&1 | FileCheck %t/entry.mlir
 // RUN: not qopt-reference %t/unknown.mlir 2>&1 | FileCheck %t/unknown.mlir
 // RUN: not qopt-reference %t/sums.mlir 2>&1 | FileCheck %t/sums.mlir
+// RUN: not qopt-reference %t/float-sums.mlir 2>&1 | FileCheck %t/float-sums.mlir
 // RUN: not qopt-reference %t/rows.mlir 2>&1 | FileCheck %t/rows.mlir
 // RUN: not qopt-reference %t/token.mlir --function=g 2>&1 | FileCheck %s --check-prefix=FUNCTION
 // FUNCTION: error: expected a function named @g
@@ -164,6 +165,17 @@ func.func @f() -> tensor<1x1xf32> {
   // CHECK: error: 'lowbit.matmul' op expected sums of the payload, 4, but got 5
   %0 = lowbit.matmul %x scales %s sums %z, %w layout(#kernel.panel<code = u8, dot = 4, scale = f16>)
       : (tensor<1x4xi8>, tensor<1x1xf32>, tensor<1x1xi32>, tensor<1x96xi8>) -> tensor<1x1xf32>
+  return %0 : tensor<1x1xf32>
+}
+
+//--- float-sums.mlir
+func.func @f() -> tensor<1x1xf32> {
+  %x = arith.constant dense<1.0> : tensor<1x4xf32>
+  %z = arith.constant dense<4.5> : tensor<1x1xf32>
+  %w = arith.constant dense<0> : tensor<1x96xi8>
+  // CHECK: error: 'lowbit.matmul' op expected sums of the payload, 4, but got 4.5
+  %0 = lowbit.matmul %x sums %z, %w layout(#kernel.panel<code = u8, dot = 1, scale = f16>)
+      : (tensor<1x4xf32>, tensor<1x1xf32>, tensor<1x96xi8>) -> tensor<1x1xf32>
   return %0 : tensor<1x1xf32>
 }
 
