@@ -3,11 +3,11 @@
 
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
+#include "lib/Parameters/ReadParameters.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
-#include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SetVector.h"
@@ -138,19 +138,8 @@ static Slice sliceOf(ArrayRef<Value> inputs, ArrayRef<Value> outputs) {
 
 /// Copies the archives and, with all that their initializers need, the parameters that the slice reads.
 static void copySymbols(ModuleOp from, const Slice &slice, OpBuilder &builder) {
-  SymbolTable symbols(from);
-  llvm::DenseSet<Operation *> needed;
-  SmallVector<Operation *> pending;
-  auto note = [&](GetOp get) {
-    Operation *parameter = symbols.lookup(get.getParameter());
-    if (parameter && needed.insert(parameter).second)
-      pending.push_back(parameter);
-  };
-  for (Operation *op : slice.ops)
-    if (auto get = dyn_cast<GetOp>(op))
-      note(get);
-  while (!pending.empty())
-    pending.pop_back_val()->walk(note);
+  llvm::SetVector<Operation *> needed =
+      parametersReadBy(from, SmallVector<Operation *>(slice.ops.begin(), slice.ops.end()));
   for (Operation &op : *from.getBody())
     if (isa<ArchiveOp>(op) || needed.contains(&op))
       builder.clone(op);

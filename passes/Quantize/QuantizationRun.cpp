@@ -7,15 +7,14 @@
 #include "lib/Parameters/ArchivePaths.h"
 #include "lib/Parameters/DeclareArchive.h"
 #include "lib/Parameters/ModelLedger.h"
+#include "lib/Parameters/ReadParameters.h"
 #include "lib/Parameters/SchemeAttributes.h"
 #include "passes/Calibrate/ModelDigest.h"
 #include "passes/Fold/ScalePairs.h"
 #include "passes/Quantize/QuantizedTypes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/DenseSet.h"
-#include "llvm/ADT/SetVector.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -26,20 +25,12 @@ using namespace qopt::transformer;
 /// The parameters from the archives to absorb that are read by something else than the weights to quantize.
 static SmallVector<ParameterOp> findAbsorbed(ModuleOp module, std::vector<QuantizationTarget> &targets,
                                              ArrayRef<std::string> archives) {
-  SymbolTable symbols(module);
-  llvm::SetVector<Operation *> needed;
   llvm::DenseSet<Operation *> quantized;
   for (QuantizationTarget &target : targets)
     quantized.insert(target.parameter);
-  auto note = [&](GetOp get) {
-    Operation *parameter = symbols.lookup(get.getParameter());
-    if (parameter && !quantized.contains(parameter))
-      needed.insert(parameter);
-  };
-  for (auto function : module.getOps<func::FuncOp>())
-    function.walk(note);
-  for (size_t i = 0; i < needed.size(); ++i)
-    needed[i]->walk(note);
+  SmallVector<Operation *> functions(module.getOps<func::FuncOp>());
+  llvm::SetVector<Operation *> needed =
+      parametersReadBy(module, functions, [&](Operation *parameter) { return quantized.contains(parameter); });
   SmallVector<ParameterOp> absorbed;
   for (Operation *op : needed)
     if (auto source = cast<ParameterOp>(op).getSource();

@@ -4,13 +4,13 @@
 //   with @w from the checkpoint             with @w.codes, @w.scales (and @w.zeros) from the overlay
 #include "dialects/LowBit/Dialect.h"
 #include "lib/Parameters/DeclareArchive.h"
+#include "lib/Parameters/ReadParameters.h"
 #include "lib/Parameters/SchemeAttributes.h"
 #include "passes/Quantize/QuantizationRun.h"
 #include "passes/Quantize/QuantizedTypes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/SymbolTable.h"
-#include "llvm/ADT/DenseSet.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -100,19 +100,11 @@ static transformer::Encoding encodingOf(RankedTensorType type) {
 
 /// Erases the parameters that neither a function nor another parameter in use reads.
 static int64_t eraseUnusedParameters(ModuleOp module, RewriterBase &rewriter) {
-  SymbolTable symbols(module);
-  llvm::DenseSet<Operation *> used;
-  SmallVector<Operation *> pending;
-  auto note = [&](GetOp get) {
-    Operation *parameter = symbols.lookup(get.getParameter());
-    if (parameter && used.insert(parameter).second)
-      pending.push_back(parameter);
-  };
+  SmallVector<Operation *> readers;
   for (Operation &op : module.getBody()->getOperations())
     if (!isa<ParameterOp>(op))
-      op.walk(note);
-  while (!pending.empty())
-    pending.pop_back_val()->walk(note);
+      readers.push_back(&op);
+  llvm::SetVector<Operation *> used = parametersReadBy(module, readers);
   int64_t erased = 0;
   for (auto parameter : llvm::make_early_inc_range(module.getOps<ParameterOp>()))
     if (!used.contains(parameter)) {
