@@ -2,9 +2,6 @@
 
 #include "lib/Numerics/Float.h"
 
-#include <algorithm>
-#include <cmath>
-
 using namespace mlir;
 using namespace qopt;
 using namespace qopt::reference;
@@ -56,37 +53,6 @@ Cache::Cache(transformer::CacheType type, int64_t pageTokens)
 const Cache::Row *Cache::find(int64_t layer, Place place) const {
   auto found = layers[layer]->find(place);
   return found == layers[layer]->end() ? nullptr : &found->second;
-}
-
-static double differenceOf(const std::vector<float> &left, const std::vector<float> &right) {
-  if (left.size() != right.size())
-    return INFINITY;
-  double worst = 0;
-  for (auto [x, y] : llvm::zip_equal(left, right)) {
-    if (x == y || (std::isnan(x) && std::isnan(y)))
-      continue;
-    if (!std::isfinite(x) || !std::isfinite(y))
-      return INFINITY;
-    worst = std::max(worst, std::fabs(double{x} - y));
-  }
-  return worst;
-}
-
-double Cache::difference(const Cache &other) const {
-  if (cacheType != other.cacheType)
-    return INFINITY;
-  double worst = 0;
-  for (auto [mine, theirs] : llvm::zip_equal(layers, other.layers)) {
-    if (mine->size() != theirs->size())
-      return INFINITY;
-    for (auto &[place, row] : *mine) {
-      auto found = theirs->find(place);
-      if (found == theirs->end())
-        return INFINITY;
-      worst = std::max({worst, differenceOf(row.key, found->second.key), differenceOf(row.value, found->second.value)});
-    }
-  }
-  return worst;
 }
 
 Cache Cache::with(int64_t layer, std::vector<std::pair<Place, Row>> rows) const {

@@ -50,6 +50,7 @@ public:
     std::vector<float> key, value;
   };
   using Place = std::pair<int32_t, int64_t>; ///< page, slot
+  using Layer = std::map<Place, Row>;
 
   /// An empty cache with pages of so many tokens.
   explicit Cache(transformer::CacheType type, int64_t pageTokens = 32);
@@ -58,16 +59,13 @@ public:
   int64_t pageTokens() const { return tokens; }
   /// Tokens whose keys and values `layer` holds.
   size_t size(int64_t layer) const { return layers[layer]->size(); }
+  const Layer &rows(int64_t layer) const { return *layers[layer]; }
   /// What was last written to a place; null if nothing was. `layer` is one of the type's.
   const Row *find(int64_t layer, Place place) const;
   /// This cache with other rows at some places of a layer.
   Cache with(int64_t layer, std::vector<std::pair<Place, Row>> rows) const;
-  /// The greatest difference of what the two hold; infinite if they hold different places or are of other types, or
-  /// where one has what is not finite and the other something else.
-  double difference(const Cache &other) const;
 
 private:
-  using Layer = std::map<Place, Row>;
   transformer::CacheType cacheType;
   int64_t tokens;
   std::vector<std::shared_ptr<const Layer>> layers;

@@ -243,32 +243,67 @@ void print(llvm::raw_ostream &os, const HostValue &value) {
   }
 }
 
+/// How far numbers are apart.
+class Difference {
+public:
+  void add(double x, double y) {
+    if (!std::isfinite(x) || !std::isfinite(y)) {
+      if (x != y && !(std::isnan(x) && std::isnan(y)))
+        worst = INFINITY;
+      return; // the same in both, or nothing to compare
+    }
+    largest = std::fmax(largest, std::fabs(x));
+    worst = std::fmax(worst, std::fabs(x - y));
+  }
+  void add(ArrayRef<float> left, ArrayRef<float> right) {
+    for (auto [x, y] : llvm::zip_equal(left, right))
+      add(x, y);
+  }
+  /// The greatest, over the largest value on the left.
+  double relative() const { return largest > 0 ? worst / largest : worst; }
+
+private:
+  double largest = 0, worst = 0;
+};
+
+double difference(const Tensor &left, const Tensor &right) {
+  if (left.type != right.type)
+    return INFINITY;
+  Difference found;
+  found.add(left.floats, right.floats);
+  for (auto [x, y] : llvm::zip_equal(left.integers, right.integers))
+    found.add(x, y);
+  return found.relative();
+}
+
+double difference(const Cache &left, const Cache &right) {
+  if (left.type() != right.type())
+    return INFINITY;
+  Difference found;
+  for (int64_t layer = 0; layer < left.type().getLayers(); ++layer) {
+    if (left.size(layer) != right.size(layer))
+      return INFINITY;
+    for (auto &[place, row] : left.rows(layer)) {
+      const Cache::Row *other = right.find(layer, place);
+      if (!other)
+        return INFINITY;
+      found.add(row.key, other->key);
+      found.add(row.value, other->value);
+    }
+  }
+  return found.relative();
+}
+
 /// The greatest difference of two results, relative to the largest value of the first; infinite if they cannot be
 /// compared.
 double difference(const HostValue &left, const HostValue &right) {
   if (auto *x = std::get_if<int64_t>(&left), *y = std::get_if<int64_t>(&right); x && y)
     return *x == *y ? 0.0 : INFINITY;
   if (auto *x = std::get_if<Cache>(&left), *y = std::get_if<Cache>(&right); x && y)
-    return x->difference(*y);
-  auto *a = std::get_if<TensorRef>(&left), *b = std::get_if<TensorRef>(&right);
-  if (!a || !b)
-    return INFINITY;
-  if ((*a)->type != (*b)->type)
-    return INFINITY;
-  double largest = 0, worst = 0;
-  for (int64_t i = 0; i < (*a)->elements(); ++i) {
-    double x = (*a)->isFloat() ? double{(*a)->floats[i]} : (*a)->integers[i];
-    double y = (*b)->isFloat() ? double{(*b)->floats[i]} : (*b)->integers[i];
-    bool finite = std::isfinite(x) && std::isfinite(y);
-    if (!finite && x != y && !(std::isnan(x) && std::isnan(y)))
-      return INFINITY;
-    if (!finite)
-      continue; // the same in both
-    largest = std::fmax(largest, std::fabs(x));
-    if (x != y)
-      worst = std::fmax(worst, std::fabs(x - y));
-  }
-  return largest > 0 ? worst / largest : worst;
+    return difference(*x, *y);
+  if (auto *x = std::get_if<TensorRef>(&left), *y = std::get_if<TensorRef>(&right); x && y)
+    return difference(**x, **y);
+  return INFINITY;
 }
 
 } // namespace
