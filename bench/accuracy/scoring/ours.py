@@ -138,8 +138,13 @@ def tensors_digest(overlay: Path) -> str:
     return said.hexdigest()
 
 
+def of_sources(qopt: Qopt, row: Row) -> dict[str, Any]:
+    """What of a record's key the sources alone decide: a record that differs in it is not of this comparison."""
+    return {"recipe": qopt.recipe(row), "budget": row.budget}
+
+
 def _row_key(qopt: Qopt, work: Work, row: Row, model: str, seed: int) -> dict[str, Any]:
-    return calibration_key(work, model, seed) | {"row": row.name, "recipe": qopt.recipe(row), "budget": row.budget}
+    return calibration_key(work, model, seed) | {"row": row.name, **of_sources(qopt, row)}
 
 
 def compiled(qopt: Qopt, work: Work, model: str, recipe: object, source: Sequence[object], folder: Path) -> tuple[steps.Cost, dict[str, Any]]:

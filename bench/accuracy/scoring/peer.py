@@ -51,8 +51,7 @@ def _made_by(peer: str) -> dict[str, str]:
 
 def _run_key(work: Work, peer: str, row: Row, model: str, seed: int) -> dict[str, Any]:
     return {"model": digest(work.model(model) / "model.safetensors"), "tokens": digest(work.tokens(model, seed)), "row": row.name,
-            "settings": SETTINGS[peer][row.name],
-            "seed": seed, **_scripts(peer), **_made_by(peer)}
+            "seed": seed, **of_sources(peer, row)["run"]}
 
 
 def _stored_as(row: Row) -> dict[str, Any]:
@@ -79,11 +78,8 @@ def _score_key(work: Work, run: Mapping[str, Any], row: Row, texts: str, windows
 
 def of_sources(peer: str, row: Row) -> dict[str, Any]:
     """What of a record's key the sources alone decide: a record that differs in it is not of this comparison."""
-    return {"run": {"settings": SETTINGS[peer][row.name], **_scripts(peer), **_made_by(peer)}, "row": _stored_as(row)}
-
-
-def _scripts(peer: str) -> dict[str, str]:
-    return {"script": digest(HERE / "peers" / PEERS[peer]), "common": digest(HERE / "peers/common.py")}
+    return {"run": {"settings": SETTINGS[peer][row.name], "script": digest(HERE / "peers" / PEERS[peer]),
+                    "common": digest(HERE / "peers/common.py"), **_made_by(peer)}, "row": _stored_as(row)}
 
 
 def run(qopt: ours.Qopt, work: Work, peer: str, row: Row, model: str, seed: int, again: bool) -> None:

@@ -23,8 +23,8 @@ def stale(qopt: ours.Qopt, record: dict[str, Any]) -> list[str]:
     row = ROWS.get(record["row"])
     if row is None or record["side"] not in ("ours", *row.peers):
         return ["row"]
-    expected: dict[str, Any] = ({"recipe": qopt.recipe(row), "budget": row.budget} if record["side"] == "ours" else
-                                peer.of_sources(record["side"], row)) | {"evaluation": {"scoring": SCORING}}
+    decided = ours.of_sources(qopt, row) if record["side"] == "ours" else peer.of_sources(record["side"], row)
+    expected = decided | {"evaluation": {"scoring": SCORING}}
     differ = []
     for name, value in json.loads(json.dumps(expected)).items():
         found = record["key"].get(name)
