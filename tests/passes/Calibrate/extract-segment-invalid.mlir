@@ -13,7 +13,7 @@
 // RUN: not ls %t.no
 
 // FUNCTION: error: {{.*}}expected a function @forward with a body
-// NONE-THERE: error: {{.*}}expected a function @forward with
+// NONE-THERE: error: {{.*}}expected a function @forward with the arguments of a model
 // ARGUMENTS: error: {{.*}}expected a function @forward with the arguments of a model {{.*}}, but got (tensor<?xi32>
 // LAYER: error: {{.*}}constants for the cache's layers, but got a layer that is computed
 // NONE: expected the number of a segment below 5, but got 5

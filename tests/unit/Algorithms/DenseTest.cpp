@@ -12,7 +12,7 @@ using namespace qopt;
 
 namespace {
 
-constexpr int64_t kTokens = 83, kColumns = 37, kRows = 53;
+constexpr int64_t kTokens = 131, kColumns = 101, kRows = 53;
 
 AlignedVector<float> normals(int64_t count, uint32_t seed) {
   std::mt19937 random(seed);
