@@ -123,7 +123,7 @@ TEST_P(DenseCopies, InverseFactorTimesItselfIsTheInverse) {
 }
 
 TEST_P(DenseCopies, FeedbackIsSubtracted) {
-  constexpr int64_t kDepth = 11, kStride = 48;
+  constexpr int64_t kDepth = 11, kStride = kColumns + 11;
   AlignedVector<float> w = normals(kColumns * kRows, 4), e = normals(kDepth * kRows, 5),
                        u = normals(kDepth * kStride, 6);
   AlignedVector<float> all = w, one = w;
