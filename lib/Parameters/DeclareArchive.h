@@ -8,12 +8,17 @@
 #include "mlir/IR/BuiltinOps.h"
 
 #include <string>
+#include <string_view>
 
 namespace qopt {
 
-/// Refuses (usage) a file to write that is an archive of the module itself. `pathInIR`: as the IR will name it.
-Status checkNotAnArchive(mlir::ModuleOp module, const std::string &file, const std::string &pathInIR,
-                         const std::string &directory);
+/// The metadata key of archives that passes write, which says what they are: "overlay" or "scales".
+inline constexpr std::string_view archiveKindKey = "qopt.kind";
+
+/// Refuses (usage) a file to write whose loss would hurt: an archive of the module itself, and anything that is there
+/// but no archive of a pass (and not empty), such as the statistics, a checkpoint or the IR; and no name at all. The
+/// module's paths are relative to `directory`.
+Status checkArchiveToWrite(mlir::ModuleOp module, const std::string &file, const std::string &directory);
 
 /// Declares an archive after the others, as @name, or @name_2 and so on where that is taken. Returns its symbol.
 mlir::StringAttr declareArchive(mlir::ModuleOp module, const std::string &name, const std::string &pathInIR,

@@ -1,6 +1,7 @@
 #include "lib/Parameters/OverlayWriter.h"
 
 #include "lib/Archive/Sha256.h"
+#include "lib/Parameters/DeclareArchive.h"
 
 #include <cstring>
 
@@ -8,7 +9,7 @@ using namespace qopt;
 
 static StringMetadata metadataFor(const Ledger &ledger, const std::string &provenance) {
   return {
-      {"qopt.kind", "overlay"}, {std::string(ledgerKey), ledger.toJson()}, {std::string(provenanceKey), provenance}};
+      {std::string(archiveKindKey), "overlay"}, {std::string(ledgerKey), ledger.toJson()}, {std::string(provenanceKey), provenance}};
 }
 
 Result<OverlayWriter> OverlayWriter::create(const std::string &path, std::vector<TensorDeclaration> tensors,

@@ -22,7 +22,11 @@ static constexpr size_t kNameDigits = 32;                  // of a piece's file,
 static constexpr std::string_view kFileDigest = ".sha256"; // behind a whole file's name
 
 static Error folderError(const std::string &path, std::error_code code) {
-  return resourceError("cannot use the folder: " + code.message(), escapeForMessage(path, 1000));
+  Error error = resourceError("cannot use the folder: " + code.message(), escapeForMessage(path, 1000));
+  if (code == std::errc::no_such_file_or_directory || code == std::errc::not_a_directory ||
+      code == std::errc::file_exists)
+    error.errorClass = ErrorClass::Usage;
+  return std::move(error).withNext("name a folder, or a new one within a folder that is there");
 }
 
 /// What identity.json says, or nothing where there is none.
@@ -69,7 +73,7 @@ static bool holdsWork(const std::string &path) {
 
 Result<std::unique_ptr<ResumeFolder>> ResumeFolder::open(const std::string &path, const Json &identity) {
   std::error_code code;
-  fs::create_directories(path, code);
+  fs::create_directory(path, code); // one, which remove() takes away again
   if (code)
     return folderError(path, code);
   std::string identityPath = (fs::path(path) / kIdentityFile).string(),

@@ -76,6 +76,13 @@ struct InsertObservers : qopt::impl::InsertObserversBase<InsertObservers>, qopt:
       (void)emitFailure(forward.getLoc(), std::move(error), "nothing was written");
       return signalPassFailure();
     }
+    if (names.empty() && forward.walk([](lowbit::LinearOp) { return WalkResult::interrupt(); }).wasInterrupted()) {
+      Error error = badInput("expected linears whose weights are not quantized, but there are none: statistics are of "
+                             "the model as it was before")
+                        .withNext("calibrate the IR that was quantized");
+      (void)emitFailure(forward.getLoc(), std::move(error), "nothing was written");
+      return signalPassFailure();
+    }
     if (names.empty()) {
       emitError(forward.getLoc()) << "expected linears whose weight matches \"" << match << "\""
                                   << (weights.empty() ? "" : " and is one of those that are named")

@@ -51,7 +51,7 @@ def RandomScales : Pass<"random-scales", "::mlir::ModuleOp"> {
     *Guarantees*: every value that linears, and nothing else, read is divided by factors, and the inputs of their weights
     are multiplied by them; the factors are in the archive `overlay`.
     *Leaves alone*: all else.
-    *Refuses*: a second time; an archive of the model as `overlay`.
+    *Refuses*: a second time; as `overlay` an archive of the model, and a file that no pass has written.
 
     Example:
     ```mlir
@@ -66,7 +66,7 @@ def RandomScales : Pass<"random-scales", "::mlir::ModuleOp"> {
   let options = [
     Option<"seed", "seed", "uint64_t", "0", "of the random numbers">,
     Option<"octaves", "octaves", "double", "2", "factors lie between 2^-octaves and 2^octaves">,
-    Option<"overlay", "overlay", "std::string", "\"scales.safetensors\"", "the archive to write">,
+    Option<"overlay", "overlay", "std::string", "\"\"", "the archive to write; must be said">,
     Option<"directory", "directory", "std::string", "\".\"",
            "the directory that the IR's archive paths are relative to">,
   ];

@@ -124,7 +124,7 @@ static Result<WrittenArchive> writeFactors(ArrayRef<SiteScale> scales, ArrayRef<
     return plan.takeError().in(options.overlay);
   uint64_t dataBytes = plan->dataBytes;
   Result<SafetensorsWriter> writer = SafetensorsWriter::create(
-      options.overlay, std::move(*plan), {{"qopt.kind", "scales"}, {std::string(scalesKey), options.metadata}});
+      options.overlay, std::move(*plan), {{std::string(archiveKindKey), "scales"}, {std::string(scalesKey), options.metadata}});
   if (!writer)
     return writer.takeError();
   for (auto [scale, tensor] : llvm::zip_equal(scales, tensors))
@@ -174,8 +174,7 @@ Status qopt::insertScalePairs(ModuleOp module, ArrayRef<SiteScale> scales, const
                               OutputSet *outputs) {
   if (scales.empty())
     return {};
-  std::string path = pathInIR(options.overlay, options.directory);
-  if (Status status = checkNotAnArchive(module, options.overlay, path, options.directory); !status)
+  if (Status status = checkArchiveToWrite(module, options.overlay, options.directory); !status)
     return status.takeError();
   std::vector<std::string> names = factorNames(scales, options.suffix);
   for (const std::string &name : names)
@@ -185,7 +184,8 @@ Status qopt::insertScalePairs(ModuleOp module, ArrayRef<SiteScale> scales, const
   Result<WrittenArchive> written = writeFactors(scales, names, options, outputs);
   if (!written)
     return written.takeError();
-  StringAttr archive = declareArchive(module, "scales", path, written->size, written->headerDigest);
+  StringAttr archive = declareArchive(module, "scales", pathInIR(options.overlay, options.directory), written->size,
+                                      written->headerDigest);
   IRRewriter rewriter(module.getContext());
   for (auto [scale, name] : llvm::zip_equal(scales, names)) {
     auto weight = module.lookupSymbol<ParameterOp>(scale.site.name());

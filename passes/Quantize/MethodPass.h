@@ -82,8 +82,7 @@ private:
                              llvm::cl::init("")};
   Option<std::string> statistics{*this, "statistics", llvm::cl::desc("the archive that 'qopt calibrate' wrote"),
                                  llvm::cl::init("")};
-  Option<std::string> overlay{*this, "overlay", llvm::cl::desc("the archive to write"),
-                              llvm::cl::init("overlay.safetensors")};
+  Option<std::string> overlay{*this, "overlay", llvm::cl::desc("the archive to write; must be said")};
   Option<std::string> directory{*this, "directory",
                                 llvm::cl::desc("the directory that the IR's archive paths are relative to"),
                                 llvm::cl::init(".")};

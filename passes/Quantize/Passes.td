@@ -18,9 +18,10 @@ def QuantizeRtn : Pass<"quantize-rtn", "::mlir::ModuleOp"> {
     is complete before the IR names it; the same bytes for any number of threads.
     *Leaves alone*: norms, biases, and what the recipe keeps.
     *Refuses*: groups that do not divide a weight's inputs; a rule that decides nothing; weights that are not finite;
-    static activations without statistics, of the output head, or of values that are always 0.
+    static activations without statistics, of the output head, or of values that are always 0; as `overlay` an archive
+    of the model, and a file that no pass has written.
 
-    Example, with `scheme=w4a8:g64`:
+    Example, with `scheme=w4a8:g64 overlay=q.safetensors`:
     ```mlir
     %w = transformer.get @up : tensor<1536x576xf32>
     %0 = transformer.linear %x, %w : (tensor<?x576xf32>, tensor<1536x576xf32>) -> tensor<?x1536xf32>
@@ -53,7 +54,7 @@ def QuantizeRtn : Pass<"quantize-rtn", "::mlir::ModuleOp"> {
                                 clEnumValN(::qopt::RangeRule::ClipAll, "clip-all", "of q and k too"))}]>,
     Option<"statistics", "statistics", "std::string", "\"\"",
            "the archive that 'qopt calibrate' wrote, for range=diagonal, hessian and clip, and for static activations">,
-    Option<"overlay", "overlay", "std::string", "\"overlay.safetensors\"", "the archive to write">,
+    Option<"overlay", "overlay", "std::string", "\"\"", "the archive to write; must be said">,
     Option<"directory", "directory", "std::string", "\".\"",
            "the directory that the IR's archive paths are relative to">,
     ListOption<"absorb", "absorb", "std::string",
@@ -76,9 +77,10 @@ def QuantizeGptq : Pass<"quantize-gptq", "::mlir::ModuleOp"> {
     are named in the ledger and in a warning.
     *Leaves alone*: norms, biases, and what the recipe keeps.
     *Refuses*: statistics of another model; a linear without statistics; fewer tokens than a linear has inputs; a Hessian
-    that is not finite, or that no damping makes positive definite.
+    that is not finite, or that no damping makes positive definite; as `overlay` an archive of the model, and a file that
+    no pass has written.
 
-    Example, with `scheme=w4a16:g64 statistics=stats.safetensors`: as for `--quantize-rtn`.
+    Example, with `scheme=w4a16:g64 statistics=stats.safetensors overlay=q.safetensors`: as for `--quantize-rtn`.
   }];
   let options = [
     Option<"scheme", "scheme", "std::string", "\"\"", "scheme of all linears, such as w4a16:g64:asym, or keep">,
@@ -86,7 +88,7 @@ def QuantizeGptq : Pass<"quantize-gptq", "::mlir::ModuleOp"> {
            "scheme of the embedding and the output head (round to nearest); they are kept without one">,
     ListOption<"keep", "keep", "std::string", "globs of weights to keep as they are">,
     Option<"recipe", "recipe", "std::string", "\"\"", "a recipe in YAML, in place of scheme, head and keep">,
-    Option<"overlay", "overlay", "std::string", "\"overlay.safetensors\"", "the archive to write">,
+    Option<"overlay", "overlay", "std::string", "\"\"", "the archive to write; must be said">,
     Option<"directory", "directory", "std::string", "\".\"",
            "the directory that the IR's archive paths are relative to">,
     ListOption<"absorb", "absorb", "std::string",
@@ -141,9 +143,9 @@ def SmoothQuant : Pass<"smooth-quant", "::mlir::ModuleOp"> {
     *Guarantees*: every site of the given kinds is scaled, or a search has left it; the factors are in the archive
     `overlay`, with how they were found. *Leaves alone*: sites whose linears are all kept; values that something else than
     linears reads; the output head. *Refuses*: statistics of another model, a site without statistics, an α out of [0, 1],
-    to scale what is kept altogether.
+    to scale what is kept altogether; as `overlay` an archive of the model, and a file that no pass has written.
 
-    Example, with `statistics=stats.safetensors`:
+    Example, with `statistics=stats.safetensors overlay=q.safetensors`:
     ```mlir
     %0 = transformer.linear %x, %w : (tensor<?x64xf32>, tensor<32x64xf32>) -> tensor<?x32xf32>
     // becomes
@@ -165,7 +167,7 @@ def SmoothQuant : Pass<"smooth-quant", "::mlir::ModuleOp"> {
                "up read), mlp-output; default: all of these">,
     ListOption<"alphas", "alphas", "double", "α of each of `sites`, in place of alpha">,
     Option<"statistics", "statistics", "std::string", "\"\"", "the archive that 'qopt calibrate' wrote">,
-    Option<"overlay", "overlay", "std::string", "\"scales.safetensors\"", "the archive to write">,
+    Option<"overlay", "overlay", "std::string", "\"\"", "the archive to write; must be said">,
     Option<"directory", "directory", "std::string", "\".\"",
            "the directory that the IR's archive paths are relative to">,
   ];
@@ -183,9 +185,10 @@ def Awq : Pass<"awq", "::mlir::ModuleOp"> {
     it was before scales were folded into it. *Guarantees*: a site is scaled if that lowers the error of its linears'
     outputs, or, by `objective=module`, of what attention or MLP makes of them (ModuleObjective.h); the factors are in the archive `overlay`, with how they were found. *Leaves alone*: sites whose linears are
     all kept; values that something else than linears reads; the output head. *Refuses*: statistics of another model, a
-    site without statistics, a shrinkage out of [0, 1), to scale what is kept altogether.
+    site without statistics, a shrinkage out of [0, 1), to scale what is kept altogether; as `overlay` an archive of the model, and a
+    file that no pass has written.
 
-    Example, with `scheme=w4a16:g64:asym statistics=stats.safetensors`:
+    Example, with `scheme=w4a16:g64:asym statistics=stats.safetensors overlay=q.safetensors`:
     ```mlir
     %0 = transformer.linear %x, %w : (tensor<?x64xf32>, tensor<32x64xf32>) -> tensor<?x32xf32>
     // becomes
@@ -209,7 +212,7 @@ def Awq : Pass<"awq", "::mlir::ModuleOp"> {
                                 clEnumValN(::qopt::AwqError::Module, "module",
                                            "of what their attention or MLP gives, on 8192 tokens of the samples"))}]>,
     Option<"statistics", "statistics", "std::string", "\"\"", "the archive that 'qopt calibrate' wrote">,
-    Option<"overlay", "overlay", "std::string", "\"scales.safetensors\"", "the archive to write">,
+    Option<"overlay", "overlay", "std::string", "\"\"", "the archive to write; must be said">,
     Option<"directory", "directory", "std::string", "\".\"",
            "the directory that the IR's archive paths are relative to">,
   ];

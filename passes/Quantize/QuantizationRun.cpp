@@ -86,7 +86,7 @@ Result<QuantizationRun> QuantizationRun::begin(ModuleOp module, const Recipe &re
                                 : target.method == Method::Gptq ? kGptq
                                                                 : kRoundToNearest;
   run.overlayPath = pathInIR(options.overlay, options.directory);
-  if (Status status = checkNotAnArchive(module, options.overlay, run.overlayPath, options.directory); !status)
+  if (Status status = checkArchiveToWrite(module, options.overlay, options.directory); !status)
     return status.takeError();
   for (const std::string &file : options.absorb)
     for (ArchiveOp op : module.getOps<ArchiveOp>())

@@ -52,8 +52,8 @@ public:
   };
 
   /// Opens the model's archives, decides every parameter, and finds the static scales of activations, where any are
-  /// wanted. Errors: as selectTargets and ActivationScales::find; no statistics where scales are wanted (usage); an
-  /// overlay that is an archive of the model itself.
+  /// wanted. Errors: as selectTargets and ActivationScales::find; no statistics where scales are wanted (usage); as
+  /// checkArchiveToWrite.
   static Result<QuantizationRun> begin(mlir::ModuleOp module, const Recipe &recipe, const Options &options);
 
   std::vector<QuantizationTarget> &targets() { return selection.targets; }

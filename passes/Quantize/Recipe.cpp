@@ -168,7 +168,7 @@ Result<Recipe> qopt::makeRecipe(const RecipeOptions &options) {
   else if (!options.scales.empty())
     return usageError("expected scales by awq or smooth-quant, but got \"" + escapeForMessage(options.scales) + "\"");
   for (const std::string &pattern : options.keep) {
-    Result<RecipeRule> rule = makeRule(pattern, std::nullopt, "", "keep");
+    Result<RecipeRule> rule = makeRule(pattern, std::nullopt, "", "--keep");
     if (!rule)
       return rule.takeError();
     recipe.rules.push_back(std::move(*rule));

@@ -148,6 +148,7 @@ Result<Recipe> RecipeReader::read() {
   std::string version, scheme, head;
   Method method = Method::RoundToNearest;
   std::string schemePlace = place(nullptr), headPlace = schemePlace;
+  yaml::Node *unfoldablePlace = nullptr;
   auto document = stream.begin();
   yaml::Node *root = document == stream.end() ? nullptr : document->getRoot();
   std::vector<std::pair<llvm::StringRef, Field>> fields = {
@@ -168,7 +169,7 @@ Result<Recipe> RecipeReader::read() {
       {"awq", [&](yaml::Node *value) { readAwq(value); }},
       {"smooth_quant", [&](yaml::Node *value) { readSmoothQuant(value); }},
       {"gates", [&](yaml::Node *value) { readGates(value); }},
-      {"unfoldable", [&](yaml::Node *value) { readUnfoldable(value); }},
+      {"unfoldable", [&](yaml::Node *value) { readUnfoldable(value), unfoldablePlace = value; }},
       {"rules", [&](yaml::Node *value) { readRules(value); }}};
   std::vector<std::string> registered = registeredMethods();
   for (const std::string &name : registered)
@@ -181,6 +182,9 @@ Result<Recipe> RecipeReader::read() {
   if (!failure && stages.awq && stages.smoothQuant)
     fail(root, "expected either awq or smooth_quant, because both scale the same values, but got both",
          "leave one of them out");
+  if (!failure && unfoldablePlace && !stages.scales())
+    fail(unfoldablePlace, "expected awq or smooth_quant, because the recipe says what becomes of their scales",
+         "add one of them, or leave unfoldable out");
   if (!failure && !stream.failed() && ++document != stream.end())
     fail(document->getRoot(), "expected one document, but got another");
   if (failure)
@@ -226,8 +230,7 @@ Result<Recipe> RecipeReader::read() {
 Result<Recipe> qopt::parseRecipe(std::string_view yaml, const std::string &name) {
   auto finish = [](Error error) {
     error.outcome = "nothing was written";
-    return std::move(error).withNext(
-        "write for example three lines: version: 1, scheme: w4a8:g32, rules: [{match: model.layers.0, keep: true}]");
+    return std::move(error).withNext("compare it with one that works: qopt recipes builtin:w4-g64");
   };
   if (yaml.size() > maxBytes)
     return finish(usageError("expected a recipe of at most 1 MiB, but got " + std::to_string(yaml.size()) + " bytes",

@@ -2,6 +2,7 @@
 #include "passes/Quantize/ScaleStage.h"
 
 #include "lib/Archive/Json.h"
+#include "lib/Parameters/DeclareArchive.h"
 #include "passes/Support/Forward.h"
 
 #include <cmath>
@@ -43,6 +44,9 @@ Result<ScaleStage> ScaleStage::begin(ModuleOp module, const Options &options) {
   auto evaluator = ParameterEvaluator::open(module, options.directory);
   if (!evaluator)
     return evaluator.takeError();
+  // Before the search, which takes long; insertScalePairs looks again.
+  if (Status status = checkArchiveToWrite(module, options.overlay, options.directory); !status)
+    return status.takeError();
   stage.parameters = std::move(*evaluator);
   stage.found = std::move(*sites);
   return stage;

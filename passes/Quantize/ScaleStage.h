@@ -30,7 +30,7 @@ public:
     QuantizeContext context = {};
   };
 
-  /// Errors: as sitesToScale, ModelStatistics::open and ParameterEvaluator::open.
+  /// Errors: as sitesToScale, ModelStatistics::open, ParameterEvaluator::open and checkArchiveToWrite.
   static Result<ScaleStage> begin(mlir::ModuleOp module, const Options &options);
 
   /// Those of sitesToScale.

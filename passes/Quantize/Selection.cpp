@@ -242,12 +242,18 @@ static llvm::MapVector<Operation *, Uses> collectUses(ModuleOp module, func::Fun
 }
 
 /// Rules that match nothing, or that others before them have left nothing.
-static void checkRules(const Recipe &recipe, const std::vector<bool> &matched, const std::vector<bool> &decided,
-                       const std::vector<LedgerRow> &rows, std::vector<Error> &problems) {
+static void checkRules(ModuleOp module, const Recipe &recipe, const std::vector<bool> &matched,
+                       const std::vector<bool> &decided, const std::vector<LedgerRow> &rows,
+                       std::vector<Error> &problems) {
   for (size_t i = 0; i < recipe.rules.size(); ++i) {
     const RecipeRule &rule = recipe.rules[i];
     std::string quoted = "\"" + escapeForMessage(rule.match) + "\"";
-    if (!matched[i])
+    if (!matched[i] && module.lookupSymbol<ParameterOp>(rule.match))
+      problems.push_back(badInput("expected a pattern that matches a weight, but " + quoted +
+                                      " is a parameter that is never quantized",
+                                  rule.where)
+                             .withNext("leave it out"));
+    else if (!matched[i])
       problems.push_back(
           badInput("expected a pattern that matches a weight of the model, but " + quoted + " matches none", rule.where)
               .withNext("compare it with the names of the parameters, such as " +
@@ -318,7 +324,7 @@ Survey qopt::surveyTargets(ModuleOp module, const Recipe &recipe, const Ledger &
     rows.push_back(quantizedRow(target, reason));
     selection.targets.push_back(std::move(target));
   }
-  checkRules(recipe, matched, decided, rows, survey.problems);
+  checkRules(module, recipe, matched, decided, rows, survey.problems);
   if (selection.targets.empty())
     survey.problems.push_back(badInput("expected weights to quantize, but found none")
                                   .withNext("the model is quantized already, or all of it is kept: remove the step, "

@@ -78,7 +78,7 @@ def cases():
         usage("texts for a search by Hessians", "qopt search {in}/model.mlir --scheme w4a16:g32 --sensitivity hessian --bits 4 --text {in}/t.txt "
               "--statistics {in}/s -o {out}/r.yaml", "expected no --text or --jsonl with --sensitivity hessian, which reads none", files=TEXT),
         usage("a budget of more than weights have", "qopt search {in}/model.mlir --scheme w4a16:g32 --sensitivity hessian --bits 33 "
-              "--statistics {in}/s -o {out}/r.yaml", "expected --bits from 0 to 32, the budget per weight"),
+              "--statistics {in}/s -o {out}/r.yaml", "expected --bits above 0 and at most 32, the budget per weight"),
         usage("statistics for round to nearest", "qopt quantize {in}/model.mlir --scheme w4a16:g32 --statistics {in}/s -o {out}/q.mlir",
               "expected no --statistics, --text or --jsonl for round to nearest", "say --method gptq or --scales awq, or leave it out"),
         usage("statistics beside texts", "qopt quantize {in}/model.mlir --scheme w4a16:g32 --method gptq --statistics {in}/s --text {in}/t.txt "
@@ -104,8 +104,7 @@ def cases():
         Case("a source that is a device", {}, "qopt import /dev/null -o {out}/m.mlir", 2,
              "expected a regular file, but got a device", "/dev/null"),
         Case("a checkpoint to compile", {"m.gguf": fixture("llama-tiny.gguf")}, "qopt compile {in}/m.gguf -o {out}/m.qopt", 2,
-             "the file is not IR that can be read",
-             r"m\.gguf"),
+             "expected an IR file, but got a GGUF file", r"m\.gguf", "make IR of it: qopt import SOURCE"),
         Case("JSON to inspect", {"c.json": raw("{}")}, "qopt inspect {in}/c.json", 2, "but got a JSON file", r"c\.json",
              "name the directory"),
         Case("a ledger that is not there", MODEL, "qopt inspect {in}/model.mlir --ledger", 2, "expected a ledger, but there is none",

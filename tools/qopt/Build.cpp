@@ -30,8 +30,9 @@ static Status build(const CompilerArguments &compiler, QuantizeArguments argumen
   files.reads(source);
   files.reads(**module, ".");
   files.reads(arguments);
-  files.writes(output, "the output");
-  files.writes(arguments.report, "--report");
+  files.writesFile(output, "the output");
+  files.writesFile(arguments.report, "--report");
+  files.writesFolder(arguments.resume, "--resume");
   if (Status status = files.check(); !status)
     return status;
   if (Status status = compiler.runExtraPasses(**module); !status)
@@ -56,8 +57,11 @@ static Status build(const CompilerArguments &compiler, QuantizeArguments argumen
   if (Status status = report->time("compile", [&] { return compileArtifact(session, **module, ".", targets, output); });
       !status)
     return status;
-  if (Status status = report->write(); !status)
-    return status;
+  if (Status status = report->write(); !status) {
+    Error error = status.takeError();
+    error.outcome = "the artifact is complete; there is no report";
+    return error;
+  }
   return *resume ? (*resume)->remove() : Status();
 }
 

@@ -18,7 +18,7 @@ static Status calibrate(const CompilerArguments &compiler, const CalibrateArgume
   files.reads(model);
   files.reads(**module, directoryOf(model));
   files.reads(arguments);
-  files.writes(output, "the output");
+  files.writesFile(output, "the output");
   if (Status status = files.check(); !status)
     return status;
   Status status = calibrateModule(session, **module, arguments, directoryOf(model), output);
@@ -50,7 +50,8 @@ int qopt::calibrateMain(int argc, char **argv) {
       ->excludes(match, histogram, noGram);
   app.add_option("--shard", arguments.shard, "I/N: the I-th of N shards; 'qopt stats merge' joins them");
   addMemoryOption(app, arguments);
-  app.add_option("--threads", arguments.threads, "workers (default: the CPUs that this process may use)");
+  app.add_option("--threads", arguments.threads, "workers (default: the CPUs that this process may use)")
+      ->check(CLI::Range(1, 1024));
   return runCommand(app, compiler, argc, argv, "qopt calibrate", "nothing was written",
                     [&] { return calibrate(compiler, arguments, model, output); });
 }
@@ -67,7 +68,7 @@ int qopt::statsMain(int argc, char **argv) {
     FileUses files;
     for (const std::string &input : inputs)
       files.reads(input);
-    files.writes(output, "the output");
+    files.writesFile(output, "the output");
     Status status = files.check();
     return status ? mergeStatistics(inputs, output) : std::move(status);
   });

@@ -1,5 +1,4 @@
 // qopt compile: from an IR file to an artifact, or to any stage on the way.
-#include "lib/Archive/OutputFile.h"
 #include "lib/Parameters/ArchivePaths.h"
 #include "lib/Runtime/App/CommandLine.h"
 #include "passes/Quantize/Passes.h"
@@ -10,18 +9,6 @@
 #include <map>
 
 using namespace qopt;
-
-/// Writes a stage's text or bytes; "-" is the standard output.
-static Status writeStage(const std::string &path, const std::string &bytes) {
-  if (path == "-")
-    return writeStandardOutput(bytes);
-  Result<OutputFile> file = OutputFile::create(path, bytes.size());
-  if (!file)
-    return file.takeError();
-  if (Status status = file->append(std::string_view(bytes)); !status)
-    return status;
-  return file->commit();
-}
 
 static Status setCacheFormat(const CompilerArguments &compiler, mlir::ModuleOp module, const std::string &format) {
   SetCacheFormatOptions options;
@@ -42,13 +29,20 @@ static Status compileFile(const CompilerArguments &compiler, const std::string &
   Result<std::vector<Target>> chosen = findTargets(targets);
   if (!chosen)
     return chosen.takeError();
+  if (emit != Emit::Artifact && chosen->size() > 1)
+    return usageError("expected one target with --emit, which shows the stages of one, but got " +
+                      std::to_string(chosen->size()))
+        .withNext("say for example --target " + chosen->front().name);
   auto module = readModule(session, input);
   if (!module)
     return module.takeError();
   FileUses files;
   files.reads(input);
   files.reads(**module, directoryOf(input));
-  files.writes(output, "the output");
+  if (emit == Emit::Artifact)
+    files.writesFile(output, "the output");
+  else
+    files.writes(output, "the output");
   if (Status status = files.check(); !status)
     return status;
   if (!cache.empty())
@@ -59,7 +53,7 @@ static Status compileFile(const CompilerArguments &compiler, const std::string &
   options.targets = std::move(*chosen);
   options.configure = [&](mlir::PassManager &manager) { return compiler.configure(manager); };
   Result<std::string> stage = compileToStage(**module, options, emit);
-  return stage ? writeStage(output, *stage) : Status(stage.takeError());
+  return stage ? writeOutput(output, *stage) : Status(stage.takeError());
 }
 
 int qopt::compileMain(int argc, char **argv) {
@@ -67,7 +61,7 @@ int qopt::compileMain(int argc, char **argv) {
   CLI::App app("Compiles a model to native code and writes one file that the runtime loads.", "qopt compile");
   app.footer(std::string(compiler.help()) + "\nExample:\n  qopt compile q.mlir --target native,generic -o model.qopt");
   std::string input, output, targets = "native", cache;
-  Emit emit = Emit::Artifact;
+  std::string emit = "artifact";
   static const std::map<std::string, Emit> stages{{"mlir", Emit::Mlir},     {"llvm", Emit::Llvm},
                                                   {"asm", Emit::Assembly},  {"obj", Emit::Object},
                                                   {"shared", Emit::Shared}, {"artifact", Emit::Artifact}};
@@ -77,7 +71,8 @@ int qopt::compileMain(int argc, char **argv) {
   app.add_option("--cache", cache, "the type of cached keys and values (default: what the IR says)")
       ->check(CLI::IsMember({"f32", "f16"}));
   app.add_option("--emit", emit, "the stage to write: mlir, llvm, asm, obj, shared or artifact")
-      ->transform(CLI::CheckedTransformer(stages));
+      ->check(CLI::IsMember({"mlir", "llvm", "asm", "obj", "shared", "artifact"}))
+      ->capture_default_str();
   return runCommand(app, compiler, argc, argv, "qopt compile", "nothing was written",
-                    [&] { return compileFile(compiler, input, output, targets, cache, emit); });
+                    [&] { return compileFile(compiler, input, output, targets, cache, stages.at(emit)); });
 }

@@ -39,7 +39,9 @@ static Status parseMlirOptions(const std::vector<const char *> &options) {
 }
 
 static Status loadPlugin(const std::string &path) {
-  llvm::Expected<PassPlugin> plugin = PassPlugin::load(path);
+  // A bare name is a file here, and none that the dynamic linker looks for elsewhere.
+  std::string file = path.find('/') == std::string::npos ? "./" + path : path;
+  llvm::Expected<PassPlugin> plugin = PassPlugin::load(file);
   if (!plugin)
     return badInput("cannot load the plugin: " + escapeForMessage(llvm::toString(plugin.takeError()), 400), path)
         .withNext("build it against this version of LLVM and qopt");

@@ -2,6 +2,7 @@
 #include "tools/qopt/FileUses.h"
 
 #include "dialects/Transformer/Dialect.h"
+#include "lib/Archive/OutputFile.h"
 #include "lib/Calibration/Samples.h"
 #include "lib/Parameters/ArchivePaths.h"
 #include "tools/qopt/GateTexts.h"
@@ -59,26 +60,47 @@ void FileUses::reads(const QuantizeArguments &arguments) {
 }
 
 void FileUses::writes(const std::string &path, const std::string &what) {
-  if (!path.empty() && path != "-")
-    outputs.emplace_back(path, what);
+  if (!path.empty())
+    outputs.push_back({path, what, Form::FileOrStream});
+}
+
+void FileUses::writesFile(const std::string &path, const std::string &what) {
+  if (!path.empty())
+    outputs.push_back({path, what, Form::File});
+}
+
+void FileUses::writesFolder(const std::string &path, const std::string &what) {
+  if (!path.empty())
+    outputs.push_back({path, what, Form::Folder});
+}
+
+Status FileUses::check(const Output &output) const {
+  const auto &[path, what, form] = output;
+  if (path == "-" && form == Form::File)
+    return usageError("expected " + what + " to be a file, but got -, the standard output")
+        .withNext("name a file; ./- is one that is called so");
+  std::error_code code;
+  if (fs::exists(path, code) && !fs::is_regular_file(path, code) && !fs::is_directory(path, code))
+    return {}; // a pipe or a device keeps nothing
+  for (const std::string &input : inputs)
+    if (isSame(path, input))
+      return usageError("expected " + what + " to be a file that this command does not read, but it reads it",
+                        escapeForMessage(path, 1000))
+          .withNext("name another file");
+  for (const Output *other = outputs.data(); other != &output; ++other)
+    if (isSame(path, other->path))
+      return usageError("expected " + what + " and " + other->what + " to be two files, but got one",
+                        escapeForMessage(path, 1000))
+          .withNext("name another file");
+  if (form == Form::Folder || path == "-")
+    return {};
+  Result<OutputFile> trial = OutputFile::create(path);
+  return trial ? Status() : trial.takeError();
 }
 
 Status FileUses::check() const {
-  for (auto output = outputs.begin(); output != outputs.end(); ++output) {
-    const auto &[path, what] = *output;
-    std::error_code code;
-    if (fs::exists(path, code) && !fs::is_regular_file(path, code))
-      continue; // a pipe or a device keeps nothing
-    for (const std::string &input : inputs)
-      if (isSame(path, input))
-        return usageError("expected " + what + " to be a file that this command does not read, but it reads it",
-                          escapeForMessage(path, 1000))
-            .withNext("name another file");
-    for (auto other = outputs.begin(); other != output; ++other)
-      if (isSame(path, other->first))
-        return usageError("expected " + what + " and " + other->second + " to be two files, but got one",
-                          escapeForMessage(path, 1000))
-            .withNext("name another file");
-  }
+  for (const Output &output : outputs)
+    if (Status status = check(output); !status)
+      return status;
   return {};
 }

@@ -7,7 +7,6 @@
 #include "mlir/IR/BuiltinOps.h"
 
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace qopt {
@@ -26,15 +25,27 @@ public:
   /// Recipe, statistics and texts, those of the recipe's gates among them.
   void reads(const QuantizeArguments &arguments);
 
-  /// `what` is for the message: "--report", "the output". "-" and nothing are no file.
+  /// `what` is for the message: "--report", "the output". Nothing is no file; "-" is the standard output.
   void writes(const std::string &path, const std::string &what);
+  /// The same for what is not written in order, or not as text: "-" is refused.
+  void writesFile(const std::string &path, const std::string &what);
+  /// A folder that is made, or found again.
+  void writesFolder(const std::string &path, const std::string &what);
 
-  /// Error (usage): an output that is read, or is another output too.
+  /// What would go wrong with the outputs after all of the work. Errors (usage): an output that is read, or is another
+  /// output too; "-" for a file; no place for it. Resource: a place that cannot be written.
   Status check() const;
 
 private:
+  enum class Form { File, FileOrStream, Folder };
+  struct Output {
+    std::string path, what;
+    Form form;
+  };
+  Status check(const Output &output) const;
+
   std::vector<std::string> inputs;
-  std::vector<std::pair<std::string, std::string>> outputs; ///< path and what
+  std::vector<Output> outputs;
 };
 
 } // namespace qopt

@@ -93,11 +93,12 @@ static Status inspect(const CompilerArguments &compiler, const std::string &path
   Result<FileKind> kind = classifyFile(path);
   if (!kind)
     return kind.takeError();
-  if (*kind == FileKind::Json)
+  if (*kind == FileKind::Json || *kind == FileKind::Unknown)
     return badInput("expected an IR file, an archive, a GGUF file, a Hugging Face directory or an artifact, but got " +
                         std::string(describe(*kind)),
                     escapeForMessage(path, 1000))
-        .withNext("name the directory that it lies in");
+        .withNext(*kind == FileKind::Json ? "name the directory that it lies in"
+                                          : "copy or make the file again, if it was one of these");
   Result<Json> json = *kind == FileKind::Ir ? inspectModule(compiler, path) : inspectFile(path);
   if (!json)
     return json.takeError();

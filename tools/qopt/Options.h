@@ -2,6 +2,7 @@
 #ifndef QOPT_TOOLS_QOPT_OPTIONS_H
 #define QOPT_TOOLS_QOPT_OPTIONS_H
 
+#include "lib/Runtime/App/CommandLine.h"
 #include "tools/qopt/Steps.h"
 
 #include <CLI/CLI.hpp>
@@ -19,10 +20,10 @@ inline void addTextOptions(CLI::App &app, CalibrateArguments &arguments) {
   app.add_option("--samples", arguments.samples.samples, "samples in all")->capture_default_str();
   app.add_option("--length", arguments.samples.length, "tokens in each")->capture_default_str();
   app.add_option("--seed", arguments.samples.seed, "decides which windows are samples")
-      ->check(CLI::NonNegativeNumber)
+      ->check(anySeed())
       ->capture_default_str();
   app.add_option("--held-out", arguments.samples.heldOut, "most windows of each text that are not used")
-      ->check(CLI::NonNegativeNumber)
+      ->check(notNegative())
       ->capture_default_str();
 }
 
@@ -30,7 +31,7 @@ inline void addTextOptions(CLI::App &app, CalibrateArguments &arguments) {
 inline void addMemoryOption(CLI::App &app, CalibrateArguments &arguments) {
   app.add_option("--memory", arguments.memoryMegabytes,
                  "MiB of calibration's activations that stay in memory; more go to a file")
-      ->check(CLI::NonNegativeNumber)
+      ->check(notNegative())
       ->capture_default_str();
 }
 
@@ -52,7 +53,7 @@ inline void addRecipeOptions(CLI::App &app, QuantizeArguments &arguments) {
                  "and --keep");
   app.add_option("--max-fallback", arguments.maxFallback,
                  "how many linears may be rounded to nearest where gptq refuses (default: none)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(notNegative());
   app.add_option("--statistics,--stats", arguments.statistics,
                  "the archive that 'qopt calibrate' wrote for this model");
   addTextOptions(app, arguments.calibration);

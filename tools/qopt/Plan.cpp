@@ -209,9 +209,8 @@ static Status plan(const CompilerArguments &compiler, const QuantizeArguments &a
     std::printf("%s\n", describe(outcome, stages, rates, foreseen, problems).dump(1).c_str());
   else
     printPlan(outcome, stages, rates, foreseen);
-  std::fflush(stdout);
-  if (problems.empty())
-    return {};
+  if (Status status = writeStandardOutput({}); !status || problems.empty())
+    return status;
   for (const Problem &problem : problems)
     std::fputs(format(problem).c_str(), stderr);
   std::fprintf(stderr, "%zu problem%s: this would not be quantized\n", problems.size(),

@@ -1,6 +1,7 @@
 // qopt quantize: from an IR file to one whose linears have low-bit weights, and the archive that holds these.
 #include "lib/Import/Import.h"
 #include "lib/Parameters/ArchivePaths.h"
+#include "lib/Parameters/DeclareArchive.h"
 #include "tools/qopt/FileUses.h"
 #include "tools/qopt/Options.h"
 #include "tools/qopt/Subcommands.h"
@@ -36,14 +37,17 @@ static Status quantize(const CompilerArguments &compiler, const QuantizeArgument
   files.reads(**module, directory);
   files.reads(arguments);
   files.writes(output, "the output");
-  files.writes(overlay, "the overlay");
-  files.writes(arguments.report, "--report");
+  files.writesFile(overlay, "the overlay");
+  files.writesFile(arguments.report, "--report");
+  files.writesFolder(arguments.resume, "--resume");
   if (Status status = files.check(); !status)
+    return status;
+  if (Status status = checkArchiveToWrite(**module, overlay, directory); !status)
     return status;
   Result<std::unique_ptr<ResumeFolder>> resume = openResumeFolder(session, **module, arguments, directory);
   if (!resume)
     return resume.takeError();
-  // IR and overlay are of no use without each other.
+  // IR and overlay are of no use without each other, and a command that fails leaves no report either.
   OutputSet outputs;
   Result<RunReport> report = RunReport::begin(arguments.report, "quantize");
   if (!report)
@@ -56,14 +60,14 @@ static Status quantize(const CompilerArguments &compiler, const QuantizeArgument
   if (!printed)
     if (Status status = writeModule(**module, output, &outputs); !status)
       return status;
+  if (Status status = report->write(&outputs); !status)
+    return status;
   if (Status status = outputs.publish(); !status)
     return status;
   if (printed) // after the overlay is there: who reads the IR may open it at once
     if (Status status = writeModule(**module, output); !status)
       return status;
   if (Status status = outputs.keep(); !status)
-    return status;
-  if (Status status = report->write(); !status)
     return status;
   return *resume ? (*resume)->remove() : Status();
 }

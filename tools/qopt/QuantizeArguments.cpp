@@ -12,6 +12,21 @@ Status qopt::checkArguments(const QuantizeArguments &arguments) {
   return {};
 }
 
+/// Refuses what is said of texts where there are none.
+static Status checkTextOptions(const QuantizeArguments &arguments) {
+  const CalibrateArguments plain, &calibration = arguments.calibration;
+  const SampleOptions &samples = calibration.samples;
+  bool isPlain = samples.samples == plain.samples.samples && samples.length == plain.samples.length &&
+                 samples.seed == plain.samples.seed && samples.heldOut == plain.samples.heldOut &&
+                 calibration.field == plain.field && calibration.memoryMegabytes == plain.memoryMegabytes;
+  if (isPlain || arguments.calibrates())
+    return {};
+  return usageError(
+             "expected no --samples, --length, --seed, --held-out, --field or --memory without texts to calibrate on")
+      .withNext(arguments.statistics.empty() ? "say --text FILE, or leave it out"
+                                             : "leave it out: the statistics were made with their own");
+}
+
 Status qopt::checkArgumentsFor(const Recipe &recipe, const QuantizeArguments &arguments) {
   if (arguments.maxFallback != 0 && !recipe.uses(Method::Gptq))
     return usageError("expected no --max-fallback without gptq, which alone falls back to round to nearest")
@@ -26,7 +41,7 @@ Status qopt::checkArgumentsFor(const Recipe &recipe, const QuantizeArguments &ar
   if (recipe.needsStatistics() && !has)
     return usageError("expected statistics, or text to calibrate on")
         .withNext("say --text FILE, or --statistics with what 'qopt calibrate MODEL --text FILE' wrote");
-  return {};
+  return checkTextOptions(arguments);
 }
 
 Result<Recipe> qopt::recipeOf(const QuantizeArguments &arguments) {

@@ -21,15 +21,15 @@ static std::optional<int64_t> heldOutIn(const std::string &statistics) {
   return archive ? std::optional<int64_t>(archive->heldOutSource().size()) : std::nullopt;
 }
 
-/// Leaves a gate by default out where nothing was held out, and says so.
-static void dropIdleGates(Recipe &recipe, std::optional<int64_t> heldOut) {
+/// Leaves a gate by default out where nothing was held out, and says so. `isWanted`: nothing was to be.
+static void dropIdleGates(Recipe &recipe, std::optional<int64_t> heldOut, bool isWanted) {
   if (heldOut != 0 || !std::erase_if(recipe.gates, [](const Gate &gate) { return gate.isDefault; }))
     return;
   recipe.saysGates = true;
-  std::fputs(
-      "note: nothing was held out of the texts of calibration, so nothing says how well it did on text like them: "
-      "give longer texts\n",
-      stderr);
+  std::fprintf(
+      stderr,
+      "note: nothing was held out of the texts of calibration, so nothing says how well it did on text like them%s\n",
+      isWanted ? "" : ": give longer texts");
 }
 
 /// The recipe that was given: --far-text judges what it makes and is no part of it.
@@ -85,7 +85,7 @@ public:
         return status;
     if (Status status = takeStatistics(); !status)
       return status;
-    dropIdleGates(recipe, heldOut);
+    dropIdleGates(recipe, heldOut, /*isWanted=*/arguments.calibration.samples.heldOut == 0);
     if (Status status = runPasses(); !status)
       return status;
     return recipe.gates.empty() ? Status() : report.time("gates", [&] { return judge(*original); });

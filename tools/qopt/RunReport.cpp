@@ -44,7 +44,7 @@ void RunReport::watch(mlir::PassManager &manager) {
     manager.addInstrumentation(std::make_unique<Instrumentation>(*this));
 }
 
-Status RunReport::write() {
+Status RunReport::write(OutputSet *outputs) {
   if (!file)
     return {};
   char host[256] = "", time[32] = "";
@@ -68,5 +68,5 @@ Status RunReport::write() {
   if (Status status = file->append(report.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
       !status)
     return status;
-  return file->commit();
+  return outputs ? outputs->add(std::move(*file)) : file->commit();
 }

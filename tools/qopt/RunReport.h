@@ -38,8 +38,8 @@ public:
   /// What was found on a gate's text.
   void addGate(nlohmann::ordered_json found) { gates.push_back(std::move(found)); }
 
-  /// Writes the file, if there is one. Errors: as OutputFile.
-  Status write();
+  /// Writes the file, if there is one; with `outputs`, as one of that set. Errors: as OutputFile.
+  Status write(OutputSet *outputs = nullptr);
 
 private:
   using Clock = std::chrono::steady_clock;

@@ -1,6 +1,6 @@
 // qopt search: the best mix of bits within a budget, as a recipe.
-#include "lib/Archive/OutputFile.h"
 #include "lib/Parameters/ArchivePaths.h"
+#include "lib/Runtime/App/CommandLine.h"
 #include "lib/Runtime/App/Progress.h"
 #include "passes/Quantize/BitSearch.h"
 #include "passes/Quantize/Sensitivity.h"
@@ -38,6 +38,9 @@ static Result<std::vector<WeightScheme>> parseForms(const std::vector<std::strin
   std::vector<WeightScheme> forms = texts.empty() ? defaultForms(body.weights) : std::vector<WeightScheme>();
   for (const std::string &text : texts) {
     std::string_view rest = text;
+    if (!rest.starts_with('w'))
+      return usageError("expected forms of weights, but got \"" + escapeForMessage(text) + "\"", "--forms")
+          .withNext("say for example --forms w3:g64:asym,w4:g64:asym");
     // Activations are the recipe's.
     size_t end = rest.find_first_not_of("0123456789", 1);
     std::string whole = std::string(rest.substr(0, end)) + std::string(activationName(body.activations)) +
@@ -95,15 +98,6 @@ static nlohmann::ordered_json describe(BitSearch &search, const Scheme &body, st
   return {{"bits_per_weight", search.bitsPerWeight()}, {"cost", search.cost()}, {"weights", std::move(weights)}};
 }
 
-static Status writeText(const std::string &path, const std::string &text) {
-  Result<OutputFile> file = OutputFile::create(path == "-" ? "/dev/stdout" : path);
-  if (!file)
-    return file.takeError();
-  if (Status status = file->append(text); !status)
-    return status;
-  return file->commit();
-}
-
 /// Gates name texts relative to the recipe: from where that lies to where the new one will.
 static void rebaseGates(Recipe &recipe, const std::string &from, const std::string &to) {
   namespace fs = std::filesystem;
@@ -141,7 +135,7 @@ static Status search(const CompilerArguments &compiler, const SearchArguments &a
   if (Status status = checkArguments(quantize); !status)
     return status;
   if (!(arguments.bits > 0 && arguments.bits <= 32))
-    return usageError("expected --bits from 0 to 32, the budget per weight");
+    return usageError("expected --bits above 0 and at most 32, the budget per weight");
   if (quantize.statistics.empty())
     return usageError("expected --statistics")
         .withNext("make them: qopt calibrate MODEL --text FILE -o stats.safetensors");
@@ -197,9 +191,9 @@ static Status search(const CompilerArguments &compiler, const SearchArguments &a
   Recipe mixed = found->result();
   rebaseGates(mixed, quantize.recipe, arguments.output);
   if (!arguments.report.empty())
-    if (Status status = writeText(arguments.report, describe(*found, body, sensitivities).dump(1) + "\n"); !status)
+    if (Status status = writeOutput(arguments.report, describe(*found, body, sensitivities).dump(1) + "\n"); !status)
       return status;
-  if (Status status = writeText(arguments.output, printRecipe(mixed)); !status)
+  if (Status status = writeOutput(arguments.output, printRecipe(mixed)); !status)
     return status;
   printResult(*found, body, mixed);
   return {};

@@ -1,6 +1,7 @@
 #include "tools/qopt/Session.h"
 
 #include "lib/Parameters/Diagnostics.h"
+#include "lib/Runtime/App/FileKind.h"
 #include "passes/Pipelines/Registration.h"
 
 #include "mlir/IR/DialectRegistry.h"
@@ -47,7 +48,23 @@ Session::~Session() = default;
 
 ErrorClass Session::failureClass() const { return diagnostics->first.value_or(ErrorClass::BadInput); }
 
+/// Refuses what cannot be IR, by its name.
+static Status checkMayBeIr(const std::string &path) {
+  Result<FileKind> kind = classifyFile(path);
+  if (!kind)
+    return kind.takeError().withNext("name an IR file, as 'qopt import' writes it");
+  if (*kind == FileKind::Ir)
+    return {};
+  bool isSource = *kind == FileKind::Gguf || *kind == FileKind::Directory;
+  return badInput("expected an IR file, but got " + std::string(describe(*kind)), escapeForMessage(path, 1000))
+      .withNext(isSource                      ? "make IR of it: qopt import SOURCE -o model.mlir"
+                : *kind == FileKind::Artifact ? "name the IR file that it was compiled from"
+                                              : "name an IR file, as 'qopt import' writes it");
+}
+
 Result<OwningOpRef<ModuleOp>> Session::readModule(const std::string &path) {
+  if (Status status = checkMayBeIr(path); !status)
+    return status.takeError();
   auto buffer = llvm::MemoryBuffer::getFileOrSTDIN(path);
   if (!buffer) {
     // As lib/Archive sees it: a wrong name is the user's input, anything else the machine's answer.

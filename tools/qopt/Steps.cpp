@@ -55,9 +55,10 @@ Status qopt::compileForRunning(const CompilerArguments &compiler, const std::str
     Error error = badInput("expected an artifact or an IR file, but got " + std::string(describe(*kind)),
                            escapeForMessage(file, 1000));
     bool source = *kind == FileKind::Gguf || *kind == FileKind::Directory;
-    return std::move(error).withNext(source
-                                         ? "make an artifact of it: qopt build SOURCE --scheme w4a8:g64 -o model.qopt"
-                                         : "name the IR file or the artifact that belongs to it");
+    return std::move(error).withNext(
+        source                       ? "make an artifact of it: qopt build SOURCE --scheme w4a8:g64 -o model.qopt"
+        : *kind == FileKind::Unknown ? "copy or make the file again, if it was one of these"
+                                     : "name the IR file or the artifact that belongs to it");
   }
   Session session(compiler);
   auto module = readModule(session, file);

@@ -3,6 +3,8 @@
 #ifndef QOPT_TOOLS_QOPT_SUBCOMMANDS_H
 #define QOPT_TOOLS_QOPT_SUBCOMMANDS_H
 
+#include <string>
+
 namespace qopt {
 
 int benchMain(int argc, char **argv);
@@ -21,8 +23,8 @@ int searchMain(int argc, char **argv);
 int statsMain(int argc, char **argv);
 int tokenizeMain(int argc, char **argv);
 
-/// Everything else: the mlir-opt driver over our dialects and passes.
-int optMain(int argc, char **argv);
+/// Everything else: the mlir-opt driver over our dialects and passes. `overview`: the beginning of its help.
+int optMain(int argc, char **argv, const std::string &overview);
 
 } // namespace qopt
 

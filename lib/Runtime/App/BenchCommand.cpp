@@ -231,7 +231,7 @@ int benchCommand(int argc, char **argv, const CompileFile &compile) {
   app.add_option("--repeat", arguments.repeat, "runs that are counted")
       ->check(CLI::Range(int64_t(1), int64_t(1000000)))
       ->capture_default_str();
-  app.add_option("--seed", arguments.seed, "of the random tokens")->capture_default_str();
+  app.add_option("--seed", arguments.seed, "of the random tokens")->check(anySeed())->capture_default_str();
   app.add_flag("--profile", arguments.profile, "also print where the time went: every dispatch of the counted runs");
   addModelOptions(app, arguments.model);
   app.add_flag("--json", arguments.json, "print JSON (docs/schemas/bench.json)");

@@ -1,14 +1,19 @@
 #include "lib/Runtime/App/CommandLine.h"
 
+#include "lib/Archive/OutputFile.h"
 #include "lib/Runtime/App/ModelFile.h"
 #include "lib/Runtime/UsableCpus.h"
 
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <exception>
+#include <iostream>
 #include <new>
 
 namespace qopt {
+
+static constexpr const char *kOutputFailed = "cannot write to the standard output";
 
 void addModelOptions(CLI::App &app, ModelArguments &arguments) {
   app.add_option("-t,--threads", arguments.threads, "worker threads (default: as many as this process has CPUs)")
@@ -27,7 +32,42 @@ ModelOptions modelOptions(const ModelArguments &arguments) {
   return options;
 }
 
+CLI::Validator notNegative() {
+  return CLI::Validator(
+      [](const std::string &text) -> std::string {
+        double value = -1;
+        auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (code == std::errc() && end == text.data() + text.size() && std::isfinite(value) && value >= 0)
+          return "";
+        return "expected a number that is not negative, but got \"" + escapeForMessage(text) + "\"";
+      },
+      "");
+}
+
+CLI::Validator anySeed() {
+  return CLI::Validator(
+      [](const std::string &text) -> std::string {
+        uint64_t value;
+        auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (code == std::errc() && end == text.data() + text.size())
+          return "";
+        return "expected a whole number from 0 to 2^64 - 1, but got \"" + escapeForMessage(text) + "\"";
+      },
+      "");
+}
+
 int threadsOf(const ModelArguments &arguments) { return arguments.threads == 0 ? usableCpus() : arguments.threads; }
+
+/// Refuses an option whose value is nothing, which reads as if it had not been said. Texts may be empty.
+static Status checkValues(const CLI::App &app) {
+  for (const CLI::Option *option : app.get_options()) {
+    bool isText = option->check_name("--prompt") || option->check_name("--system") || option->check_name("--decode");
+    for (const std::string &value : option->results())
+      if (value.empty() && option->get_expected_max() > 0 && !isText)
+        return usageError("expected a value for " + option->get_name() + ", but got an empty one");
+  }
+  return {};
+}
 
 int runCommand(CLI::App &app, int argc, char **argv, const std::string &program, const std::string &outcome,
                const std::function<Status()> &command) {
@@ -44,10 +84,16 @@ int runCommand(CLI::App &app, int argc, char **argv, const std::string &program,
   };
   try {
     app.parse(argc, argv);
-    Status status = command();
+    Status status = checkValues(app);
+    if (status)
+      status = command();
+    if (status)
+      status = writeStandardOutput({});
     return status ? 0 : report(status.takeError());
   } catch (const CLI::Success &help) {
-    return app.exit(help);
+    int code = app.exit(help);
+    std::cout.flush();
+    return std::cout ? code : report(resourceError(kOutputFailed));
   } catch (const CLI::ParseError &error) {
     return report(usageError(escapeForMessage(error.what(), 1000), program));
   } catch (const std::bad_alloc &) {
@@ -90,9 +136,21 @@ Result<std::string> argumentOrStandardInput(const std::string &argument) {
 }
 
 Status writeStandardOutput(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    return resourceError("cannot write to the standard output");
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0 ||
+      std::ferror(stdout) != 0)
+    return resourceError(kOutputFailed);
   return {};
+}
+
+Status writeOutput(const std::string &path, std::string_view bytes) {
+  if (path == "-")
+    return writeStandardOutput(bytes);
+  Result<OutputFile> file = OutputFile::create(path, bytes.size());
+  if (!file)
+    return file.takeError();
+  if (Status status = file->append(bytes); !status)
+    return status;
+  return file->commit();
 }
 
 } // namespace qopt

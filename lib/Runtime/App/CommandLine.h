@@ -23,10 +23,15 @@ struct ModelArguments {
 /// --threads, --verify and --target.
 void addModelOptions(CLI::App &app, ModelArguments &arguments);
 ModelOptions modelOptions(const ModelArguments &arguments);
+/// A number that is finite and not negative.
+CLI::Validator notNegative();
+/// A whole number from 0 to 2^64 - 1, which CLI11 itself would wrap or cut.
+CLI::Validator anySeed();
 /// The number of workers that will run.
 int threadsOf(const ModelArguments &arguments);
 
-/// Parses argv[1…] and runs `command`; its error is printed. Returns the exit code. No exception leaves it.
+/// Parses argv[1…] and runs `command`; its error is printed, and so is that of a standard output that did not take all.
+/// Returns the exit code. No exception leaves it.
 /// `outcome` is what became of the user's data where an error does not say it.
 int runCommand(CLI::App &app, int argc, char **argv, const std::string &program, const std::string &outcome,
                const std::function<Status()> &command);
@@ -43,6 +48,9 @@ inline double rate(double count, double seconds) { return seconds > 0 ? count / 
 
 /// Writes to stdout. Resource error where that fails.
 Status writeStandardOutput(std::string_view text);
+
+/// Writes a file that appears complete or not at all (OutputFile), or, for "-", to stdout.
+Status writeOutput(const std::string &path, std::string_view bytes);
 
 } // namespace qopt
 

@@ -247,9 +247,9 @@ int evalCommand(int argc, char **argv, const CompileFile &compile) {
   app.add_option("--resamples", arguments.resamples, "draws of the bootstrap")
       ->check(CLI::Range(int64_t(0), int64_t(10000000)))
       ->capture_default_str();
-  app.add_option("--seed", arguments.seed, "of the bootstrap")->capture_default_str();
+  app.add_option("--seed", arguments.seed, "of the bootstrap")->check(anySeed())->capture_default_str();
   app.add_option("--max-kl", arguments.maxDivergence, "a gate: exit with 4 if a KL divergence is above this")
-      ->check(CLI::NonNegativeNumber)
+      ->check(notNegative())
       ->needs("--against");
   addModelOptions(app, arguments.model);
   app.add_flag("--json", arguments.json, "print JSON (docs/schemas/eval.json), a line for each of several models");

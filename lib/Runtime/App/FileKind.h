@@ -14,14 +14,16 @@ enum class FileKind {
   Safetensors, ///< any other, an overlay among them
   Gguf,
   Json,      ///< begins with "{": a tokenizer.json
-  Ir,        ///< MLIR text or bytecode: all else
+  Ir,        ///< MLIR's bytecode, or any other text: whether it is IR, the parser will say
   Directory, ///< a Hugging Face checkpoint, it is hoped
+  Unknown,   ///< neither of these, nor text
 };
 
 /// "an artifact", "a GGUF file", …: for messages.
 std::string_view describe(FileKind kind);
 
-/// Looks at a file's first bytes (and at a safetensors file's header). Errors: it does not exist or cannot be read.
+/// Looks at a file's first bytes (and at a safetensors file's header, of which the end may be missing: its reader then
+/// says what is). Errors: it does not exist, cannot be read, or is empty.
 /// "-", the standard input, counts as IR.
 Result<FileKind> classifyFile(const std::string &path);
 

@@ -32,7 +32,9 @@ Result<ModelFile> openModelFile(const std::string &file, const ModelOptions &opt
   } else if (*kind != FileKind::Artifact && *kind != FileKind::Safetensors) {
     return badInput("expected a model that qopt compiled, but got " + std::string(describe(*kind)),
                     escapeForMessage(file, 1000))
-        .withNext("compile it first: qopt build FILE --scheme w4a8 -o model.qopt");
+        .withNext(*kind == FileKind::Ir        ? "IR is compiled first: qopt compile FILE -o model.qopt"
+                  : *kind == FileKind::Unknown ? "copy or make the file again, if it was an artifact"
+                                               : "compile it first: qopt build FILE --scheme w4a8 -o model.qopt");
   }
   Clock::time_point start = Clock::now();
   Result<std::shared_ptr<const Model>> model = Model::open(temporary ? temporary->path() : file, options);

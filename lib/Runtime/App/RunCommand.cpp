@@ -165,8 +165,6 @@ Status Run::answer(Clock::time_point start) {
   if (failure)
     return std::move(*failure).in("logits").withNext("evaluate the model: its numbers are not finite");
   finish(*ids, *result, firstToken);
-  if (std::ferror(stdout))
-    return resourceError("cannot write to the standard output");
   return {};
 }
 
@@ -254,7 +252,7 @@ int runMain(int argc, char **argv, const std::string &program, const CompileFile
       ->check(CLI::Range(0, INT32_MAX));
   app.add_option("--top-p", arguments.topP, "choose among the likely tokens whose probabilities add up to P")
       ->check(CLI::Range(1e-9, 1.0));
-  app.add_option("--seed", arguments.seed, "of the random numbers")->capture_default_str();
+  app.add_option("--seed", arguments.seed, "of the random numbers")->check(anySeed())->capture_default_str();
   addModelOptions(app, arguments.model);
   app.add_flag("--tokens", arguments.ids, "print token ids in place of text");
   app.add_flag("--json", arguments.json, "print one JSON object at the end (docs/schemas/run.json)");

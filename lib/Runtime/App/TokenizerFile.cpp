@@ -297,6 +297,7 @@ Result<std::optional<LoadedTokenizer>> loadTokenizer(const std::string &path) {
   }
   case FileKind::Safetensors:
   case FileKind::Ir:
+  case FileKind::Unknown:
     break;
   }
   return badInput("expected a GGUF file, a Hugging Face directory, a tokenizer.json or an artifact, but got " +
