@@ -47,11 +47,12 @@ static bool beginsAsText(std::string_view text) {
 }
 
 Result<FileKind> classifyFile(const std::string &path) {
-  if (path == "-")
-    return FileKind::Ir;
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored))
+  std::filesystem::file_status status = std::filesystem::status(path, ignored);
+  if (std::filesystem::is_directory(status))
     return FileKind::Directory;
+  if (path == "-" || (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)))
+    return FileKind::Ir; // it can be read once, and of all kinds IR alone is read so
   Result<MappedFile> file = MappedFile::open(path);
   if (!file)
     return file.takeError();

@@ -24,7 +24,7 @@ std::string_view describe(FileKind kind);
 
 /// Looks at a file's first bytes (and at a safetensors file's header, of which the end may be missing: its reader then
 /// says what is). Errors: it does not exist, cannot be read, or is empty.
-/// "-", the standard input, counts as IR.
+/// "-", the standard input, counts as IR, as do pipes and devices.
 Result<FileKind> classifyFile(const std::string &path);
 
 } // namespace qopt
