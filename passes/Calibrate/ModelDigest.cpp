@@ -115,9 +115,12 @@ Result<std::string> qopt::modelDigest(ModuleOp module, const std::string &direct
 Status qopt::checkUnscaled(ModuleOp module) {
   auto found = module.walk(
       [](lowbit::ScaleOp scale) { return scale.getAlone() ? WalkResult::advance() : WalkResult::interrupt(); });
-  if (found.wasInterrupted())
+  if (found.wasInterrupted()) {
+    bool hasCodes = module.walk([](lowbit::LinearOp) { return WalkResult::interrupt(); }).wasInterrupted();
     return badInput(
                "expected a model without scales, but its weights, or what they are multiplied by, have been scaled")
-        .withNext("calibrate the model as it was before: its statistics serve this one too");
+        .withNext(hasCodes ? "quantize the model as it was imported in one run: rules give each weight its scheme"
+                           : "calibrate the model as it was before: its statistics serve this one too");
+  }
   return {};
 }

@@ -111,9 +111,11 @@ Status ModelFollower::gatherHessian(FollowedStage &stage, Operation *reader, Val
     statistics.add(runner->pool(), sample, *rounded);
     return {};
   };
-  if (site == input) {
+  // What is there already: of linears on one value, those with another form of activations are a stage of their own.
+  SampleStream *there = site == input ? &*stream : site == reached ? &*reachedStream : nullptr;
+  if (there) {
     for (int64_t sample = 0; sample < runner->samples(); ++sample)
-      if (Status status = add(sample, {stream->sample(sample), options.length, stage.inputs, stage.inputs}); !status)
+      if (Status status = add(sample, {there->sample(sample), options.length, stage.inputs, stage.inputs}); !status)
         return status;
   } else {
     Result<Part> part = partTo(site, input);

@@ -63,6 +63,11 @@ Status qopt::quantizeToNearest(ModuleOp module, Recipe recipe, const Quantizatio
   recipe.gates.clear();
   for (RecipeRule &rule : recipe.rules)
     rule.method.reset();
+  // The recipe's rotation may have given the head a parameter of its own, which this module does not have.
+  std::erase_if(recipe.rules, [&](const RecipeRule &rule) {
+    return llvm::none_of(module.getOps<transformer::ParameterOp>(),
+                         [&](transformer::ParameterOp parameter) { return rule.matches(parameter.getSymName()); });
+  });
   module.walk([&](Operation *op) {
     auto own = op->getAttrOfType<DictionaryAttr>(lowbit::kQuantizeAttribute);
     if (!own || !own.get("method"))

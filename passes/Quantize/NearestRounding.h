@@ -27,7 +27,8 @@ Result<QuantizationRun::Finished> roundAllToNearest(QuantizationRun &run, RangeR
                                                     const QuantizeContext &context = {});
 
 /// Rounds all that `recipe` selects to nearest, whatever method it names, with all of its ranges: what a calibrated
-/// recipe is compared with. Errors: as QuantizationRun.
+/// recipe is compared with. `module` is not rotated: rules for what rotation adds are passed over. Errors: as
+/// QuantizationRun.
 Status quantizeToNearest(mlir::ModuleOp module, Recipe recipe, const QuantizationRun::Options &options);
 
 } // namespace qopt

@@ -22,7 +22,7 @@ struct QuantizeContext {
   QuantizeProgress progress = {};
   OutputSet *outputs = nullptr;          ///< the overlay is added there, and gets its name with the others
   ResumeFolder *resume = nullptr;        ///< finished weights and scales are kept there, and taken from there
-  const Recipe *parsed = nullptr;        ///< what the option `recipe` names, as it was read; null: it is read
+  const Recipe *parsed = nullptr;        ///< in place of what the pass's options say; null: these say it
   std::string recipe = {};               ///< all that is done, for the provenance, where the pass is one stage of it
   nlohmann::ordered_json gateTexts = {}; ///< which texts it is judged on, for the provenance; null: none
   /// Called with the samples that are done, of those in all, while static ranges of activations are found.

@@ -52,7 +52,7 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
           .withNext("use --" + wanted->plugin->name);
     if (Status status = checkRecipeSaysAll(*this, recipe); !status)
       return status.takeError();
-    if (recipe.empty())
+    if (recipe.empty() && !context.parsed)
       wanted->nearestRange = range;
     return wanted;
   }

@@ -201,7 +201,7 @@ Result<Recipe> qopt::readRecipe(const std::string &path) {
 
 Result<Recipe> qopt::chooseRecipe(const RecipeOptions &options, const std::string &path, const Recipe *parsed) {
   if (path.empty())
-    return makeRecipe(options);
+    return parsed ? Result<Recipe>(*parsed) : makeRecipe(options);
   if (!options.scheme.empty() || !options.head.empty() || !options.keep.empty() || !options.scales.empty())
     return usageError("expected either a recipe or scheme, head, keep and scales, but got both")
         .withNext("say it all in the recipe");

@@ -113,6 +113,8 @@ struct Gate {
   std::string where;      ///< "recipe.yaml:7:5", for messages
 
   bool isOnText() const { return heldOut || !text.empty(); }
+  /// Whether it limits what is measured on a text, besides the comparison with round to nearest.
+  bool asksForFigures() const { return divergence || perplexityRatio || agreement; }
   int64_t mostWindows() const { return windows.value_or(kGateWindows); }
   /// `context`: the model's; 0 where it does not say.
   int64_t lengthFor(int64_t context) const {
@@ -143,8 +145,8 @@ struct AwqSettings {
 
 /// Scales by SmoothQuant; an α that is not there is searched for.
 struct SmoothQuantSettings {
-  std::optional<double> alpha = 0.5;
-  std::vector<SiteKind> sites;               ///< empty: all, by alpha
+  std::optional<double> alpha = 0.5;         ///< of all sites, where `sites` names none
+  std::vector<SiteKind> sites;               ///< those that are scaled; empty: all, by alpha
   std::vector<std::optional<double>> alphas; ///< of each of `sites`
 
   std::optional<double> alphaOf(SiteKind kind) const;
@@ -206,9 +208,8 @@ void addDefaultGates(Recipe &recipe);
 /// Reads the file and parses it; "builtin:NAME" is one that comes with the compiler (BuiltinRecipes.h).
 Result<Recipe> readRecipe(const std::string &path);
 
-/// The recipe in the file at `path`, or what `options` say where `path` is empty. `parsed`: what was read of the file
-/// before, which is not read again: all stages of a quantization do what one recipe says. Error (usage): both are
-/// given.
+/// The recipe in the file at `path`, or what `options` say where `path` is empty; `parsed`, if there is one, in place
+/// of either: all stages of a quantization do what one recipe says. Error (usage): a path beside options.
 Result<Recipe> chooseRecipe(const RecipeOptions &options, const std::string &path, const Recipe *parsed = nullptr);
 
 } // namespace qopt

@@ -173,8 +173,9 @@ void RecipeReader::readAwq(yaml::Node *node) {
 
 void RecipeReader::readSmoothQuant(yaml::Node *node) {
   SmoothQuantSettings smooth;
+  bool saysAlpha = false;
   auto alpha = [&](yaml::Node *value) -> std::optional<double> {
-    if (auto *text = llvm::dyn_cast_or_null<yaml::ScalarNode>(value); text && text->getRawValue() == kSearch)
+    if (auto *text = llvm::dyn_cast_or_null<yaml::ScalarNode>(value); text && scalar(value, "alpha") == kSearch)
       return std::nullopt;
     double read = number(value, "alpha");
     if (!failure && !(read >= 0 && read <= 1))
@@ -182,7 +183,7 @@ void RecipeReader::readSmoothQuant(yaml::Node *node) {
     return read;
   };
   mapping(node, "smooth_quant",
-          {{"alpha", [&](yaml::Node *value) { smooth.alpha = alpha(value); }},
+          {{"alpha", [&](yaml::Node *value) { smooth.alpha = alpha(value), saysAlpha = true; }},
            {"sites", [&](yaml::Node *value) {
               std::vector<std::pair<llvm::StringRef, Field>> fields;
               for (const auto &entry : siteKindWords)
@@ -194,6 +195,12 @@ void RecipeReader::readSmoothQuant(yaml::Node *node) {
               if (!failure && smooth.sites.empty())
                 fail(value, "expected a site", "leave the section out");
             }}});
+  // The α that is said beside sites is that of all others.
+  for (const auto &[word, kind] : siteKindWords)
+    if (saysAlpha && !smooth.sites.empty() && !llvm::is_contained(smooth.sites, kind)) {
+      smooth.sites.push_back(kind);
+      smooth.alphas.push_back(smooth.alpha);
+    }
   stages.smoothQuant = std::move(smooth);
 }
 

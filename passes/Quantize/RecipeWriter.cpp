@@ -74,7 +74,7 @@ static std::string smoothQuantText(const SmoothQuantSettings &smooth) {
   std::string sites;
   for (auto [kind, alpha] : llvm::zip_equal(smooth.sites, smooth.alphas))
     sites += (sites.empty() ? "" : ", ") + wordFor(siteKindWords, kind) + ": " + alphaText(alpha);
-  return "smooth_quant: {alpha: " + alphaText(smooth.alpha) + (sites.empty() ? "" : ", sites: {" + sites + "}") + "}\n";
+  return "smooth_quant: {" + (sites.empty() ? "alpha: " + alphaText(smooth.alpha) : "sites: {" + sites + "}") + "}\n";
 }
 
 static std::string gateText(const Gate &gate) {

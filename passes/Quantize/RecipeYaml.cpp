@@ -14,10 +14,13 @@ namespace yaml = llvm::yaml;
 static constexpr size_t maxBytes = 1 << 20;
 static constexpr int maxDepth = 64;
 
+/// Brackets that open something, in all of a recipe: nesting of so many is no danger to the stack yet.
+static constexpr int maxBrackets = 4096;
+
 /// A bound on nesting that needs no parser: open brackets, and on each line its indentation and what opens a block.
-/// Brackets and dashes inside strings count too: they make the bound larger, never smaller.
+/// Brackets inside strings count too: one that closes there hides one that is open, so that all are counted as well.
 static Status checkDepth(std::string_view text, const std::string &name) {
-  int open = 0, line = 1, column = 0;
+  int open = 0, opened = 0, line = 1, column = 0;
   bool leading = true;
   int blocks = 0;
   for (char c : text) {
@@ -27,13 +30,17 @@ static Status checkDepth(std::string_view text, const std::string &name) {
       continue;
     }
     if (c == '[' || c == '{')
-      ++open;
+      ++open, ++opened;
     else if (c == ']' || c == '}')
       open -= open > 0;
     if (leading && (c == ' ' || c == '-' || c == '?' || c == ':' || c == '\t'))
       ++blocks;
     else
       leading = false;
+    if (opened > maxBrackets)
+      return usageError("expected YAML with at most " + std::to_string(maxBrackets) + " opening brackets",
+                        name + ":" + std::to_string(line) + ":" + std::to_string(column))
+          .withNext("write rules as blocks: - match: PATTERN, and below it scheme: …");
     if (open > maxDepth || blocks > 4 * maxDepth)
       return usageError("expected YAML that is nested at most " + std::to_string(maxDepth) + " deep",
                         name + ":" + std::to_string(line) + ":" + std::to_string(column));

@@ -102,12 +102,20 @@ Status qopt::checkFit(QuantizationTarget &target) {
   return {};
 }
 
-/// What needs calibration and does not get it: GPTQ of an embedding, GPTQ or static activations of the output head.
+/// What needs calibration and does not get it: GPTQ of an embedding or of a weight on several values, GPTQ or static
+/// activations of the output head.
 static Status checkCalibrated(QuantizationTarget &target, const llvm::DenseSet<Value> &wanted) {
   std::string where = "parameter @" + target.parameter.getSymName().str();
   bool isGptq = target.method == Method::Gptq;
+  Value read;
   for (Operation *user : target.users) {
     auto linear = dyn_cast<LinearOp>(user);
+    if (isGptq && linear && read && read != linear.getInput())
+      return badInput("expected a weight that linears on one value read, because gptq has one Hessian for it, but this "
+                      "one is read on several",
+                      where)
+          .withNext("give each linear its own parameter, or round it to nearest (method: rtn)");
+    read = linear ? linear.getInput() : read;
     if (isGptq && !linear)
       return badInput("expected linears to be quantized by gptq, but got an embedding", where)
           .withNext("round embeddings to nearest (method: rtn)");

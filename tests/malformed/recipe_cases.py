@@ -51,6 +51,8 @@ def cases():
                "expected a glob, but got", ":4:5"),
         recipe("an alias", HEAD + "rules:\n  - match: *x\n    keep: true\n", 1,
                "expected match to be text, but got an alias", ":5:5"),
+        recipe("nesting that strings hide", "version: 1\nscheme: [" + ("[a: " * 60 + '"' + "]" * 60 + '",') * 3450 + "\n", 1,
+               "expected YAML with at most 4096 opening brackets", ":2:", "write rules as blocks"),
         recipe("two documents", HEAD + "---\nversion: 1\n", 1, "expected one document, but got another", ":4:"),
         *[recipe(name, HEAD + text, 1, rule, place, next)
           for name, text, rule, place, next in (

@@ -84,15 +84,15 @@ static Status checkLedger(const GateInputs &inputs) {
   return {};
 }
 
-/// What was found, for the report.
-static nlohmann::ordered_json describeFigures(const GateText &text, const Figures &figures, bool holds) {
+/// What was found, for the report. `holds`: nothing if the gate asks for nothing.
+static nlohmann::ordered_json describeFigures(const GateText &text, const Figures &figures, std::optional<bool> holds) {
   auto estimate = [](const Estimate &found) {
     return nlohmann::ordered_json{{"value", found.value}, {"low", found.low}, {"high", found.high}};
   };
   nlohmann::ordered_json found{{"text", text.name},
                                {"windows", figures.model.windows},
                                {"length", text.length},
-                               {"holds", holds},
+                               {"holds", holds ? nlohmann::ordered_json(*holds) : nlohmann::ordered_json()},
                                {"kl_divergence", estimate(figures.model.divergence)},
                                {"perplexity_ratio", estimate(figures.model.perplexityRatio)},
                                {"top1_agreement", estimate(figures.model.agreement)}};
@@ -177,11 +177,14 @@ Status qopt::checkGates(const GateInputs &inputs, RunReport &report) {
     }
     progress.finish();
     Status status = judge(text, figures);
-    report.addGate(describeFigures(text, figures, static_cast<bool>(status)));
+    bool asks = text.gate->asksForFigures() || figures.nearest;
+    report.addGate(describeFigures(text, figures, asks ? std::optional(static_cast<bool>(status)) : std::nullopt));
     std::fprintf(stderr, "gate %s: %s: %lld windows, KL %s%s%s, perplexity ratio %s, top-1 %s\n",
-                 status ? "holds" : "fails", escapeForMessage(text.name, 1000).c_str(),
-                 static_cast<long long>(figures.model.windows), figure(figures.model.divergence).c_str(),
-                 figures.nearest ? ", round to nearest " : "",
+                 !asks    ? "asks for nothing"
+                 : status ? "holds"
+                          : "fails",
+                 escapeForMessage(text.name, 1000).c_str(), static_cast<long long>(figures.model.windows),
+                 figure(figures.model.divergence).c_str(), figures.nearest ? ", round to nearest " : "",
                  figures.nearest ? figure(figures.nearest->divergence).c_str() : "",
                  figure(figures.model.perplexityRatio).c_str(), figure(figures.model.agreement).c_str());
     if (figures.nearest && figures.model.windows < kFewestWindows)

@@ -197,7 +197,7 @@ static Status plan(const CompilerArguments &compiler, const QuantizeArguments &a
     return module.takeError();
   Foreseen foreseen = foresee(session, **module, *recipe, arguments, directory);
   CostInputs inputs;
-  inputs.samples = foreseen.samples, inputs.length = foreseen.length, inputs.heldOut = foreseen.heldOut;
+  inputs.samples = foreseen.samples, inputs.length = foreseen.length, inputs.heldOut = foreseen.heldOut.value_or(0);
   inputs.calibrates = recipe->needsStatistics() && arguments.statistics.empty();
   inputs.threads = usableCpus();
   std::vector<StageCost> stages = costOfStages(*foreseen.module, *recipe, foreseen.survey.selection, inputs);

@@ -31,7 +31,7 @@ public:
 } // namespace
 
 /// Of the factors' names, after the sites'.
-static constexpr std::string_view kSuffix = "plan";
+static constexpr llvm::StringLiteral kSuffix = "plan";
 
 /// The kinds of sites that the recipe, which scales, names.
 static llvm::ArrayRef<SiteKind> kindsOf(const Recipe &recipe) {
@@ -61,11 +61,12 @@ static void tryScales(Session &session, Foreseen &foreseen, const Recipe &recipe
     scales.push_back({std::move(site), std::move(factor)});
   }
   session.context().loadDialect<lowbit::LowBitDialect>();
+  std::vector<CancelledScale> earlier = cancelledScales(*foreseen.module);
   mlir::OwningOpRef<mlir::ModuleOp> before = foreseen.module->clone();
   Result<TemporaryPath> factors = TemporaryPath::create(".safetensors");
-  Status status =
-      factors ? insertScalePairs(*foreseen.module, scales, {factors->path(), directory, std::string(kSuffix), "{}"})
-              : Status(factors.takeError());
+  Status status = factors
+                      ? insertScalePairs(*foreseen.module, scales, {factors->path(), directory, kSuffix.str(), "{}"})
+                      : Status(factors.takeError());
   if (status)
     foreseen.factors.emplace(std::move(*factors));
   if (!status) {
@@ -86,7 +87,10 @@ static void tryScales(Session &session, Foreseen &foreseen, const Recipe &recipe
   }
   llvm::append_range(foreseen.problems, errors);
   for (CancelledScale &pair : cancelledScales(*foreseen.module)) {
-    pair.name.resize(pair.name.size() - kSuffix.size() - 1);
+    if (llvm::is_contained(earlier, pair))
+      continue;
+    // "SITE.plan", or of a weight that stands at several sites "SITE.plan.2".
+    pair.name.resize(llvm::StringRef(pair.name).rfind((llvm::Twine(".") + kSuffix).str()));
     if (recipe.unfoldable == Unfoldable::Cancel)
       foreseen.cancelled.push_back(std::move(pair));
     else
@@ -122,7 +126,8 @@ static void checkStatistics(Foreseen &foreseen, const Recipe &recipe, const Quan
     if (arguments.calibrates()) {
       Result<CalibrationText> text = readCalibrationText(*foreseen.module, directory, arguments.calibration);
       note(text ? Status() : Status(text.takeError()));
-      foreseen.heldOut = text ? static_cast<int64_t>(text->samples.heldOutSource.size()) : 0;
+      if (text)
+        foreseen.heldOut = static_cast<int64_t>(text->samples.heldOutSource.size());
     }
     return checkTokens(foreseen, foreseen.samples * foreseen.length, fallbacks);
   }
@@ -169,7 +174,6 @@ Foreseen qopt::foresee(Session &session, mlir::ModuleOp module, const Recipe &re
   foreseen.survey = surveyTargets(*foreseen.module, recipe, previous);
   llvm::append_range(foreseen.problems, foreseen.survey.problems);
   checkStatistics(foreseen, recipe, arguments, directory);
-  std::optional<int64_t> heldOut = foreseen.samples > 0 ? std::optional(foreseen.heldOut) : std::nullopt;
-  llvm::append_range(foreseen.problems, gateProblems(recipe, arguments.recipe, module, directory, heldOut));
+  llvm::append_range(foreseen.problems, gateProblems(recipe, arguments.recipe, module, directory, foreseen.heldOut));
   return foreseen;
 }

@@ -15,7 +15,7 @@ struct Foreseen {
   std::vector<Error> problems;           ///< of all kinds; those that are alike stand next to each other
   std::vector<CancelledScale> cancelled; ///< pairs that the recipe lets go
   int64_t samples = 0, length = 0;       ///< of calibration, or of the statistics that were given
-  int64_t heldOut = 0;                   ///< windows of all its sources
+  std::optional<int64_t> heldOut;        ///< windows of all its sources, where they are known
 };
 
 /// Tries what costs nothing: rotation and folding on a copy of `module` (whose archives are named relative to

@@ -176,10 +176,7 @@ private:
   /// What all passes that quantize are told.
   template <typename Options> Options optionsOf(const std::string &output) {
     Options options;
-    options.scheme = arguments.scheme;
-    options.head = arguments.head;
-    options.keep = {arguments.keep.begin(), arguments.keep.end()};
-    options.recipe = arguments.recipe;
+    options.recipe = arguments.recipe; // for messages: what to do is in the context
     options.statistics = statistics;
     options.overlay = output;
     options.directory = directory;

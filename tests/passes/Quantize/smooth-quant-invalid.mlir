@@ -9,6 +9,7 @@
 // RUN: sed 's/epsilon 1.000000e-05/epsilon 2.000000e-05/' %t/mlir > %t/other.mlir
 // RUN: not qopt %t/other.mlir --smooth-quant="statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=MODEL
 
+// RUN: not qopt %t/mlir --smooth-quant="alpha=0.3 sites=mlp-input alphas=0.1 statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=EITHER
 // RUN: not qopt %t/mlir --smooth-quant="sites=mlp-input,mlp-input alphas=0.1,0.9 statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=TWICE
 // RUN: not qopt %t/mlir --smooth-quant="keep=model.layers.0 statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=KEEP
 // RUN: not qopt %t/mlir --smooth-quant="scheme=keep head=w8a16:g32 statistics=%t/stats directory=%t" 2>&1 | FileCheck %s --check-prefix=ALL
@@ -22,6 +23,7 @@
 // RUN: not ls %t/scales.safetensors
 
 // ALPHA: expected an alpha from 0 to 1
+// EITHER: expected either alpha, of all sites that are scaled, or alphas, of each, but got both
 // COUNT: expected an alpha for each of 1 sites, but got 2
 // NONE: expected statistics
 // SECTION: expected a recipe with a section smooth_quant

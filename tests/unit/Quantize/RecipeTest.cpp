@@ -400,11 +400,19 @@ rules:
 
   std::string smooth = "version: 1\nscheme: w8a8\nsmooth_quant: {alpha: 0.75, sites: {mlp-input: 0.4}}";
   EXPECT_CONTAINS(printRecipe(*parseRecipe(smooth, "r.yaml")),
-                  "smooth_quant: {alpha: 0.75, sites: {mlp-input: 0.4}}\n");
+                  "smooth_quant: {sites: {mlp-input: 0.4, attention-input: 0.75, attention-output: 0.75, mlp-output: "
+                  "0.75}}\n");
   std::string searched =
       "version: 1\nscheme: w8a8\nsmooth_quant: {alpha: search, sites: {mlp-input: 0.4, mlp-output: search}}";
   EXPECT_CONTAINS(printRecipe(*parseRecipe(searched, "r.yaml")),
-                  "smooth_quant: {alpha: search, sites: {mlp-input: 0.4, mlp-output: search}}\n");
+                  "smooth_quant: {sites: {mlp-input: 0.4, mlp-output: search, attention-input: search, "
+                  "attention-output: search}}\n");
+  EXPECT_CONTAINS(printRecipe(*parseRecipe("version: 1\nscheme: w8a8\nsmooth_quant: {alpha: \"search\"}", "r.yaml")),
+                  "smooth_quant: {alpha: search}\n");
+  // Without an alpha for the others, they are not scaled.
+  EXPECT_CONTAINS(
+      printRecipe(*parseRecipe("version: 1\nscheme: w8a8\nsmooth_quant: {sites: {mlp-input: 0.4}}", "r.yaml")),
+      "smooth_quant: {sites: {mlp-input: 0.4}}\n");
   // Ranges are said where there are any, and a percentile where it is one.
   std::string fixed = "version: 1\nscheme: w8a8s\nactivations: ";
   EXPECT_CONTAINS(printRecipe(*parseRecipe(fixed + "{range: percentile, percentile: 99.999}", "r.yaml")),
