@@ -20,6 +20,9 @@ static Status build(const CompilerArguments &compiler, QuantizeArguments argumen
         .withNext("say what shall be done: --scheme w4a16:g64 --method gptq, or --recipe");
   if (Status status = checkArguments(arguments); !status)
     return status;
+  if (arguments.empty())
+    if (Status status = checkTextOptions(arguments.calibration); !status)
+      return status;
   Session session(compiler);
   ImportOptions options;
   options.halfCache = halfCache;

@@ -10,6 +10,8 @@ using namespace qopt;
 
 static Status calibrate(const CompilerArguments &compiler, const CalibrateArguments &arguments,
                         const std::string &model, const std::string &output) {
+  if (Status status = checkTextOptions(arguments); !status)
+    return status;
   Session session(compiler);
   auto module = readModule(session, model);
   if (!module)
@@ -45,13 +47,14 @@ int qopt::calibrateMain(int argc, char **argv) {
   auto *histogram = app.add_flag("--histogram", arguments.histogram, "also count which magnitude occurs how often");
   auto *noGram =
       app.add_flag("--no-gram", arguments.noGram, "do not sum x·xᵀ: enough for SmoothQuant, and much smaller");
-  app.add_flag("--samples-alone", arguments.samplesAlone,
-               "run nothing: keep the samples' tokens, which are enough for gptq with inputs: quantized")
-      ->excludes(match, histogram, noGram);
+  auto *alone = app.add_flag("--samples-alone", arguments.samplesAlone,
+                             "run nothing: keep the samples' tokens, which are enough for gptq with inputs: quantized")
+                    ->excludes(match, histogram, noGram);
   app.add_option("--shard", arguments.shard, "I/N: the I-th of N shards; 'qopt stats merge' joins them");
-  addMemoryOption(app, arguments);
+  addMemoryOption(app, arguments)->excludes(alone);
   app.add_option("--threads", arguments.threads, "workers (default: the CPUs that this process may use)")
-      ->check(CLI::Range(1, 1024));
+      ->check(CLI::Range(1, 1024))
+      ->excludes(alone);
   return runCommand(app, compiler, argc, argv, "qopt calibrate", "nothing was written",
                     [&] { return calibrate(compiler, arguments, model, output); });
 }

@@ -7,6 +7,7 @@
 #include "tools/qopt/Subcommands.h"
 
 #include <cstdio>
+#include <filesystem>
 
 using namespace qopt;
 
@@ -16,6 +17,12 @@ static Status exportModel(const CompilerArguments &compiler, const std::string &
   auto module = readModule(session, input);
   if (!module)
     return module.takeError();
+  // The names of its files are the export's own: the IR is none of them where it lies elsewhere.
+  std::error_code code;
+  if (input != "-" && std::filesystem::equivalent(directoryOf(input), output, code) && !code)
+    return usageError("expected a directory that the model does not lie in, because files of it may get the IR's name",
+                      escapeForMessage(output, 1000))
+        .withNext("name another directory");
   Progress progress("export", "M weights", 1e-6);
   Result<ExportReport> done = exportHuggingFace(**module, directoryOf(input), output,
                                                 [&](int64_t count, int64_t total) { progress.update(count, total); });

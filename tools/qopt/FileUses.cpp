@@ -30,7 +30,7 @@ void FileUses::reads(const std::string &path) {
     return;
   }
   for (const fs::directory_entry &entry : fs::directory_iterator(path, code))
-    if (entry.path().extension() == ".safetensors" || entry.path().extension() == ".json")
+    if (entry.is_regular_file(code))
       inputs.push_back(entry.path().string());
 }
 

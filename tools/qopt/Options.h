@@ -9,6 +9,12 @@
 
 namespace qopt {
 
+/// Has `option` noted among those that were said of texts (checkTextOptions); its default is captured.
+inline CLI::Option *noteSaid(CLI::Option *option, CalibrateArguments &arguments) {
+  return option->capture_default_str()->each(
+      [&arguments, name = option->get_name()](const std::string &) { arguments.saidOfTexts.push_back(name); });
+}
+
 /// Which text a model is calibrated on.
 inline void addTextOptions(CLI::App &app, CalibrateArguments &arguments) {
   app.add_option("--text", arguments.texts,
@@ -16,23 +22,26 @@ inline void addTextOptions(CLI::App &app, CalibrateArguments &arguments) {
       ->allow_extra_args(false);
   app.add_option("--jsonl", arguments.lines, "a file of JSON lines, also with @WEIGHT: text, or messages of a chat")
       ->allow_extra_args(false);
-  app.add_option("--field", arguments.field, "the key of text or messages in JSON lines")->capture_default_str();
-  app.add_option("--samples", arguments.samples.samples, "samples in all")->capture_default_str();
-  app.add_option("--length", arguments.samples.length, "tokens in each")->capture_default_str();
-  app.add_option("--seed", arguments.samples.seed, "decides which windows are samples")
-      ->check(anySeed())
-      ->capture_default_str();
-  app.add_option("--held-out", arguments.samples.heldOut, "most windows of each text that are not used")
-      ->check(notNegative())
-      ->capture_default_str();
+  noteSaid(app.add_option("--field", arguments.field, "the key of text or messages in JSON lines"), arguments);
+  noteSaid(app.add_option("--samples", arguments.samples.samples, "samples in all")
+               ->check(CLI::Range(int64_t(1), kMostSamples)),
+           arguments);
+  noteSaid(app.add_option("--length", arguments.samples.length, "tokens in each")
+               ->check(CLI::Range(int64_t(1), int64_t(1) << 24)),
+           arguments);
+  noteSaid(app.add_option("--seed", arguments.samples.seed, "decides which windows are samples")->check(anySeed()),
+           arguments);
+  noteSaid(app.add_option("--held-out", arguments.samples.heldOut, "most windows of each text that are not used")
+               ->check(notNegative()),
+           arguments);
 }
 
 /// How much of what flows through the model stays in memory while it is calibrated.
-inline void addMemoryOption(CLI::App &app, CalibrateArguments &arguments) {
-  app.add_option("--memory", arguments.memoryMegabytes,
-                 "MiB of calibration's activations that stay in memory; more go to a file")
-      ->check(notNegative())
-      ->capture_default_str();
+inline CLI::Option *addMemoryOption(CLI::App &app, CalibrateArguments &arguments) {
+  return noteSaid(app.add_option("--memory", arguments.memoryMegabytes,
+                                 "MiB of calibration's activations that stay in memory; more go to a file")
+                      ->check(notNegative()),
+                  arguments);
 }
 
 /// What to do with a model.

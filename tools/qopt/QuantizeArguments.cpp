@@ -12,19 +12,15 @@ Status qopt::checkArguments(const QuantizeArguments &arguments) {
   return {};
 }
 
-/// Refuses what is said of texts where there are none.
-static Status checkTextOptions(const QuantizeArguments &arguments) {
-  const CalibrateArguments plain, &calibration = arguments.calibration;
-  const SampleOptions &samples = calibration.samples;
-  bool isPlain = samples.samples == plain.samples.samples && samples.length == plain.samples.length &&
-                 samples.seed == plain.samples.seed && samples.heldOut == plain.samples.heldOut &&
-                 calibration.field == plain.field && calibration.memoryMegabytes == plain.memoryMegabytes;
-  if (isPlain || arguments.calibrates())
-    return {};
-  return usageError(
-             "expected no --samples, --length, --seed, --held-out, --field or --memory without texts to calibrate on")
-      .withNext(arguments.statistics.empty() ? "say --text FILE, or leave it out"
-                                             : "leave it out: the statistics were made with their own");
+Status qopt::checkTextOptions(const CalibrateArguments &arguments) {
+  for (const std::string &option : arguments.saidOfTexts) {
+    if (!arguments.hasTexts())
+      return usageError("expected no " + option + " without texts to calibrate on")
+          .withNext("say --text FILE, or leave it out");
+    if (option == "--field" && arguments.lines.empty())
+      return usageError("expected no --field without --jsonl, whose lines have fields").withNext("leave it out");
+  }
+  return {};
 }
 
 Status qopt::checkArgumentsFor(const Recipe &recipe, const QuantizeArguments &arguments) {
@@ -41,7 +37,7 @@ Status qopt::checkArgumentsFor(const Recipe &recipe, const QuantizeArguments &ar
   if (recipe.needsStatistics() && !has)
     return usageError("expected statistics, or text to calibrate on")
         .withNext("say --text FILE, or --statistics with what 'qopt calibrate MODEL --text FILE' wrote");
-  return checkTextOptions(arguments);
+  return checkTextOptions(arguments.calibration);
 }
 
 Result<Recipe> qopt::recipeOf(const QuantizeArguments &arguments) {

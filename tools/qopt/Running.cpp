@@ -11,8 +11,8 @@ template <typename Command> static int withCompiler(int argc, char **argv, Comma
   CompilerArguments compiler;
   if (Status status = compiler.take(argc, argv); !status)
     return reportError(status.error());
-  return command(argc, argv, [&](const std::string &file, const std::string &output) {
-    return compileForRunning(compiler, file, output);
+  return command(argc, argv, [&](const std::string &file, const std::string &target, const std::string &output) {
+    return compileForRunning(compiler, file, target.empty() ? "native" : target, output);
   });
 }
 

@@ -139,11 +139,12 @@ static Status search(const CompilerArguments &compiler, const SearchArguments &a
   if (quantize.statistics.empty())
     return usageError("expected --statistics")
         .withNext("make them: qopt calibrate MODEL --text FILE -o stats.safetensors");
-  bool byDivergence = arguments.sensitivity == "kl",
-       hasTexts = !quantize.calibration.texts.empty() || !quantize.calibration.lines.empty();
+  bool byDivergence = arguments.sensitivity == "kl", hasTexts = quantize.calibration.hasTexts();
   if (byDivergence != hasTexts)
     return usageError(byDivergence ? "expected --text or --jsonl to measure the divergence on"
                                    : "expected no --text or --jsonl with --sensitivity hessian, which reads none");
+  if (Status status = checkTextOptions(quantize.calibration); !status)
+    return status;
   Result<Recipe> recipe = recipeOf(quantize);
   if (!recipe)
     return recipe.takeError();

@@ -32,8 +32,12 @@ Status qopt::compileArtifact(Session &session, mlir::ModuleOp module, const std:
     return chosen.takeError();
   options.targets = std::move(*chosen);
   options.configure = [&](mlir::PassManager &manager) { return session.compiler().configure(manager); };
-  Progress progress("compile: weights", "MB", 1e-6);
-  options.progress = [&](int64_t done, int64_t total) { progress.update(done, total); };
+  std::optional<Progress> progress; // from when weights are packed, after code is generated
+  options.progress = [&](int64_t done, int64_t total) {
+    if (!progress)
+      progress.emplace("compile: weights", "MB", 1e-6);
+    progress->update(done, total);
+  };
   if (Status status = describeSources(module, directory, options); !status)
     return status;
   return compileModel(module, directory, options, output);
@@ -47,7 +51,8 @@ Result<mlir::OwningOpRef<mlir::ModuleOp>> qopt::readModule(Session &session, con
   return module;
 }
 
-Status qopt::compileForRunning(const CompilerArguments &compiler, const std::string &file, const std::string &output) {
+Status qopt::compileForRunning(const CompilerArguments &compiler, const std::string &file, const std::string &target,
+                               const std::string &output) {
   Result<FileKind> kind = classifyFile(file);
   if (!kind)
     return kind.takeError();
@@ -64,5 +69,5 @@ Status qopt::compileForRunning(const CompilerArguments &compiler, const std::str
   auto module = readModule(session, file);
   if (!module)
     return module.takeError();
-  return compileArtifact(session, **module, directoryOf(file), "native", output);
+  return compileArtifact(session, **module, directoryOf(file), target, output);
 }

@@ -26,7 +26,12 @@ struct CalibrateArguments {
   int threads = 0;
   bool histogram = false, noGram = false;
   bool samplesAlone = false; ///< no statistics: the model is not run
+
+  std::vector<std::string> saidOfTexts; ///< options that were given and say something of texts or their samples
+  bool hasTexts() const { return !texts.empty() || !lines.empty(); }
 };
+/// Refuses (usage) what is said of texts where there are none, and of JSON lines where there are none.
+Status checkTextOptions(const CalibrateArguments &arguments);
 
 /// Runs `module`, whose archives are named relative to `directory`, over text, and writes the statistics to `output`;
 /// what was seen goes to stderr.
@@ -43,7 +48,7 @@ struct QuantizeArguments {
   /// Whether nothing is said of how to quantize.
   bool empty() const { return recipe.empty() && !saysMoreThanRecipe(); }
   /// Whether texts are given to take statistics from.
-  bool calibrates() const { return !calibration.texts.empty() || !calibration.lines.empty(); }
+  bool calibrates() const { return calibration.hasTexts(); }
   /// Whether something is said that a recipe says too.
   bool saysMoreThanRecipe() const {
     return !(scheme.empty() && head.empty() && method.empty() && scales.empty() && keep.empty());
@@ -133,9 +138,10 @@ Status compileArtifact(Session &session, mlir::ModuleOp module, const std::strin
 /// Reads an IR file and runs --pass-pipeline on it.
 Result<mlir::OwningOpRef<mlir::ModuleOp>> readModule(Session &session, const std::string &path);
 
-/// Compiles an IR file for this machine: what `run`, `eval` and `bench` do with a FILE that is no artifact. Errors: a
+/// Compiles an IR file: what `run`, `eval` and `bench` do with a FILE that is no artifact. Errors: a
 /// file of another kind, by its name.
-Status compileForRunning(const CompilerArguments &compiler, const std::string &file, const std::string &output);
+Status compileForRunning(const CompilerArguments &compiler, const std::string &file, const std::string &target,
+                         const std::string &output);
 
 } // namespace qopt
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 #include <sys/resource.h>
+#include <utility>
 
 namespace qopt {
 
@@ -14,7 +15,7 @@ static double secondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-Result<ModelFile> openModelFile(const std::string &file, const ModelOptions &options, const CompileFile &compile) {
+Result<ModelFile> openModelFile(const std::string &file, ModelOptions options, const CompileFile &compile) {
   ModelFile result;
   Result<FileKind> kind = classifyFile(file);
   if (!kind)
@@ -26,7 +27,7 @@ Result<ModelFile> openModelFile(const std::string &file, const ModelOptions &opt
     if (!path)
       return path.takeError();
     temporary.emplace(std::move(*path));
-    if (Status status = compile(file, temporary->path()); !status)
+    if (Status status = compile(file, std::exchange(options.target, {}), temporary->path()); !status)
       return status.takeError();
     result.compileSeconds = secondsSince(start);
   } else if (*kind != FileKind::Artifact && *kind != FileKind::Safetensors) {

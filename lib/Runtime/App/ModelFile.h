@@ -15,8 +15,10 @@
 
 namespace qopt {
 
-/// Compiles `file`, which is not an artifact, to `output`. Errors: it is nothing that can be compiled.
-using CompileFile = std::function<Status(const std::string &file, const std::string &output)>;
+/// Compiles `file`, which is not an artifact, for `target` (empty: this machine) to `output`. Errors: it is nothing
+/// that can be compiled; no such target.
+using CompileFile =
+    std::function<Status(const std::string &file, const std::string &target, const std::string &output)>;
 
 struct ModelFile {
   std::shared_ptr<const Model> model;
@@ -27,7 +29,7 @@ struct ModelFile {
 
 /// Opens `file`. What `compile` makes lies in a temporary file that is gone when this returns; without a function
 /// (null) only artifacts are taken. Errors: as Model::open, `compile` and Tokenizer::create.
-Result<ModelFile> openModelFile(const std::string &file, const ModelOptions &options, const CompileFile &compile);
+Result<ModelFile> openModelFile(const std::string &file, ModelOptions options, const CompileFile &compile);
 
 /// The error for a model without a tokenizer where text is needed.
 Error missingTokenizer(const std::string &file);

@@ -95,6 +95,8 @@ Result<Sampler> Run::sampler() const {
     options = file.text->generation.sampling;
   if (arguments.temperature)
     options.temperature = *arguments.temperature;
+  if (arguments.temperature == 0.0 && (arguments.topK || arguments.topP))
+    return usageError("expected no --top-k or --top-p with --temperature 0, which takes the most likely token");
   // A filter without a temperature means nothing; asking for one asks for sampling.
   if ((arguments.topK || arguments.topP) && !arguments.temperature && options.temperature == 0)
     options.temperature = 1;
