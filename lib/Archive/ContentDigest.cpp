@@ -31,7 +31,13 @@ static FileState stateOf(const struct stat &file) {
 }
 
 static Error unreadable(const std::string &path, int code) {
-  return badInput("cannot read the file: " + std::generic_category().message(code), escapeForMessage(path, 1000));
+  bool wrongPath = code == ENOENT || code == ENOTDIR || code == ELOOP || code == EISDIR;
+  Error error =
+      resourceError("cannot read the file: " + std::generic_category().message(code), escapeForMessage(path, 1000));
+  if (wrongPath)
+    error.errorClass = ErrorClass::BadInput;
+  error.next = wrongPath ? "check the path" : "check the file's permissions and the limits of this process";
+  return error;
 }
 
 Result<std::string> qopt::contentDigest(const std::string &path) {

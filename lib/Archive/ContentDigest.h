@@ -10,7 +10,7 @@ namespace qopt {
 
 /// "sha256:…" of the file's bytes, as sha256sum prints it. A file is read once in a process, and again when its size or
 /// its times have changed; its pages are not mapped. Safe to call from several threads.
-/// Errors (bad input, resource): there is no such file, or it cannot be read.
+/// Errors: there is no such file, or it is a directory (bad input); it cannot be read (resource).
 Result<std::string> contentDigest(const std::string &path);
 
 } // namespace qopt

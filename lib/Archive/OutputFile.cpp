@@ -6,9 +6,9 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -44,7 +44,7 @@ struct OutputFile::State {
     bool started = file >= 0;
     close();
     Error error = resourceError(std::string(action) + ": " + std::strerror(code), escapeForMessage(path, 1000));
-    if (code == ENOENT || code == ENOTDIR || code == EISDIR)
+    if (code == ENOENT || code == ENOTDIR || code == EISDIR || code == ELOOP)
       error.errorClass = ErrorClass::Usage;
     error.outcome = regular   ? "no output was left behind; a file that had this name before is unchanged"
                     : started ? "the output is incomplete"
@@ -59,6 +59,7 @@ struct OutputFile::State {
   Status openTemporary(mode_t mode);
   Status seal();
   Status publish();
+  Status publishForNow();
   Status keep();
   Status writeAll(std::span<const std::byte> bytes, std::optional<uint64_t> offset);
 };
@@ -128,6 +129,20 @@ static int allocate(int file, uint64_t size) {
   return result == 0 ? 0 : errno;
 }
 
+/// Where `path` leads through symbolic links, also to what does not exist yet. Only the last component is looked at:
+/// the system follows the others. None: in a circle.
+static std::optional<std::string> followLinks(const std::string &path) {
+  std::filesystem::path target = path;
+  for (int links = 0; links <= 40; ++links) { // as many as Linux follows
+    std::error_code code;
+    std::filesystem::path next = std::filesystem::read_symlink(target, code);
+    if (code) // no link, or nothing that has this name
+      return target.string();
+    target = target.parent_path() / next;
+  }
+  return std::nullopt;
+}
+
 Result<OutputFile> OutputFile::create(const std::string &path, std::optional<uint64_t> size) {
   auto state = std::make_unique<State>();
   state->path = path;
@@ -145,14 +160,12 @@ Result<OutputFile> OutputFile::create(const std::string &path, std::optional<uin
   // A rename would get around a file's own permissions, and would replace a symbolic link instead of what it names.
   if (exists && ::access(path.c_str(), W_OK) != 0)
     return state->fail("cannot write the output", errno);
-  std::string target = path;
-  if (char *resolved = exists ? ::realpath(path.c_str(), nullptr) : nullptr) {
-    target = resolved;
-    std::free(resolved);
-  }
-  size_t slash = target.rfind('/');
-  std::string folder = slash == std::string::npos ? "." : target.substr(0, slash + 1);
-  state->finalName = slash == std::string::npos ? target : target.substr(slash + 1);
+  std::optional<std::string> target = followLinks(path);
+  if (!target)
+    return state->fail("cannot write the output", ELOOP);
+  size_t slash = target->rfind('/');
+  std::string folder = slash == std::string::npos ? "." : target->substr(0, slash + 1);
+  state->finalName = slash == std::string::npos ? *target : target->substr(slash + 1);
   if (state->finalName.empty())
     return state->fail("cannot write the output", path.empty() ? ENOENT : EISDIR);
   state->folder = folder;
@@ -207,14 +220,30 @@ Status OutputFile::State::seal() {
   return {};
 }
 
-/// Gives the file its name. Until keep() it goes away as the temporary file would.
+/// Gives the file its name, in place of one that had it before. It stays, also if an interrupt comes before keep().
 Status OutputFile::State::publish() {
-  if (!regular)
-    return {};
-  noteRename(ticket, inode);
-  if (::renameat(directory, temporaryName.c_str(), directory, finalName.c_str()) != 0)
+  if (regular && ::renameat(directory, temporaryName.c_str(), directory, finalName.c_str()) != 0)
     return fail("cannot give the output its name", errno);
   return {};
+}
+
+/// Whether linkat's `code` says that there is no file, or that it can have no second name; anything else (no space) is
+/// better known before something was replaced.
+static bool cannotBeLinked(int code) {
+  return code == ENOENT || code == EPERM || code == EACCES || code == EOPNOTSUPP || code == ENOSYS || code == EMLINK;
+}
+
+/// As publish(); but until keep() the file goes away as the temporary file would, and the old one comes back.
+Status OutputFile::State::publishForNow() {
+  if (!regular)
+    return {};
+  std::optional<std::string> oldName = temporaryNameFor(finalName);
+  if (!oldName)
+    return fail("cannot name a temporary file", errno);
+  noteRename(ticket, inode, oldName->c_str());
+  if (::linkat(directory, finalName.c_str(), directory, oldName->c_str(), 0) != 0 && !cannotBeLinked(errno))
+    return fail("cannot keep the old output until the new one is complete", errno);
+  return publish();
 }
 
 /// The file stays.
@@ -308,8 +337,10 @@ Status OutputSet::publish() {
       joinTemporaryFiles(ticket, leader);
     }
   for (OutputFile &file : files)
-    if (Status status = file.state->publish(); !status)
+    if (Status status = file.state->publishForNow(); !status) {
+      files.clear(); // takes the names of those before it away again
       return status;
+    }
   return {};
 }
 

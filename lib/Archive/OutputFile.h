@@ -3,7 +3,9 @@
 // The bytes go to a temporary file in the same directory; commit() makes them durable (fsync), gives them the final
 // name (rename) and makes that durable (fsync of the directory). Before commit, destroying the object, a failure or an
 // interrupt (see installInterruptCleanup) removes the temporary file. A file that was there before keeps its contents
-// until the rename, also for those who have it mapped. A name that belongs to a device or a pipe is written directly.
+// until the rename, also for those who have it mapped: at every moment its name belongs to all of the old file or to
+// all of the new one, and an interrupt leaves it so. A symbolic link is followed, also one to a file that is not there
+// yet. A name that belongs to a device or a pipe is written directly.
 #ifndef QOPT_LIB_ARCHIVE_OUTPUTFILE_H
 #define QOPT_LIB_ARCHIVE_OUTPUTFILE_H
 
@@ -28,8 +30,8 @@ void removeTemporaryFiles() noexcept;
 class OutputFile {
 public:
   /// Starts writing `path`. With `size` known, its space is allocated now, so that a full disk is found before the
-  /// work is done; unwritten bytes are then zero. Errors: there is no such
-  /// directory, or the name is one (Usage); the place cannot be written, no space (Resource).
+  /// work is done; unwritten bytes are then zero. Errors: there is no such directory, the name is one, or links lead in
+  /// a circle (Usage); the place cannot be written, no space (Resource).
   static Result<OutputFile> create(const std::string &path, std::optional<uint64_t> size = std::nullopt);
 
   OutputFile(OutputFile &&) noexcept;
@@ -47,7 +49,7 @@ public:
   Status append(std::string_view text) { return append(std::as_bytes(std::span(text))); }
   /// Writes at `offset`. Regular files only.
   Status writeAt(uint64_t offset, std::span<const std::byte> bytes);
-  /// Gives the file its name. Nothing can be written afterwards.
+  /// Gives the file its name, under which it stays from then on. Nothing can be written afterwards.
   Status commit();
   /// Removes what was written, as the destructor does.
   void abandon();
@@ -60,8 +62,13 @@ private:
 };
 
 /// Files that belong together: all of them get their names, or none, whatever fails and whenever an interrupt comes.
-/// Files that had such names before stay until publish(); if one rename of several fails, those before it have replaced
-/// theirs.
+///
+/// Files that had such names before are there again where the new ones do not stay: publish() gives each of them a
+/// second name (a hard link) until keep(). So it is where that is possible. On a file system without hard links (FAT),
+/// or where the system forbids to link a file of someone else that one may not read, an old file is gone once publish()
+/// has replaced it, and what stops the command between publish() and keep() leaves neither. What nothing can catch
+/// (SIGKILL, a power cut) within publish() or before the end of keep() leaves each name to all of its old or all of its
+/// new file, not all names to the same kind, and old files under names that end in ".partial".
 class OutputSet {
 public:
   OutputSet();
@@ -78,7 +85,7 @@ public:
   /// Where the file that is to be `path` lies until publish(): for reading it in the meantime. `path` itself if it is
   /// none of the set.
   std::string pendingPath(const std::string &path) const;
-  /// Gives the files their names, in the order in which they were added.
+  /// Gives the files their names, in the order in which they were added. After an error (Resource), none has its name.
   Status publish();
   /// They stay.
   Status keep();

@@ -25,19 +25,39 @@ struct Slot {
   int directory = -1;
   bool folder = false;
   char name[NAME_MAX + 1] = {}, finalName[NAME_MAX + 1] = {};
-  std::atomic<uint64_t> inode{0}; // other than 0: it may have its final name by now
-  std::atomic<int> leader{0};     // the slot whose `kept` counts; by default its own
+  char oldName[NAME_MAX + 1] = {}; // a second name of the file that had finalName before; empty: none is made
+  std::atomic<uint64_t> inode{0};  // other than 0: it may have its final name by now
+  std::atomic<int> leader{0};      // the slot whose `kept` counts; by default its own
   std::atomic<bool> kept{false};
 
   /// Removes what is noted. The rename may happen on another thread meanwhile: either the first call removes the file,
-  /// and the rename fails, or the file has its final name by the second.
+  /// and the rename fails, or the file has its final name by the second. Each name belongs to one file only, whenever
+  /// this happens: no step can hit the old file in place of the new one.
   void remove() noexcept {
     int flags = folder ? AT_REMOVEDIR : 0;
     ::unlinkat(directory, name, flags);
+    if (!hasFinalName())
+      removeOld();
+    else if (!restoreOld())
+      ::unlinkat(directory, finalName, flags);
+  }
+
+  bool hasFinalName() noexcept {
     struct stat status;
     uint64_t own = inode.load();
-    if (own != 0 && ::fstatat(directory, finalName, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_ino == own)
-      ::unlinkat(directory, finalName, flags);
+    return own != 0 && ::fstatat(directory, finalName, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_ino == own;
+  }
+
+  /// Puts the old file in the new one's place; false: there is none. One that cannot be moved stays, as the new one
+  /// does.
+  bool restoreOld() noexcept {
+    return oldName[0] != 0 && (::renameat(directory, oldName, directory, finalName) == 0 || errno != ENOENT);
+  }
+
+  /// Removes the second name of the old file.
+  void removeOld() noexcept {
+    if (inode.load() != 0 && oldName[0] != 0)
+      ::unlinkat(directory, oldName, 0);
   }
 };
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<uint64_t>::is_always_lock_free,
@@ -66,7 +86,10 @@ int noteTemporaryFile(int directory, const char *name, const char *finalName, bo
   return -1;
 }
 
-void noteRename(int ticket, uint64_t inode) { slots[ticket].inode.store(inode); }
+void noteRename(int ticket, uint64_t inode, const char *oldName) {
+  std::strncpy(slots[ticket].oldName, oldName, NAME_MAX);
+  slots[ticket].inode.store(inode); // from here on the handler looks at oldName
+}
 
 void joinTemporaryFiles(int ticket, int leader) { slots[ticket].leader = leader; }
 
@@ -74,18 +97,25 @@ void keepTemporaryFiles(int leader) { slots[leader].kept = true; }
 
 void removeTemporaryFile(int ticket) {
   slots[ticket].remove();
-  forgetTemporaryFile(ticket);
+  slots[ticket].state.store(Free);
 }
 
-void forgetTemporaryFile(int ticket) { slots[ticket].state.store(Free); }
+void forgetTemporaryFile(int ticket) {
+  slots[ticket].removeOld();
+  slots[ticket].state.store(Free);
+}
 
 void removeTemporaryFiles() noexcept {
   int code = errno;
   for (bool folders : {false, true}) // a folder must be empty
-    for (Slot &slot : slots)
-      if (slot.state.load() == Noted && slot.folder == folders && slot.owner == ::getpid() &&
-          !slots[slot.leader.load()].kept.load())
+    for (Slot &slot : slots) {
+      if (slot.state.load() != Noted || slot.folder != folders || slot.owner != ::getpid())
+        continue;
+      if (slots[slot.leader.load()].kept.load())
+        slot.removeOld();
+      else
         slot.remove();
+    }
   errno = code;
 }
 

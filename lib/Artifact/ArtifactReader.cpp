@@ -9,7 +9,6 @@
 #include "lib/Artifact/ArtifactReader.h"
 
 #include "lib/Archive/Checksum.h"
-#include "lib/Archive/Json.h"
 #include "lib/Artifact/Integrity.h"
 
 #include <algorithm>
@@ -39,12 +38,7 @@ Status ArtifactReader::read() {
 }
 
 Status ArtifactReader::readManifest() {
-  // Depth: the deepest of our own is provenance with a recipe in it.
-  Result<nlohmann::ordered_json> json =
-      parseJson(*archive->metadata("qopt.manifest"), {.maxBytes = 16 << 20, .maxDepth = 32, .maxValues = 1 << 20});
-  if (!json)
-    return json.takeError().in("qopt.manifest");
-  Result<Manifest> manifest = Manifest::fromJson(*json);
+  Result<Manifest> manifest = Manifest::parse(*archive->metadata("qopt.manifest"));
   if (!manifest)
     return manifest.takeError();
   contents = std::move(*manifest);

@@ -82,19 +82,18 @@ Result<std::unique_ptr<ArtifactWriter>> ArtifactWriter::create(const std::string
   if (!plan)
     return plan.takeError();
 
-  nlohmann::ordered_json json = manifest.toJson();
-  if (Result<Manifest> readBack = Manifest::fromJson(json); !readBack)
+  // Invalid UTF-8 in a name becomes U+FFFD here rather than an exception.
+  std::string manifestText = manifest.toJson().dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  if (Result<Manifest> readBack = Manifest::parse(manifestText); !readBack)
     return readBack.takeError();
   for (auto [text, what] : {std::pair<std::string_view, const char *>(description.ledger, "qopt.ledger"),
                             {description.generation, "qopt.generation"},
                             {description.tokenizer, "tokenizer"}})
     if (Status status = checkJson(text, what); !status)
       return status.takeError();
-  // Invalid UTF-8 in a name becomes U+FFFD here rather than an exception.
-  StringMetadata metadata = {
-      {"qopt.manifest", json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)},
-      {"qopt.generation", description.generation},
-      {"qopt.ledger", description.ledger}};
+  StringMetadata metadata = {{"qopt.manifest", std::move(manifestText)},
+                             {"qopt.generation", description.generation},
+                             {"qopt.ledger", description.ledger}};
   Result<SafetensorsWriter> file = SafetensorsWriter::create(path, std::move(*plan), metadata);
   if (!file)
     return file.takeError();

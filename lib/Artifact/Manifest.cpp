@@ -314,4 +314,9 @@ Result<Manifest> Manifest::fromJson(const ordered_json &json) {
   return manifest;
 }
 
+Result<Manifest> Manifest::parse(std::string_view text) {
+  Result<ordered_json> json = parseJson(text, kManifestLimits);
+  return json ? fromJson(*json) : json.takeError().in("qopt.manifest");
+}
+
 } // namespace qopt

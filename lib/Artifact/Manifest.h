@@ -1,17 +1,24 @@
 #ifndef QOPT_LIB_ARTIFACT_MANIFEST_H
 #define QOPT_LIB_ARTIFACT_MANIFEST_H
 
+#include "lib/Archive/Json.h"
 #include "lib/Support/Error.h"
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace qopt {
 
 /// The version of the artifact's format that this code writes, and the only one that it reads (docs/ArtifactFormat.md).
 inline constexpr int64_t kArtifactFormatVersion = 1;
+
+/// What a manifest's text keeps to. Depth: the deepest of our own is provenance with a recipe in it.
+inline constexpr JsonLimits kManifestLimits{.maxBytes = 16 << 20, .maxDepth = 32, .maxValues = 1 << 20};
+/// Levels of it around what an overlay says of how it was made: the manifest, its provenance, the list of overlays.
+inline constexpr unsigned kLevelsAroundOverlays = 3;
 
 /// Code for one kind of processor.
 struct ArtifactTarget {
@@ -73,6 +80,8 @@ struct Manifest {
   nlohmann::ordered_json toJson() const;
   /// Reads and checks every field: types, ranges, unknown and missing keys. Bad input names the field.
   static Result<Manifest> fromJson(const nlohmann::ordered_json &json);
+  /// The same of text, within kManifestLimits.
+  static Result<Manifest> parse(std::string_view text);
 };
 
 } // namespace qopt

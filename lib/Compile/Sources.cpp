@@ -1,12 +1,11 @@
 #include "lib/Compile/Sources.h"
 
-#include "dialects/Transformer/Dialect.h"
 #include "lib/Archive/Archive.h"
 #include "lib/Archive/Json.h"
+#include "lib/Artifact/Manifest.h"
 #include "lib/Parameters/ArchivePaths.h"
 #include "lib/Parameters/Ledger.h"
 #include "lib/Parameters/OverlayWriter.h"
-#include "lib/Runtime/App/TokenizerFile.h"
 
 #include "llvm/Config/llvm-config.h"
 
@@ -17,22 +16,46 @@ using namespace mlir;
 using namespace qopt;
 using Json = nlohmann::ordered_json;
 
+Result<LoadedTokenizer> qopt::loadImportedTokenizer(transformer::TokenizerOp op, const std::string &directory) {
+  std::string path = resolvePath(op.getPath(), directory);
+  Result<std::optional<LoadedTokenizer>> loaded = loadTokenizer(path);
+  if (!loaded)
+    return loaded.takeError();
+  std::string digest = *loaded ? tokenizerDigest((*loaded)->spec) : "none";
+  if (!*loaded || digest != op.getDigest().str())
+    return badInput("expected the tokenizer that was imported, " + op.getDigest().str() + ", but got " + digest,
+                    escapeForMessage(path, 1000))
+        .withNext("import the model again, or put the file back that it was imported from");
+  return std::move(**loaded);
+}
+
 static Status describeTokenizer(ModuleOp module, const std::string &directory, CompileOptions &options) {
   for (auto op : module.getOps<transformer::TokenizerOp>()) {
-    std::string path = resolvePath(op.getPath(), directory), where = escapeForMessage(path, 1000);
-    Result<std::optional<LoadedTokenizer>> loaded = loadTokenizer(path);
+    Result<LoadedTokenizer> loaded = loadImportedTokenizer(op, directory);
     if (!loaded)
       return loaded.takeError();
-    std::string digest = *loaded ? tokenizerDigest((*loaded)->spec) : "none";
-    if (digest != op.getDigest().str())
-      return badInput("expected the tokenizer that was imported, " + op.getDigest().str() + ", but got " + digest,
-                      where)
-          .withNext("import the model again, or put the file back that it was imported from");
-    options.tokenizer = (*loaded)->spec.toJson();
-    options.generation = (*loaded)->generation.toJson();
-    options.provenance["tokenizer"] = digest;
+    options.tokenizer = loaded->spec.toJson();
+    options.generation = loaded->generation.toJson();
+    options.provenance["tokenizer"] = op.getDigest().str();
+    // What a run would refuse is refused now, while its source is at hand.
+    if (auto readBack = tokenizerFromArtifact(options.tokenizer, options.generation); !readBack)
+      return readBack.takeError()
+          .in(escapeForMessage(resolvePath(op.getPath(), directory), 1000))
+          .withNext("put right what the tokenizer's files say, and import the model again");
   }
   return {};
+}
+
+/// How an overlay was made, which must fit into a manifest.
+static Result<Json> parseProvenance(std::string_view text, const std::string &path) {
+  JsonLimits limits = kManifestLimits;
+  limits.maxDepth -= kLevelsAroundOverlays;
+  Result<Json> how = parseJson(text, limits);
+  if (how)
+    return how;
+  return how.takeError()
+      .in(escapeForMessage(path, 1000) + ": " + std::string(provenanceKey))
+      .withNext("quantize the model again: no overlay of ours says this");
 }
 
 /// The schemes that a ledger's rows were quantized by, each once.
@@ -68,9 +91,9 @@ Status qopt::describeSources(ModuleOp module, const std::string &directory, Comp
     options.ledger = std::string(*ledger);
     options.provenance["schemes"] = schemesOf(*parsed);
     if (std::optional<std::string_view> made = (*archive)->metadata(provenanceKey)) {
-      Result<Json> how = parseJson(*made);
+      Result<Json> how = parseProvenance(*made, path);
       if (!how)
-        return how.takeError().in(escapeForMessage(path, 1000) + ": " + std::string(provenanceKey));
+        return how.takeError();
       options.provenance["quantization"].push_back(std::move(*how));
     }
   }

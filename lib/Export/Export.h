@@ -23,8 +23,9 @@ struct ExportReport {
 /// `progress`, if given, is called with elements done and in all.
 ///
 /// Errors: a module that is not the plain llama graph that 'qopt import' makes, quantized or not (a pass that fuses or
-/// folds has changed it); archives that cannot be read; an output that cannot be written, or that would replace an
-/// archive of the model. After an error no file that this call has made is left.
+/// folds has changed it); archives that cannot be read; a tokenizer that is not the one that was imported; an output
+/// that cannot be written, or that would replace an archive of the model. After an error no file that this call has
+/// made is left.
 Result<ExportReport> exportHuggingFace(mlir::ModuleOp module, const std::string &irDirectory,
                                        const std::string &outputDirectory,
                                        const std::function<void(int64_t done, int64_t total)> &progress = {});

@@ -4,6 +4,7 @@
 #include "lib/Archive/Json.h"
 #include "lib/Archive/OutputFile.h"
 #include "lib/Archive/SafetensorsWriter.h"
+#include "lib/Compile/Sources.h"
 #include "lib/Export/HuggingFaceTokenizer.h"
 #include "lib/Export/LlamaModel.h"
 #include "lib/Parameters/ArchivePaths.h"
@@ -211,6 +212,10 @@ Result<ExportReport> qopt::exportHuggingFace(ModuleOp module, const std::string 
       return usageError("expected a directory without archives of the model itself",
                         escapeForMessage(outputDirectory, 1000))
           .withNext("name another directory for the output");
+  // Before the weights, which take long. Its files are copied as they lie there, but only if they are the model's.
+  for (transformer::TokenizerOp tokenizer : module.getOps<transformer::TokenizerOp>())
+    if (Result<LoadedTokenizer> loaded = loadImportedTokenizer(tokenizer, irDirectory); !loaded)
+      return loaded.takeError();
   OutputDirectory output(outputDirectory);
   ExportReport report;
   if (Status status = output.make(); !status)

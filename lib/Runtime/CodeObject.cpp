@@ -6,14 +6,14 @@
 // out the first one's code.
 //
 // Where policy forbids to execute memfds (vm.memfd_noexec, some SELinux policies) a file in the folder for temporary
-// files serves; it is removed as soon as it is mapped.
+// files (TMPDIR, else /tmp) serves; it is removed as soon as it is mapped, and by an interrupt before that.
 //
 //===------------------------------------------------------------------------------------------------------------------===//
 #include "lib/Runtime/CodeObject.h"
 
+#include "lib/Archive/TemporaryPath.h"
+
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -57,6 +57,31 @@ CodeObject::~CodeObject() {
     close(descriptor);
 }
 
+/// Writes the image to a new file of this name. Returns 0 or an errno.
+static int writeFile(const std::string &path, std::span<const std::byte> image) {
+  int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (file < 0)
+    return errno;
+  int code = writeAll(file, image) ? 0 : errno;
+  close(file);
+  return code;
+}
+
+/// A handle of the image, through a file whose name is gone again on return.
+static Result<void *> openThroughFile(std::span<const std::byte> image) {
+  Result<TemporaryPath> path = TemporaryPath::create(".so");
+  if (!path)
+    return path.takeError();
+  if (int code = writeFile(path->path(), image))
+    return resourceError("could not write the model's code to a temporary file: " + std::string(std::strerror(code)),
+                         escapeForMessage(path->path(), 1000))
+        .withNext("set TMPDIR to a directory that can be written and has some space");
+  if (void *handle = dlopen(path->path().c_str(), RTLD_NOW | RTLD_LOCAL))
+    return handle;
+  return badInput("expected code that the dynamic loader accepts, but it said: " + loaderMessage())
+      .withNext("compile the model again on this system");
+}
+
 Result<CodeObject> CodeObject::load(std::span<const std::byte> image) {
   // The loader maps by what the headers claim and trusts them. Corruption was ruled out before; this is for empty
   // input.
@@ -64,32 +89,23 @@ Result<CodeObject> CodeObject::load(std::span<const std::byte> image) {
     return badInput("expected an ELF shared object, but got " + std::to_string(image.size()) +
                     " bytes of something else");
   CodeObject object;
-  std::string reason;
+  std::string refusal = "refused";
   object.descriptor = createMemfd();
   if (object.descriptor >= 0 && writeAll(object.descriptor, image)) {
     object.handle = dlopen(("/proc/self/fd/" + std::to_string(object.descriptor)).c_str(), RTLD_NOW | RTLD_LOCAL);
     if (object.handle)
       return object;
-    reason = loaderMessage();
+    refusal = loaderMessage();
   }
-  char path[] = P_tmpdir "/qopt-code-XXXXXX";
-  int file = mkostemp(path, O_CLOEXEC);
-  if (file < 0)
-    return resourceError("could not load the model's code: no memfd (" +
-                         (reason.empty() ? std::string("refused") : reason) + ") and no temporary file (" +
-                         std::strerror(errno) + ")");
-  bool written = writeAll(file, image);
-  close(file);
-  if (written)
-    object.handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  std::string second = written ? (object.handle ? "" : loaderMessage()) : std::strerror(errno);
-  unlink(path);
-  if (object.handle)
-    return object;
-  if (!written)
-    return resourceError("could not write the model's code to a temporary file: " + second);
-  return badInput("expected code that the dynamic loader accepts, but it said: " + second)
-      .withNext("compile the model again on this system");
+  Result<void *> handle = openThroughFile(image);
+  if (!handle) {
+    Error error = handle.takeError();
+    if (error.errorClass == ErrorClass::Resource)
+      error.rule = "could not load the model's code: no memfd (" + refusal + "); " + error.rule;
+    return error;
+  }
+  object.handle = *handle;
+  return object;
 }
 
 void *CodeObject::find(const std::string &symbol) const { return handle ? dlsym(handle, symbol.c_str()) : nullptr; }

@@ -140,11 +140,29 @@ Status Context::place(const Batch &batch) {
   return keyValues->append(appends);
 }
 
+namespace {
+
+/// A batch that was placed and is taken back unless it runs to its end, whatever stops it: an abort, or an exception
+/// (out of memory) that the C ABI turns into a code.
+struct PlacedBatch {
+  KvCache &cache;
+  std::span<const KvCache::Append> appends;
+  bool done = false;
+
+  ~PlacedBatch() {
+    if (!done)
+      cache.retract(appends);
+  }
+};
+
+} // namespace
+
 Result<ForwardOutcome> Context::forward(const Batch &batch) {
   if (Status status = check(batch); !status)
     return status.takeError();
   if (Status status = place(batch); !status)
     return status.takeError();
+  PlacedBatch placed{*keyValues, appends};
   barrier.reset();
   int64_t tokens = static_cast<int64_t>(batch.tokens.size());
   for (int64_t token = 0, row = 0; token < tokens;) {
@@ -155,13 +173,12 @@ Result<ForwardOutcome> Context::forward(const Batch &batch) {
       end = batch.rows[row + maxRows]; // up to the first row that does not fit
       rowCount = maxRows;
     }
-    if (!runChunk(batch, token, end - token, row, rowCount)) {
-      keyValues->retract(appends);
+    if (!runChunk(batch, token, end - token, row, rowCount))
       return ForwardOutcome::Aborted;
-    }
     token = end;
     row += rowCount;
   }
+  placed.done = true;
   return ForwardOutcome::Done;
 }
 

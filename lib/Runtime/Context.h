@@ -57,9 +57,9 @@ public:
   static Result<std::unique_ptr<Context>> create(std::shared_ptr<const Model> model,
                                                  const ContextOptions &options = {});
 
-  /// Runs the model over a batch and appends it to its sequences. An error or an abort leaves every sequence as it was
-  /// (the output buffers may be partly written). Usage: ids, rows or buffers that do not fit; bad input: a sequence
-  /// beyond its context; resource: the cache is full.
+  /// Runs the model over a batch and appends it to its sequences. An error, an abort or an exception (std::bad_alloc)
+  /// leaves every sequence as it was (the output buffers may be partly written). Usage: ids, rows or buffers that do
+  /// not fit; bad input: a sequence beyond its context; resource: the cache is full.
   Result<ForwardOutcome> forward(const Batch &batch);
 
   /// Called on worker 0's thread (the caller's, with a pool of our own) at each barrier, some hundred times per

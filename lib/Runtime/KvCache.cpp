@@ -12,6 +12,7 @@
 //===------------------------------------------------------------------------------------------------------------------===//
 #include "lib/Runtime/KvCache.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -29,7 +30,13 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const KvCacheShape &shape) {
       Pages::allocate(static_cast<uint64_t>(shape.blocks) * static_cast<uint64_t>(shape.blockBytes), false, "KV cache");
   if (!pages)
     return pages.takeError().withNext("ask for a cache of fewer tokens");
-  return std::unique_ptr<KvCache>(new KvCache(shape, std::move(*pages)));
+  std::unique_ptr<KvCache> cache(new KvCache(shape, std::move(*pages)));
+  // From here on blocks change hands without allocating: append() is all or nothing also where memory runs out, and
+  // what gives blocks back cannot fail. This takes address space only until a block is used, as the blocks themselves
+  // do.
+  cache->references.reserve(static_cast<size_t>(shape.blocks));
+  cache->releasedBlocks.reserve(static_cast<size_t>(shape.blocks));
+  return cache;
 }
 
 Status KvCache::check(SequenceId sequence) const {
@@ -40,13 +47,22 @@ Status KvCache::check(SequenceId sequence) const {
   return {};
 }
 
+/// All memory first, then what cannot throw: a slot without a row in the table would be written past its end. A row
+/// without a slot, which a throw in between leaves, is taken by the next one.
+void KvCache::addSlot() {
+  table.resize((slots.size() + 1) * tableWidth, 0);
+  if (slots.size() == slots.capacity())
+    slots.reserve(std::max<size_t>(8, 2 * slots.size()));
+  freeSlots.reserve(slots.capacity()); // also for freeSequence(), which must not fail half way
+  freeSlots.push_back(static_cast<int32_t>(slots.size()));
+  slots.emplace_back();
+}
+
 Result<SequenceId> KvCache::createSequence() {
   if (freeSlots.empty()) {
     if (slots.size() >= INT32_MAX)
       return resourceError("too many sequences in one context");
-    freeSlots.push_back(static_cast<int32_t>(slots.size()));
-    slots.emplace_back();
-    table.resize(slots.size() * tableWidth, 0);
+    addSlot();
   }
   int32_t index = freeSlots.back();
   freeSlots.pop_back();
@@ -119,13 +135,13 @@ Status KvCache::append(std::span<const Append> appends) {
   return {};
 }
 
-void KvCache::retract(std::span<const Append> appends) {
+void KvCache::retract(std::span<const Append> appends) noexcept {
   for (const Append &append : appends)
     shrink(append.sequence, slot(append.sequence).length - append.count);
 }
 
 /// Grows a sequence, as far as blocks last. False: they did not; shrink() to the former length then restores it.
-bool KvCache::grow(SequenceId sequence, int64_t count) {
+bool KvCache::grow(SequenceId sequence, int64_t count) noexcept {
   Slot &grown = slot(sequence);
   if (count == 0)
     return true;
@@ -155,7 +171,7 @@ bool KvCache::grow(SequenceId sequence, int64_t count) {
   return true;
 }
 
-void KvCache::shrink(SequenceId sequence, int64_t length) {
+void KvCache::shrink(SequenceId sequence, int64_t length) noexcept {
   int64_t kept = blocksFor(length);
   for (int64_t i = blocksFor(slot(sequence).length); i-- > kept;) {
     releaseBlock(row(sequence)[i]);
@@ -164,7 +180,7 @@ void KvCache::shrink(SequenceId sequence, int64_t length) {
   slot(sequence).length = length;
 }
 
-int32_t KvCache::takeBlock() {
+int32_t KvCache::takeBlock() noexcept {
   if (usedBlocks == measures.blocks)
     return -1;
   int32_t block;
@@ -180,7 +196,7 @@ int32_t KvCache::takeBlock() {
   return block;
 }
 
-void KvCache::releaseBlock(int32_t block) {
+void KvCache::releaseBlock(int32_t block) noexcept {
   if (--references[block] > 0)
     return;
   --usedBlocks;

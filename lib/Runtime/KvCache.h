@@ -31,7 +31,8 @@ public:
   /// Memory for all blocks is reserved here and occupied when a block is first written. Resource or usage error.
   static Result<std::unique_ptr<KvCache>> create(const KvCacheShape &shape);
 
-  /// An empty sequence. It takes no block until something is appended. Their number is not limited.
+  /// An empty sequence. It takes no block until something is appended. Their number is not limited. Where memory runs
+  /// out (std::bad_alloc), here and in fork(), the cache is as it was.
   Result<SequenceId> createSequence();
   /// A new sequence with the same tokens. Takes no block.
   Result<SequenceId> fork(SequenceId parent);
@@ -51,7 +52,7 @@ public:
   /// sequenceTokens, a resource error where the blocks run out.
   Status append(std::span<const Append> appends);
   /// Undoes append().
-  void retract(std::span<const Append> appends);
+  void retract(std::span<const Append> appends) noexcept;
 
   const KvCacheShape &shape() const { return measures; }
   int64_t blocksPerSequence() const { return tableWidth; }
@@ -74,10 +75,11 @@ private:
   const Slot &slot(SequenceId sequence) const { return slots[slotOf(sequence)]; }
   int32_t *row(SequenceId sequence) { return table.data() + slotOf(sequence) * tableWidth; }
   int64_t blocksFor(int64_t tokens) const { return (tokens + measures.blockTokens - 1) / measures.blockTokens; }
-  bool grow(SequenceId sequence, int64_t count);
-  void shrink(SequenceId sequence, int64_t length);
-  int32_t takeBlock(); ///< -1 where none is free
-  void releaseBlock(int32_t block);
+  void addSlot();
+  bool grow(SequenceId sequence, int64_t count) noexcept;
+  void shrink(SequenceId sequence, int64_t length) noexcept;
+  int32_t takeBlock() noexcept; ///< -1 where none is free
+  void releaseBlock(int32_t block) noexcept;
 
   const KvCacheShape measures;
   const int64_t tableWidth;

@@ -111,12 +111,11 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory>, qopt::ReportsCounts 
         borrowed.insert(result);
       }
 
-    // What a part of a model returns stands in the caller's buffers from the start.
-    bool isPart = wanted.empty() && function->hasAttr("transformer.part");
-    if (isPart)
-      for (Value output : terminator->getOperands())
-        if (!isa<transformer::CacheType>(output.getType()) && !output.getDefiningOp<kernel::DispatchOp>())
-          return terminator->emitOpError("expected the outputs of a part of a model to be results of dispatches");
+    // What @forward returns stands in the caller's buffers from the start.
+    bool isForward = function.getSymName() == "forward", isPart = function->hasAttr("transformer.part");
+    OperandRange outputs = terminator->getOperands();
+    if (isForward && failed(checkReturned(terminator)))
+      return failure();
     Builder builder(&getContext());
     for (Operation &op : block) {
       if (auto dispatch = dyn_cast<kernel::DispatchOp>(op)) {
@@ -126,12 +125,13 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory>, qopt::ReportsCounts 
             placement.push_back(builder.getUnitAttr());
             continue;
           }
-          if (isPart && llvm::is_contained(terminator->getOperands(), result)) {
-            auto index = llvm::find(terminator->getOperands(), result) - terminator->getOperands().begin();
+          int64_t index = llvm::find(outputs, result) - outputs.begin();
+          bool toCaller = isForward && index != static_cast<int64_t>(outputs.size());
+          if (toCaller && isPart) {
             placement.push_back(builder.getI64IntegerAttr(index));
             continue;
           }
-          if (wanted.empty() && terminator->getOperand(0) == result) {
+          if (toCaller && index == 0) {
             placement.push_back(builder.getStringAttr("logits"));
             continue;
           }
@@ -141,8 +141,7 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory>, qopt::ReportsCounts 
           Attribute inArena =
               builder.getDenseI64ArrayAttr({0, slot.rows ? 0 : slot.offset, slot.rows ? slot.offset : 0});
           // Hidden states go to the caller's buffer if there is one, and have a place in the arena if not.
-          bool hidden = wanted.empty() && llvm::is_contained(terminator->getOperands().drop_front(), result);
-          placement.push_back(hidden ? builder.getArrayAttr({builder.getStringAttr("hidden"), inArena}) : inArena);
+          placement.push_back(toCaller ? builder.getArrayAttr({builder.getStringAttr("hidden"), inArena}) : inArena);
         }
         dispatch.setPlacementAttr(builder.getArrayAttr(placement));
       } else if (auto repeat = dyn_cast<kernel::RepeatOp>(op)) {
@@ -154,6 +153,26 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory>, qopt::ReportsCounts 
           arena.release(slot);
           places.erase(value);
         }
+    }
+    return success();
+  }
+
+  /// What @forward returns is written to the caller by the dispatch that computes it, and to one place.
+  static LogicalResult checkReturned(Operation *terminator) {
+    llvm::DenseSet<Value> seen;
+    for (auto [index, output] : llvm::enumerate(terminator->getOperands())) {
+      if (isa<transformer::CacheType>(output.getType()))
+        continue;
+      Operation *producer = output.getDefiningOp();
+      if (!isa_and_nonnull<kernel::DispatchOp>(producer))
+        return terminator->emitOpError() << "expected result " << index
+                                         << " of @forward to be computed by a dispatch, but got "
+                                         << (producer ? "one of " + producer->getName().getStringRef().str()
+                                                      : std::string("an argument"))
+                                         << ": return what another op makes of it";
+      if (!seen.insert(output).second)
+        return terminator->emitOpError() << "expected each result of @forward once, but got result " << index
+                                         << " a second time: return it once";
     }
     return success();
   }

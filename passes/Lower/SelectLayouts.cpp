@@ -4,6 +4,7 @@
 // multiplies them: four for i8 activations, two for bf16, one for f32. All targets of ours read the same panels, so one
 // artifact serves several. Sums of activations are wanted where the kernel multiplies unsigned codes and corrects for
 // the zero point afterwards. See Passes.td for an example.
+#include "passes/Lower/Emit/KernelBuilder.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Support/PassCounts.h"
 
@@ -131,9 +132,13 @@ struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts>, qopt::Repor
       int64_t stretch = layout->getGroupSize(inputs);
       if (activations.getGroup() != 0)
         stretch = std::gcd(stretch, activations.getGroup());
-      if (stretch % layout->getBlockDepth() != 0)
-        return op->emitOpError() << "expected activation groups that blocks of " << layout->getBlockDepth()
-                                 << " inputs divide, but got " << activations.getGroup();
+      int64_t depth = layout->getBlockDepth();
+      if (stretch % depth != 0)
+        return op->emitOpError() << "expected activation groups that blocks of " << depth << " inputs divide, but got "
+                                 << activations.getGroup();
+      // Codes of a long row would overflow an i32: the scales are applied to parts of it, which are summed in f32.
+      if (isI8)
+        stretch = depth * emit::largestDivisorUpTo(stretch / depth, emit::mostInputsOfSum(*layout) / depth);
       FailureOr<StringAttr> fixed = staticScaleOf(linear);
       if (failed(fixed))
         return failure();

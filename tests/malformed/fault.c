@@ -66,16 +66,22 @@ FAULTY(int, fsync, (int file), (file))
 FAULTY(int, fallocate, (int file, int mode, off_t offset, off_t size), (file, mode, offset, size))
 FAULTY(ssize_t, pwrite, (int file, const void *bytes, size_t size, off_t offset), (file, bytes, size, offset))
 FAULTY(int, renameat, (int a, const char *old, int b, const char *new), (a, old, b, new))
+FAULTY(int, linkat, (int a, const char *old, int b, const char *new, int flags), (a, old, b, new, flags))
 
-// The linker's: where it fails, LLVM copies the file instead and leaves the original. It gets signals only.
-int rename(const char *old, const char *new) {
-  int (*original)(const char *, const char *) = (int (*)(const char *, const char *))dlsym(RTLD_NEXT, "rename");
-  if (!getenv("FAULT_SIGNAL"))
-    return original(old, new);
-  meet(0);
-  int value = original(old, new), code = errno;
-  meet(1);
-  errno = code;
-  return value;
-}
+// These get signals only. Where the linker's rename fails, LLVM copies the file instead and leaves the original; and
+// what removes a file that is not wanted has nothing better to do where that fails.
+#define INTERRUPTED(name, parameters, arguments)                                                                       \
+  int name parameters {                                                                                                \
+    int(*original) parameters = (int(*) parameters)dlsym(RTLD_NEXT, #name);                                            \
+    if (!getenv("FAULT_SIGNAL"))                                                                                       \
+      return original arguments;                                                                                       \
+    meet(0);                                                                                                           \
+    int value = original arguments, code = errno;                                                                      \
+    meet(1);                                                                                                           \
+    errno = code;                                                                                                      \
+    return value;                                                                                                      \
+  }
+
+INTERRUPTED(rename, (const char *old, const char *new), (old, new))
+INTERRUPTED(unlinkat, (int directory, const char *name, int flags), (directory, name, flags))
 FAULTY(int, mkdirat, (int directory, const char *name, mode_t mode), (directory, name, mode))

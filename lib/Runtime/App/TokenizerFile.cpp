@@ -62,55 +62,113 @@ Result<GenerationDefaults> GenerationDefaults::fromJson(std::string_view text) {
   return defaults;
 }
 
-/// The sampling that a generation_config.json asks for. Values that we would refuse are left at their defaults: they
-/// are a convenience, and the command line has the last word.
-static SamplerOptions samplingOf(const Json &config) {
+/// Something that a generation_config.json asks for, as LoadedTokenizer::notApplied has it.
+static std::string describeAsked(std::string_view key, const Json &value) {
+  return escapeForMessage(key, 60) + " " + escapeForMessage(value.dump(-1, ' ', true), 40);
+}
+
+/// The sampling that a generation_config.json asks for. Values that we would refuse are left at their defaults and
+/// added to `notApplied`: they are a convenience, and the command line has the last word.
+static SamplerOptions samplingOf(const Json &config, std::vector<std::string> &notApplied) {
   SamplerOptions options;
   auto boolean = [&](const char *key) { return config.contains(key) && config[key] == true; };
   if (!config.is_object() || !boolean("do_sample"))
     return options;
   options.temperature = 1;
   options.topK = kHuggingFaceTopK;
-  auto number = [&](const char *key) -> std::optional<double> {
-    if (!config.contains(key) || !config[key].is_number())
+  auto number = [&](const char *key, bool (*fits)(double)) -> std::optional<double> {
+    auto value = config.find(key);
+    if (value == config.end() || value->is_null())
       return std::nullopt;
-    return config[key].get<double>();
+    if (value->is_number() && fits(value->get<double>()))
+      return value->get<double>();
+    notApplied.push_back(describeAsked(key, *value));
+    return std::nullopt;
   };
-  if (auto value = number("temperature"); value && *value >= 0 && *value < 1e6)
+  if (auto value = number("temperature", [](double value) { return value >= 0 && value < 1e6; }))
     options.temperature = static_cast<float>(*value);
-  if (auto value = number("top_k"); value && *value >= 0 && *value <= INT32_MAX)
+  if (auto value = number("top_k", [](double value) { return value >= 0 && value <= INT32_MAX; }))
     options.topK = static_cast<int32_t>(*value);
   else if (config.contains("top_k") && config["top_k"].is_null())
     options.topK = 0; // said to be none, which is not the same as not said
-  if (auto value = number("top_p"); value && *value > 0 && *value <= 1)
+  // As a float, which is what the artifact has, a small double may be 0.
+  if (auto value = number("top_p", [](double value) { return static_cast<float>(value) > 0 && value <= 1; }))
     options.topP = static_cast<float>(*value);
   return options;
 }
 
-/// Keys of generation_config.json that change which token comes next and are not implemented, with the value that asks
-/// for nothing; so does null.
-static std::vector<std::string> notAppliedOf(const Json &config) {
-  static const std::pair<const char *, Json> neutral[] = {
-      {"repetition_penalty", 1.0},
-      {"min_p", 0.0},
-      {"typical_p", 1.0},
-      {"epsilon_cutoff", 0.0},
-      {"eta_cutoff", 0.0},
-      {"no_repeat_ngram_size", 0},
-      {"num_beams", 1},
-      {"bad_words_ids", {}},
-      {"suppress_tokens", {}},
-      {"penalty_alpha", 0.0},
-      {"sequence_bias", {}},
-      {"begin_suppress_tokens", {}},
+/// Whether a key of generation_config.json is read here, or says nothing of which token comes next: how long an answer
+/// may be (the command line's), caches, what generate() returns, how it guesses ahead, where the file came from.
+static bool isAppliedOrHarmless(std::string_view key) {
+  static constexpr std::string_view known[] = {
+      "bos_token_id",
+      "eos_token_id",
+      "pad_token_id",
+      "do_sample",
+      "temperature",
+      "top_k",
+      "top_p",
+      "max_length",
+      "max_new_tokens",
+      "use_cache",
+      "cache_implementation",
+      "cache_config",
+      "return_legacy_cache",
+      "return_dict_in_generate",
+      "prefill_chunk_size",
+      "compile_config",
+      "disable_compile",
+      "low_memory",
+      "is_assistant",
+      "num_assistant_tokens",
+      "num_assistant_tokens_schedule",
+      "assistant_confidence_threshold",
+      "assistant_early_exit",
+      "assistant_lookbehind",
+      "target_lookbehind",
+      "prompt_lookup_num_tokens",
+      "max_matching_ngram_size",
+      "transformers_version",
   };
-  std::vector<std::string> found;
+  return key.starts_with("_") || key.starts_with("output_") || std::ranges::find(known, key) != std::end(known);
+}
+
+/// Whether a value asks for nothing, which null, false and what is empty do under any key.
+static bool asksForNothing(std::string_view key, const Json &value) {
+  static constexpr std::pair<std::string_view, double> neutral[] = {
+      {"repetition_penalty", 1},
+      {"encoder_repetition_penalty", 1},
+      {"length_penalty", 1},
+      {"guidance_scale", 1},
+      {"typical_p", 1},
+      {"num_beams", 1},
+      {"num_beam_groups", 1},
+      {"num_return_sequences", 1},
+      {"min_p", 0},
+      {"epsilon_cutoff", 0},
+      {"eta_cutoff", 0},
+      {"penalty_alpha", 0},
+      {"diversity_penalty", 0},
+      {"no_repeat_ngram_size", 0},
+      {"encoder_no_repeat_ngram_size", 0},
+      {"min_length", 0},
+      {"min_new_tokens", 0},
+  };
+  if (value.empty() || value == false || value == "") // null is empty to nlohmann, a string never is
+    return true;
+  return value.is_number() && std::ranges::any_of(neutral, [&](const auto &entry) {
+           return entry.first == key && value.get<double>() == entry.second;
+         });
+}
+
+/// Adds what a generation_config.json asks for and runs do not do. Keys that we have not heard of count as that: what
+/// they change is not known.
+static void addNotApplied(const Json &config, std::vector<std::string> &notApplied) {
   if (!config.is_object())
-    return found;
-  for (const auto &[key, nothing] : neutral)
-    if (config.contains(key) && config[key] != nothing && !config[key].empty())
-      found.push_back(std::string(key) + " " + escapeForMessage(config[key].dump(-1, ' ', true), 40));
-  return found;
+    return;
+  for (const auto &[key, value] : config.items())
+    if (!isAppliedOrHarmless(key) && !asksForNothing(key, value))
+      notApplied.push_back(describeAsked(key, value));
 }
 
 static Result<std::string> readSmallFile(const fs::path &path) {
@@ -158,8 +216,8 @@ static Result<std::optional<LoadedTokenizer>> loadFromDirectory(const fs::path &
     Result<Json> json = parseJson(**generation, {.maxBytes = 1 << 20, .maxDepth = 32, .maxValues = 1 << 16});
     if (!json)
       return json.takeError().in(escapeForMessage((directory / "generation_config.json").string(), 1000));
-    loaded.generation.sampling = samplingOf(*json);
-    loaded.notApplied = notAppliedOf(*json);
+    loaded.generation.sampling = samplingOf(*json, loaded.notApplied);
+    addNotApplied(*json, loaded.notApplied);
   } else if (*model) {
     *generation = generationFromConfig(**model);
   }

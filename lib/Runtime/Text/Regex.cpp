@@ -25,79 +25,198 @@ static bool isGeneralCategory(std::string_view name) {
   return std::ranges::find(categories, name) != std::end(categories);
 }
 
-/// Refuses what stands for another thing outside of classes: `$` and `^`, which look at lines or at the whole text,
-/// options but i, and `{1,3}+`, which is possessive or repeats what was counted.
-static Status checkOutside(std::string_view pattern, size_t at) {
-  auto refuse = [&](std::string_view what) {
-    return badInput("'" + std::string(what) + "' is not supported", "byte " + std::to_string(at));
-  };
-  char c = pattern[at];
-  if (c == '^' || c == '$')
-    return refuse(std::string_view(&c, 1));
-  if (c == '}' && pattern.substr(at + 1, 1) == "+")
-    return refuse("}+");
-  if (c != '(' || pattern.substr(at, 2) != "(?")
-    return {};
-  size_t end = pattern.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-", at + 2);
-  std::string_view options = pattern.substr(at + 2, end == std::string_view::npos ? end : end - at - 2);
-  if (options.find_first_not_of("i-") != std::string_view::npos)
-    return refuse("(?" + std::string(options));
+/// Whether `digits` are two hexadecimal digits from 80 up.
+static bool isHighByte(std::string_view digits) {
+  constexpr std::string_view hexadecimal = "0123456789abcdefABCDEF";
+  return digits.size() == 2 && digits.find_first_not_of(hexadecimal) == std::string_view::npos && digits[0] >= '8';
+}
+
+static Error refuse(std::string_view what, size_t at) {
+  return badInput("'" + std::string(what) + "' is not supported", "byte " + std::to_string(at));
+}
+
+/// Refuses counts that differ: `{,3}` is text to PCRE2, `{3}?` is "three or none" to Oniguruma and three to PCRE2.
+static Status checkCount(std::string_view pattern, size_t at) {
+  const size_t end = std::min(pattern.find_first_not_of("0123456789", at + 1), pattern.size());
+  if (pattern.substr(at + 1, 1) == ",")
+    return refuse("{,", at);
+  if (end > at + 1 && pattern.substr(end, 2) == "}?")
+    return refuse(pattern.substr(at, end + 2 - at), at);
   return {};
 }
 
+/// Refuses groups that differ: options but i, `(*VERB)`, and `(?i)` without a ':' after other things, which lasts to
+/// the group's end in PCRE2 but takes the alternatives after it along in Oniguruma. Also comments, in which a bracket
+/// would look like a class here.
+static Status checkGroup(std::string_view pattern, size_t at) {
+  if (pattern.substr(at, 2) == "(*" || pattern.substr(at, 3) == "(?#")
+    return refuse(pattern.substr(at, pattern[at + 1] == '*' ? 2 : 3), at);
+  if (pattern.substr(at, 2) != "(?")
+    return {};
+  const size_t end = std::min(
+      pattern.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-", at + 2), pattern.size());
+  const std::string_view options = pattern.substr(at + 2, end - at - 2);
+  if (options.find_first_not_of("i-") != std::string_view::npos)
+    return refuse("(?" + std::string(options), at);
+  if (pattern.substr(end, 1) == ")" && at > 0)
+    return refuse("(?" + std::string(options) + ")", at);
+  return {};
+}
+
+/// Refuses what stands for another thing outside of classes: `$` and `^`, which look at lines or at the whole text,
+/// `{1,3}+`, which is possessive or repeats what was counted, and some counts and groups.
+static Status checkOutside(std::string_view pattern, size_t at) {
+  switch (pattern[at]) {
+  case '^':
+  case '$':
+    return refuse(pattern.substr(at, 1), at);
+  case '}':
+    return pattern.substr(at + 1, 1) == "+" ? refuse("}+", at) : Status();
+  case '{':
+    return checkCount(pattern, at);
+  case '(':
+    return checkGroup(pattern, at);
+  default:
+    return {};
+  }
+}
+
+/// Refuses a hyphen beside a class escape (`\s`, `\p{L}`) that stands at bytes `start` to `end` within a class: it is
+/// text to one engine and an error to another, and `\s`, spelled out, would become a range's bound. At the class's ends
+/// it is text to all; `hyphen` is the class's last bare one that does not begin it.
+static Status checkClassEscape(std::string_view pattern, size_t start, size_t end, size_t hyphen) {
+  if (hyphen + 1 == start)
+    return refuse(pattern.substr(hyphen, end - hyphen), hyphen);
+  if (pattern.substr(end, 1) == "-" && pattern.substr(end + 1, 1) != "]")
+    return refuse(pattern.substr(start, end + 1 - start), start);
+  return {};
+}
+
+namespace {
+
 /// Spells out `\s`, `\S` and scripts; refuses what differs between the engines.
-static Result<std::string> translate(std::string_view pattern) {
-  std::string out;
-  bool inClass = false;
-  for (size_t i = 0; i < pattern.size(); ++i) {
-    const char c = pattern[i];
-    if (c != '\\') {
-      if (inClass) {
-        if (c == '[' || (c == '&' && pattern.substr(i, 2) == "&&"))
-          return badInput("nested character class or class intersection is not supported", "byte " + std::to_string(i));
-        if (c == ']')
-          inClass = false;
-      } else if (Status status = checkOutside(pattern, i); !status) {
-        return status.takeError();
-      } else if (c == '[') {
-        inClass = true;
-        // A bracket right after the opening one (or its '^') is a literal to PCRE2 and an error or empty elsewhere.
-        const size_t first = i + 1 + (pattern.substr(i + 1, 1) == "^");
-        if (pattern.substr(first, 1) == "]")
-          return badInput("a character class that starts with ']' is not supported", "byte " + std::to_string(i));
-      }
-      out.push_back(c);
-      continue;
-    }
-    if (++i == pattern.size())
-      return badInput("pattern ends in a backslash");
-    const char escaped = pattern[i];
-    if (escaped == 's') {
-      out += inClass ? std::string(whiteSpaceClass) : "[" + std::string(whiteSpaceClass) + "]";
-    } else if (escaped == 'S' && !inClass) {
-      out += "[^" + std::string(whiteSpaceClass) + "]";
-    } else if (std::string_view("pPdDntrfvaexu").find(escaped) != std::string_view::npos) {
-      if (escaped == 'v' || escaped == 'u' || escaped == 'a') // vertical space, or nothing, to PCRE2
-        return badInput(std::string("'\\") + escaped + "' is not supported", "byte " + std::to_string(i));
-      out += {'\\', escaped};
-      size_t close = pattern.find('}', i);
-      if ((escaped == 'p' || escaped == 'P') && pattern.substr(i + 1, 1) == "{" && close != std::string_view::npos) {
-        std::string_view name = pattern.substr(i + 2, close - i - 2);
-        if (!isGeneralCategory(name)) // a script, to both engines; without "sc:" PCRE2 would take its extensions along
-          out += name.starts_with('^') ? "{^sc:" + std::string(name.substr(1)) + "}" : "{sc:" + std::string(name) + "}";
-        else
-          out += "{" + std::string(name) + "}";
-        i = close;
-      }
-    } else if ((escaped >= 'a' && escaped <= 'z') || (escaped >= 'A' && escaped <= 'Z') ||
-               (escaped >= '0' && escaped <= '9')) {
-      return badInput(std::string("'\\") + escaped + "' is not supported", "byte " + std::to_string(i));
-    } else {
-      out += {'\\', escaped};
+class Translator {
+public:
+  explicit Translator(std::string_view pattern) : pattern(pattern) {}
+  Result<std::string> run();
+
+private:
+  static constexpr size_t none = std::string_view::npos;
+
+  Status takeInside();
+  Status takeOutside();
+  Status takeEscape();
+  Status takeLetter(char letter);
+  void takeProperty();
+  /// Copies what is in braces at `at`, if anything is: `{e9}`.
+  void takeBraces() {
+    const size_t close = pattern.substr(at, 1) == "{" ? pattern.find('}', at) : none;
+    if (close != none) {
+      out += pattern.substr(at, close + 1 - at);
+      at = close + 1;
     }
   }
-  return out;
+
+  std::string_view pattern;
+  std::string out;
+  size_t at = 0;
+  bool inClass = false;
+  size_t classStart = 0; ///< the class's first character
+  size_t hyphen = none;  ///< the class's last bare hyphen that does not begin it
+};
+
+Result<std::string> Translator::run() {
+  while (at < pattern.size())
+    if (Status status = pattern[at] == '\\' ? takeEscape() : inClass ? takeInside() : takeOutside(); !status)
+      return status.takeError();
+  return std::move(out);
 }
+
+/// One character within a class.
+Status Translator::takeInside() {
+  const char c = pattern[at];
+  if (c == '[' || pattern.substr(at, 2) == "&&")
+    return badInput("nested character class or class intersection is not supported", "byte " + std::to_string(at));
+  if (c == ']')
+    inClass = false;
+  if (c == '-' && at > classStart)
+    hyphen = at;
+  out.push_back(c);
+  ++at;
+  return {};
+}
+
+/// One character outside of classes.
+Status Translator::takeOutside() {
+  if (Status status = checkOutside(pattern, at); !status)
+    return status;
+  const size_t start = at++;
+  out.push_back(pattern[start]);
+  if (pattern[start] != '[')
+    return {};
+  inClass = true;
+  hyphen = none;
+  if (pattern.substr(at, 1) == "^")
+    out.push_back(pattern[at++]);
+  classStart = at;
+  // A bracket right after the opening one (or its '^') is a literal to PCRE2 and an error or empty elsewhere.
+  if (pattern.substr(at, 1) == "]")
+    return badInput("a character class that starts with ']' is not supported", "byte " + std::to_string(start));
+  return {};
+}
+
+/// A backslash with what belongs to it.
+Status Translator::takeEscape() {
+  const size_t start = at++;
+  if (at == pattern.size())
+    return badInput("pattern ends in a backslash");
+  const char escaped = pattern[at++];
+  const bool isLetter = (escaped >= 'a' && escaped <= 'z') || (escaped >= 'A' && escaped <= 'Z');
+  if (!isLetter && !(escaped >= '0' && escaped <= '9')) {
+    out += {'\\', escaped};
+    return {};
+  }
+  if (Status status = takeLetter(escaped); !status)
+    return status;
+  const bool isClass = std::string_view("sdDpP").find(escaped) != none;
+  return inClass && isClass ? checkClassEscape(pattern, start, at, hyphen) : Status();
+}
+
+/// What the letter (or digit) before `at` means after a backslash.
+Status Translator::takeLetter(char letter) {
+  const std::string spaces(whiteSpaceClass);
+  if (letter == 's') {
+    out += inClass ? spaces : "[" + spaces + "]";
+  } else if (letter == 'S' && !inClass) {
+    out += "[^" + spaces + "]";
+  } else if (std::string_view("pPdDntrfex").find(letter) == none) { // \v is vertical space, \u and \a nothing, to PCRE2
+    return badInput(std::string("'\\") + letter + "' is not supported", "byte " + std::to_string(at - 1));
+  } else {
+    out += {'\\', letter};
+    if (letter == 'p' || letter == 'P')
+      takeProperty();
+    else if (letter == 'x' && isHighByte(pattern.substr(at, 2)))
+      return refuse("\\x" + std::string(pattern.substr(at, 2)), at - 2); // a character to PCRE2, else a byte of one
+    else if (letter == 'x')
+      takeBraces();
+  }
+  return {};
+}
+
+/// The braces of `\p{Lu}`, or nothing before `\pL`'s letter.
+void Translator::takeProperty() {
+  const size_t close = pattern.find('}', at);
+  if (pattern.substr(at, 1) != "{" || close == none)
+    return;
+  const std::string_view name = pattern.substr(at + 1, close - at - 1);
+  if (isGeneralCategory(name))
+    return takeBraces();
+  // A script, to both engines; without "sc:" PCRE2 would take its extensions along.
+  out += name.starts_with('^') ? "{^sc:" + std::string(name.substr(1)) + "}" : "{sc:" + std::string(name) + "}";
+  at = close + 1;
+}
+
+} // namespace
 
 Result<Regex> Regex::compile(std::string_view pattern) {
   auto refuse = [&](const std::string &rule) {
@@ -107,7 +226,7 @@ Result<Regex> Regex::compile(std::string_view pattern) {
     return refuse("longer than " + std::to_string(maxPatternBytes) + " bytes");
   if (!isValidUtf8(pattern))
     return refuse("not UTF-8");
-  Result<std::string> translated = translate(pattern);
+  Result<std::string> translated = Translator(pattern).run();
   if (!translated)
     return refuse(translated.error().rule +
                   (translated.error().where.empty() ? "" : " at " + translated.error().where));

@@ -16,7 +16,7 @@ public:
   using string_t = typename Json::string_t;
   using binary_t = typename Json::binary_t;
 
-  explicit Builder(size_t maxDepth) : maxDepth(maxDepth) {}
+  explicit Builder(const StrictJsonLimits &limits) : limits(limits) {}
 
   bool null() { return add(Json(nullptr)); }
   bool boolean(bool value) { return add(Json(value)); }
@@ -60,13 +60,22 @@ private:
     }
     return &(*slot = std::move(value));
   }
+  bool count() {
+    if (++values > limits.values)
+      return fail("more than " + std::to_string(limits.values) + " values");
+    return true;
+  }
   bool add(Json &&value) {
+    if (!count())
+      return false;
     place(std::move(value));
     return true;
   }
   bool open(Json &&value) {
-    if (stack.size() >= maxDepth)
-      return fail("nesting deeper than " + std::to_string(maxDepth) + " levels");
+    if (stack.size() >= limits.depth)
+      return fail("nesting deeper than " + std::to_string(limits.depth) + " levels");
+    if (!count())
+      return false;
     stack.push_back(place(std::move(value)));
     return true;
   }
@@ -75,7 +84,8 @@ private:
     return true;
   }
 
-  size_t maxDepth;
+  const StrictJsonLimits &limits;
+  size_t values = 0;
   std::vector<Json *> stack; // only the last one grows, so the pointers below it stay valid
   Json *slot = nullptr;
 };
@@ -83,19 +93,19 @@ private:
 } // namespace
 
 template <typename Json>
-Result<Json> parseStrictJson(std::string_view text, std::string_view what, const JsonLimits &limits) {
+Result<Json> parseStrictJson(std::string_view text, std::string_view what, const StrictJsonLimits &limits) {
   if (text.size() > limits.bytes)
     return badInput("expected at most " + std::to_string(limits.bytes) + " bytes of JSON, but got " +
                         std::to_string(text.size()),
                     std::string(what));
-  Builder<Json> builder(limits.depth);
+  Builder<Json> builder(limits);
   if (!Json::sax_parse(text.begin(), text.end(), &builder, nlohmann::json::input_format_t::json, /*strict=*/true))
     return badInput(builder.problem.empty() ? "malformed JSON" : builder.problem, std::string(what));
   return std::move(builder.root);
 }
 
-template Result<nlohmann::json> parseStrictJson(std::string_view, std::string_view, const JsonLimits &);
-template Result<nlohmann::ordered_json> parseStrictJson(std::string_view, std::string_view, const JsonLimits &);
+template Result<nlohmann::json> parseStrictJson(std::string_view, std::string_view, const StrictJsonLimits &);
+template Result<nlohmann::ordered_json> parseStrictJson(std::string_view, std::string_view, const StrictJsonLimits &);
 
 Status refuseUnknownKeys(const nlohmann::json &object, std::initializer_list<std::string_view> known,
                          std::string_view where) {

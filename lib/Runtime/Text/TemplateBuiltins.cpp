@@ -76,7 +76,7 @@ static std::string wrongKind(std::string_view name, const TemplateValue &value) 
 
 /// str.strip: white space, or the characters of `set`, from the chosen sides.
 static std::string_view strip(std::string_view value, const std::vector<TemplateValue> &arguments, bool left,
-                              bool right) {
+                              bool right, TemplateBudget &budget) {
   if (arguments.empty() || arguments[0].is(Kind::None)) {
     value = left ? trimStart(value) : value;
     return right ? trimEnd(value) : value;
@@ -87,7 +87,7 @@ static std::string_view strip(std::string_view value, const std::vector<Template
     set.push_back(rest.substr(0, length));
     rest.remove_prefix(length);
   }
-  for (bool changed = true; changed;) {
+  for (bool changed = true; changed && budget.spend(set.size());) {
     changed = false;
     for (std::string_view character : set) {
       if (left && value.starts_with(character)) {
@@ -121,7 +121,7 @@ static TemplateOutcome replaceAll(const std::string &value, const std::string &f
     return "'replace' of an empty string is not implemented";
   std::string out;
   size_t at = 0;
-  for (size_t found; (found = value.find(from, at)) != std::string::npos; at = found + from.size()) {
+  for (size_t found; (found = findText(value, from, at)) != std::string::npos; at = found + from.size()) {
     out.append(value, at, found - at);
     out += to;
     if (out.size() > maxTextBytes)
@@ -130,11 +130,12 @@ static TemplateOutcome replaceAll(const std::string &value, const std::string &f
   return TemplateValue::string(out.append(value, at));
 }
 
-static TemplateOutcome split(std::string_view value, const std::vector<TemplateValue> &arguments) {
+static TemplateOutcome split(std::string_view value, const std::vector<TemplateValue> &arguments,
+                             TemplateBudget &budget) {
   int64_t limit = arguments.size() > 1 ? arguments[1].asInteger() : -1;
   TemplateValue::List parts;
   if (arguments.empty() || arguments[0].is(Kind::None)) {
-    for (value = trimStart(value); !value.empty(); value = trimStart(value)) {
+    for (value = trimStart(value); !value.empty() && budget.spend(TemplateBudget::itemWork); value = trimStart(value)) {
       size_t end = 0;
       while (end < value.size()) {
         const Utf8Step step = utf8Step(value.substr(end));
@@ -154,7 +155,9 @@ static TemplateOutcome split(std::string_view value, const std::vector<TemplateV
   const std::string &separator = arguments[0].asString();
   if (separator.empty())
     return "'split' at an empty string";
-  for (size_t found; limit != 0 && (found = value.find(separator)) != std::string_view::npos; --limit) {
+  for (size_t found; limit != 0 && (found = findText(value, separator)) != std::string_view::npos; --limit) {
+    if (!budget.spend(TemplateBudget::itemWork))
+      break;
     if (parts.size() > maxItems)
       return "'split' into more than 1048576 parts";
     parts.push_back(text(value.substr(0, found)));
@@ -164,9 +167,11 @@ static TemplateOutcome split(std::string_view value, const std::vector<TemplateV
   return wrap(TemplateValue::list(std::move(parts)));
 }
 
-static TemplateOutcome pairs(std::string_view name, const TemplateValue &value) {
+static TemplateOutcome pairs(std::string_view name, const TemplateValue &value, TemplateBudget &budget) {
   TemplateValue::List out;
   for (const auto &[key, item] : value.asDictionary()) {
+    if (!budget.spend((name == "items" ? 3 : 1) * TemplateBudget::itemWork + key.size()))
+      break;
     if (name == "items") {
       auto pair = TemplateValue::list({text(key), item});
       if (!pair)
@@ -180,18 +185,22 @@ static TemplateOutcome pairs(std::string_view name, const TemplateValue &value) 
 }
 
 /// The elements of a string (its characters), a list or a dictionary (its keys); nothing for other kinds and for text
-/// of more than maxItems bytes.
-static std::optional<TemplateValue::List> elements(const TemplateValue &value) {
+/// of more than maxItems bytes. Some of them when the budget is spent.
+static std::optional<TemplateValue::List> elements(const TemplateValue &value, TemplateBudget &budget) {
   TemplateValue::List out;
-  if (value.is(Kind::List))
-    return value.asList();
+  if (value.is(Kind::List)) {
+    if (budget.spend(value.asList().size() * TemplateBudget::itemWork))
+      out = value.asList();
+    return out;
+  }
   if (value.is(Kind::Dictionary)) {
     for (const auto &[key, item] : value.asDictionary())
-      out.push_back(text(key));
+      if (budget.spend(TemplateBudget::itemWork + key.size()))
+        out.push_back(text(key));
     return out;
   }
   if (value.is(Kind::String) && value.asString().size() <= maxItems) {
-    for (std::string_view rest = value.asString(); !rest.empty();) {
+    for (std::string_view rest = value.asString(); !rest.empty() && budget.spend(TemplateBudget::itemWork);) {
       const size_t length = utf8Step(rest).length;
       out.push_back(text(rest.substr(0, length)));
       rest.remove_prefix(length);
@@ -203,15 +212,43 @@ static std::optional<TemplateValue::List> elements(const TemplateValue &value) {
   return std::nullopt;
 }
 
+/// The filters that look at a list's size or at one of its items, and so copy nothing.
+static TemplateOutcome listFilter(std::string_view name, const TemplateValue &value) {
+  const TemplateValue::List &items = value.asList();
+  if (name == "list")
+    return value;
+  if (name == "first")
+    return items.empty() ? TemplateValue() : items.front();
+  if (name == "last")
+    return items.empty() ? TemplateValue() : items.back();
+  return TemplateValue::integer(static_cast<int64_t>(items.size()));
+}
+
+/// The first or the last character of a text.
+static TemplateOutcome character(std::string_view value, bool last) {
+  if (value.empty())
+    return TemplateValue();
+  size_t length = utf8Step(value).length;
+  while (last && length < value.size()) {
+    value.remove_prefix(length);
+    length = utf8Step(value).length;
+  }
+  return text(value.substr(0, length));
+}
+
 static TemplateOutcome sequenceFilter(std::string_view name, const TemplateValue &value,
-                                      const std::vector<TemplateValue> &arguments) {
+                                      const std::vector<TemplateValue> &arguments, TemplateBudget &budget) {
+  if (value.is(Kind::List) && name != "join")
+    return listFilter(name, value);
+  if (value.is(Kind::String) && (name == "first" || name == "last"))
+    return character(value.asString(), name == "last");
   if (name == "length" || name == "count") {
     if (value.is(Kind::String))
       return TemplateValue::integer(static_cast<int64_t>(countCharacters(value.asString())));
     if (value.is(Kind::Dictionary))
       return TemplateValue::integer(static_cast<int64_t>(value.asDictionary().size()));
   }
-  std::optional<TemplateValue::List> items = elements(value);
+  std::optional<TemplateValue::List> items = elements(value, budget);
   if (!items)
     return value.is(Kind::String) ? "'" + std::string(name) + "' of more than 1048576 bytes of text"
                                   : wrongKind(name, value);
@@ -258,7 +295,7 @@ static TemplateOutcome toInteger(const TemplateValue &value) {
 
 TemplateOutcome applyTemplateFilter(std::string_view name, const TemplateValue &value,
                                     const std::vector<TemplateValue> &arguments, const TemplateValue &keyword1,
-                                    const TemplateValue &keyword2) {
+                                    const TemplateValue &keyword2, TemplateBudget &budget) {
   if (name == "default" || name == "d") {
     const TemplateValue &flag = arguments.size() > 1 ? arguments[1] : keyword2;
     if (!value.is(Kind::Undefined) && !(flag.truth() && !value.truth()))
@@ -271,19 +308,19 @@ TemplateOutcome applyTemplateFilter(std::string_view name, const TemplateValue &
       return wrongKind("indent", keyword1);
     if (indented && (keyword1.asInteger() < 0 || keyword1.asInteger() > 16))
       return "'indent' outside of 0 to 16";
-    std::optional<std::string> json = value.json(indented ? static_cast<int>(keyword1.asInteger()) : -1);
+    std::optional<std::string> json = value.json(indented ? static_cast<int>(keyword1.asInteger()) : -1, budget);
     if (!json)
       return "'tojson' of something undefined or of a namespace";
     return TemplateValue::string(std::move(*json));
   }
   if (name == "length" || name == "count" || name == "first" || name == "last" || name == "list" || name == "join")
-    return sequenceFilter(name, value, arguments);
+    return sequenceFilter(name, value, arguments, budget);
   if (name == "int")
     return toInteger(value);
   if (name == "items") {
     if (value.is(Kind::Undefined))
       return wrap(TemplateValue::list({}));
-    return value.is(Kind::Dictionary) ? pairs(name, value) : TemplateOutcome(wrongKind(name, value));
+    return value.is(Kind::Dictionary) ? pairs(name, value, budget) : TemplateOutcome(wrongKind(name, value));
   }
   // The others work on text, and first make text of what they get.
   const std::optional<std::string> string = value.text();
@@ -296,17 +333,18 @@ TemplateOutcome applyTemplateFilter(std::string_view name, const TemplateValue &
     return changeCase(name, *string);
   if (name == "replace")
     return replaceAll(*string, arguments[0].asString(), arguments[1].asString());
-  return name == "trim" ? text(strip(*string, arguments, true, true)) : TemplateValue::string(*string);
+  return name == "trim" ? text(strip(*string, arguments, true, true, budget)) : TemplateValue::string(*string);
 }
 
 TemplateOutcome applyTemplateMethod(std::string_view name, const TemplateValue &value,
-                                    const std::vector<TemplateValue> &arguments) {
+                                    const std::vector<TemplateValue> &arguments, TemplateBudget &budget) {
   if (name == "items" || name == "keys" || name == "values")
-    return value.is(Kind::Dictionary) ? pairs(name, value) : TemplateOutcome(wrongKind("." + std::string(name), value));
+    return value.is(Kind::Dictionary) ? pairs(name, value, budget)
+                                      : TemplateOutcome(wrongKind("." + std::string(name), value));
   if (name == "get") {
     if (!value.is(Kind::Dictionary) || !arguments[0].is(Kind::String))
       return wrongKind(".get", value.is(Kind::Dictionary) ? arguments[0] : value);
-    if (const TemplateValue *found = value.find(arguments[0].asString()))
+    if (const TemplateValue *found = value.find(arguments[0].asString(), budget))
       return *found;
     return arguments.size() > 1 ? arguments[1] : TemplateValue::none();
   }
@@ -328,8 +366,8 @@ TemplateOutcome applyTemplateMethod(std::string_view name, const TemplateValue &
   if (name == "replace")
     return replaceAll(string, arguments[0].asString(), arguments[1].asString());
   if (name == "split")
-    return split(string, arguments);
-  return text(strip(string, arguments, name != "rstrip", name != "lstrip"));
+    return split(string, arguments, budget);
+  return text(strip(string, arguments, name != "rstrip", name != "lstrip", budget));
 }
 
 bool applyTemplateTest(std::string_view name, const TemplateValue &value) {

@@ -1,5 +1,6 @@
 // Runs a parsed chat template. Recursion is bounded by the parser's limits, time and memory by a budget of work: some
-// units for each expression and statement, one for each byte of text and a few for each item of a list that one makes.
+// units for each expression and statement, one for each byte of text that one makes or reads, a few for each item of a
+// list that one makes, one for each value, key or name that one is compared with.
 #include "lib/Runtime/Text/TemplateEvaluator.h"
 
 #include <algorithm>
@@ -17,7 +18,7 @@ TemplateEvaluator::Flow TemplateEvaluator::execute(const TemplateBlock &block) {
     Flow flow = Flow::On;
     switch (statement.kind) {
     case Statement::Kind::Text:
-      if (spend(statement.place, statement.text.size() + stepWork))
+      if (spend(statement.place, statement.text.size() + Budget::stepWork))
         output += statement.text;
       break;
     case Statement::Kind::Output: {
@@ -60,7 +61,7 @@ TemplateEvaluator::Flow TemplateEvaluator::execute(const TemplateBlock &block) {
 
 void TemplateEvaluator::setAttribute(const Statement &statement) {
   Value value = evaluate(*statement.expressions[0]);
-  const Value *target = lookUp(statement.names[0]);
+  const Value *target = lookUp(statement.place, statement.names[0]);
   if (problem)
     return;
   if (!target || !target->is(Kind::Namespace) || value.is(Kind::Namespace)) {
@@ -68,6 +69,7 @@ void TemplateEvaluator::setAttribute(const Statement &statement) {
     return;
   }
   Value::Dictionary &items = target->asNamespace();
+  budget.spendSearch(items.size(), statement.names[1]); // the next evaluation notices
   const auto same =
       std::find_if(items.begin(), items.end(), [&](auto &item) { return item.first == statement.names[1]; });
   if (same != items.end())
@@ -95,14 +97,16 @@ TemplateEvaluator::Flow TemplateEvaluator::executeFor(const Statement &statement
   const Value source = evaluate(*statement.expressions[0]);
   if (problem)
     return Flow::On;
-  const TemplateOutcome listed = applyTemplateFilter("list", source, {}, {}, {});
+  const TemplateOutcome listed = applyTemplateFilter("list", source, {}, {}, {}, budget);
+  if (!checkBudget(statement.place))
+    return Flow::On;
   if (!std::holds_alternative<Value>(listed)) {
     fail(statement.place, "a loop over a value that is " + std::string(source.kindName()));
     return Flow::On;
   }
-  Value::List items = std::get<Value>(listed).asList();
-  if (!spend(statement.place, items.size() * itemWork))
+  if (!spend(statement.place, std::get<Value>(listed).asList().size() * Budget::itemWork))
     return Flow::On;
+  Value::List items = std::get<Value>(listed).asList();
   if (statement.expressions[1]) {
     Value::List kept;
     for (const Value &item : items) {
@@ -127,7 +131,7 @@ TemplateEvaluator::Flow TemplateEvaluator::executeFor(const Statement &statement
       loop.emplace_back("previtem", items[i - 1]);
     if (i + 1 < count)
       loop.emplace_back("nextitem", items[i + 1]);
-    spend(statement.place, iterationWork);
+    spend(statement.place, Budget::iterationWork);
     // A neighbour that is as deep as a list may be cannot be wrapped once more; it is left out of `loop` then.
     std::optional<Value> value = Value::dictionary(loop);
     if (!value) {

@@ -14,10 +14,7 @@ public:
   using Statement = TemplateStatement;
   using Value = TemplateValue;
   using Kind = TemplateValue::Kind;
-  static constexpr uint64_t maxWork = 64u << 20;
-  static constexpr uint64_t stepWork = 16;       ///< an expression or a statement
-  static constexpr uint64_t itemWork = 32;       ///< an item of a list: about its bytes
-  static constexpr uint64_t iterationWork = 128; ///< an iteration, with its `loop`
+  using Budget = TemplateBudget;
 
   explicit TemplateEvaluator(const Value &context) {
     scopes.emplace_back();
@@ -40,31 +37,40 @@ private:
   }
   /// False, and a problem, once too much has been done.
   bool spend(const TemplatePlace &place, uint64_t units) {
-    work += units;
-    if (work > maxWork && !problem)
-      problem =
-          resourceError("chat template does more work than " + std::to_string(maxWork) + " units", describe(place));
+    budget.spend(units);
+    return checkBudget(place);
+  }
+  /// The same after something has spent from the budget by itself.
+  bool checkBudget(const TemplatePlace &place) {
+    if (budget.isSpent() && !problem)
+      problem = resourceError("chat template does more work than " + std::to_string(Budget::maxWork) + " units",
+                              describe(place));
     return !problem;
   }
   Value makeString(const TemplatePlace &place, std::string text) {
     return spend(place, text.size()) ? Value::string(std::move(text)) : Value();
   }
   Value makeList(const TemplatePlace &place, Value::List items) {
-    if (!spend(place, items.size() * itemWork))
+    if (!spend(place, items.size() * Budget::itemWork))
       return {};
     if (std::optional<Value> list = Value::list(std::move(items)))
       return std::move(*list);
     return fail(place, "a list nested too deeply, or with a namespace in it");
   }
 
-  const Value *lookUp(std::string_view name) const {
-    for (auto scope = scopes.rbegin(); scope != scopes.rend(); ++scope)
+  const Value *lookUp(const TemplatePlace &place, std::string_view name) {
+    for (auto scope = scopes.rbegin(); scope != scopes.rend(); ++scope) {
+      budget.spendSearch(scope->size(), name);
+      if (!checkBudget(place))
+        return nullptr;
       for (const auto &[known, value] : *scope)
         if (known == name)
           return &value;
+    }
     return nullptr;
   }
   void assign(const std::string &name, Value value) {
+    budget.spendSearch(scopes.back().size(), name); // the next evaluation notices
     for (auto &[known, old] : scopes.back())
       if (known == name) {
         old = std::move(value);
@@ -74,6 +80,7 @@ private:
   }
 
   Value evaluate(const Expression &node);
+  Value dictionary(const Expression &node);
   Value arithmetic(const Expression &node, const Value &left, const Value &right);
   Value integerArithmetic(const Expression &node, int64_t left, int64_t right);
   Value index(const Expression &node, const Value &base, const Value &key);
@@ -91,7 +98,7 @@ private:
   void setAttribute(const Statement &statement);
 
   std::vector<Scope> scopes;
-  uint64_t work = 0;
+  Budget budget;
 };
 
 } // namespace qopt

@@ -9,38 +9,45 @@ using Expression = TemplateExpression;
 using Value = TemplateValue;
 using Kind = TemplateValue::Kind;
 
+/// A dictionary as it is written; of a key given twice, the last value.
+Value TemplateEvaluator::dictionary(const Expression &node) {
+  Value::Dictionary items;
+  for (size_t i = 0; i < node.children.size(); i += 2) {
+    const Value key = evaluate(*node.children[i]);
+    if (!problem && !key.is(Kind::String))
+      return fail(node.place, "a dictionary's key that is " + std::string(key.kindName()) + " is not implemented");
+    Value item = evaluate(*node.children[i + 1]);
+    if (problem)
+      return {};
+    budget.spendSearch(items.size(), key.asString());
+    if (!spend(node.place, Budget::itemWork + key.asString().size())) // the key is copied
+      return {};
+    const auto same =
+        std::find_if(items.begin(), items.end(), [&](auto &entry) { return entry.first == key.asString(); });
+    if (same != items.end())
+      same->second = std::move(item);
+    else
+      items.emplace_back(key.asString(), std::move(item));
+  }
+  if (std::optional<Value> made = Value::dictionary(std::move(items)))
+    return std::move(*made);
+  return fail(node.place, "a dictionary nested too deeply, or with a namespace in it");
+}
+
 Value TemplateEvaluator::evaluate(const Expression &node) {
-  if (!spend(node.place, stepWork))
+  if (!spend(node.place, Budget::stepWork))
     return {};
   switch (node.kind) {
   case Expression::Kind::Literal:
     return node.literal;
   case Expression::Kind::Name:
-    if (const Value *value = lookUp(node.name))
+    if (const Value *value = lookUp(node.place, node.name))
       return *value;
     return {};
   case Expression::Kind::List:
     return makeList(node.place, arguments(node, 0));
-  case Expression::Kind::Dictionary: {
-    Value::Dictionary items;
-    for (size_t i = 0; i < node.children.size(); i += 2) {
-      const Value key = evaluate(*node.children[i]);
-      if (!problem && !key.is(Kind::String))
-        return fail(node.place, "a dictionary's key that is " + std::string(key.kindName()) + " is not implemented");
-      Value item = evaluate(*node.children[i + 1]);
-      if (problem)
-        return {};
-      const auto same =
-          std::find_if(items.begin(), items.end(), [&](auto &entry) { return entry.first == key.asString(); });
-      if (same != items.end())
-        same->second = std::move(item);
-      else
-        items.emplace_back(key.asString(), std::move(item));
-    }
-    if (std::optional<Value> dictionary = Value::dictionary(std::move(items)))
-      return std::move(*dictionary);
-    return fail(node.place, "a dictionary nested too deeply, or with a namespace in it");
-  }
+  case Expression::Kind::Dictionary:
+    return dictionary(node);
   case Expression::Kind::Not:
     return Value::boolean(!evaluate(*node.children[0]).truth());
   case Expression::Kind::Negate: {
@@ -141,7 +148,7 @@ Value TemplateEvaluator::call(const Expression &node) {
     return fail(node.place, "'range' with a step of 0");
   Value::List items;
   while (step > 0 ? at < end : at > end) {
-    if (!spend(node.place, itemWork))
+    if (!spend(node.place, Budget::itemWork))
       return {};
     items.push_back(Value::integer(at));
     if (__builtin_add_overflow(at, step, &at))
@@ -150,15 +157,20 @@ Value TemplateEvaluator::call(const Expression &node) {
   return makeList(node.place, std::move(items));
 }
 
+static uint64_t textBytes(const Value &value) { return value.is(Kind::String) ? value.asString().size() : 0; }
+
 /// A filter or a method.
 Value TemplateEvaluator::apply(const Expression &node) {
   const Value value = evaluate(*node.children[0]);
   const std::vector<Value> values = arguments(node, 1);
-  if (problem)
+  uint64_t bytes = textBytes(value);
+  for (const Value &argument : values)
+    bytes += textBytes(argument);
+  if (!spend(node.place, bytes))
     return {};
   TemplateOutcome outcome;
   if (node.kind == Expression::Kind::Method) {
-    outcome = applyTemplateMethod(node.name, value, values);
+    outcome = applyTemplateMethod(node.name, value, values, budget);
   } else {
     const TemplateCallable *filter = findTemplateFilter(node.name);
     Value keywords[2];
@@ -166,15 +178,14 @@ Value TemplateEvaluator::apply(const Expression &node) {
       keywords[name == filter->keyword1 ? 0 : 1] = evaluate(*expression);
     if (problem)
       return {};
-    outcome = applyTemplateFilter(node.name, value, values, keywords[0], keywords[1]);
+    outcome = applyTemplateFilter(node.name, value, values, keywords[0], keywords[1], budget);
   }
+  if (!checkBudget(node.place))
+    return {};
   if (auto *reason = std::get_if<std::string>(&outcome))
     return fail(node.place, std::move(*reason));
   Value result = std::get<Value>(std::move(outcome));
-  spend(node.place, value.is(Kind::String) ? value.asString().size() : 0);
-  spend(node.place, result.is(Kind::String) ? result.asString().size()
-                    : result.is(Kind::List) ? result.asList().size() * itemWork
-                                            : 0);
+  spend(node.place, textBytes(result));
   return result;
 }
 

@@ -4,8 +4,6 @@
 #include "lib/Runtime/Text/TemplateSyntax.h"
 #include "lib/Runtime/Text/Utf8.h"
 
-#include <cstring>
-
 namespace qopt {
 
 std::string describe(TemplatePlace place) {
@@ -80,10 +78,11 @@ Status Lexer::run(std::string_view text) {
   if (!source.empty() && source.back() == '\n')
     source.pop_back();
 
+  static constexpr std::string_view tagSigns = "{%#"; // a NUL is none of them, as it would be to strchr
   while (at < source.size()) {
     size_t open = at;
     while (open < source.size() &&
-           !(source[open] == '{' && open + 1 < source.size() && std::strchr("{%#", source[open + 1])))
+           !(source[open] == '{' && open + 1 < source.size() && tagSigns.find(source[open + 1]) != tagSigns.npos))
       open = source.find('{', open + 1);
     if (open >= source.size()) {
       add(Kind::Text, source.substr(at), at);

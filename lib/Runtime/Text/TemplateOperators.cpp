@@ -73,14 +73,18 @@ bool TemplateEvaluator::contains(const Expression &node, const Value &whole, con
   switch (whole.kind()) {
   case Kind::String:
     if (part.is(Kind::String))
-      return whole.asString().find(part.asString()) != std::string::npos;
+      return spend(node.place, whole.asString().size() + part.asString().size()) &&
+             findText(whole.asString(), part.asString()) != std::string_view::npos;
     break;
-  case Kind::List:
-    spend(node.place, whole.asList().size());
-    return std::any_of(whole.asList().begin(), whole.asList().end(),
-                       [&](const Value &item) { return item.equals(part); });
-  case Kind::Dictionary:
-    return part.is(Kind::String) && whole.find(part.asString());
+  case Kind::List: {
+    const bool found = std::any_of(whole.asList().begin(), whole.asList().end(),
+                                   [&](const Value &item) { return item.equals(part, budget); });
+    return checkBudget(node.place) && found;
+  }
+  case Kind::Dictionary: {
+    const bool found = part.is(Kind::String) && whole.find(part.asString(), budget);
+    return checkBudget(node.place) && found;
+  }
   case Kind::Undefined:
     return false;
   default:
@@ -93,12 +97,16 @@ bool TemplateEvaluator::contains(const Expression &node, const Value &whole, con
 
 bool TemplateEvaluator::compare(const Expression &node, const std::string &comparison, const Value &left,
                                 const Value &right) {
-  if (comparison == "==" || comparison == "!=")
-    return left.equals(right) == (comparison == "==");
+  if (comparison == "==" || comparison == "!=") {
+    const bool equal = left.equals(right, budget);
+    return checkBudget(node.place) && equal == (comparison == "==");
+  }
   if (comparison == "in" || comparison == "not in")
     return contains(node, right, left) == (comparison == "in");
   int order = 0;
   if (left.is(Kind::String) && right.is(Kind::String)) {
+    if (!spend(node.place, std::min(left.asString().size(), right.asString().size())))
+      return false;
     order = left.asString().compare(right.asString()); // bytes of UTF-8 sort as their characters do
   } else if (left.isNumeric() && right.isNumeric()) {
     if (left.is(Kind::Float) || right.is(Kind::Float)) {
@@ -124,8 +132,8 @@ Value TemplateEvaluator::attribute(const Expression &node, const Value &base) {
                                 " is undefined, so it has no '" + escapeForMessage(node.name) + "'");
   }
   if (base.is(Kind::Dictionary) || base.is(Kind::Namespace)) {
-    const Value *value = base.find(node.name);
-    return value ? *value : Value();
+    const Value *value = base.find(node.name, budget);
+    return checkBudget(node.place) && value ? *value : Value();
   }
   if (base.is(Kind::String) && findTemplateMethod(node.name))
     return fail(node.place, "'." + node.name + "' without a call is not implemented");
@@ -136,10 +144,12 @@ Value TemplateEvaluator::index(const Expression &node, const Value &base, const 
   if (base.is(Kind::Undefined))
     return fail(node.place, "index of something undefined");
   if ((base.is(Kind::Dictionary) || base.is(Kind::Namespace)) && key.is(Kind::String)) {
-    const Value *value = base.find(key.asString());
-    return value ? *value : Value();
+    const Value *value = base.find(key.asString(), budget);
+    return checkBudget(node.place) && value ? *value : Value();
   }
   if ((!base.is(Kind::List) && !base.is(Kind::String)) || (!key.is(Kind::Integer) && !key.is(Kind::Boolean)))
+    return {};
+  if (base.is(Kind::String) && !spend(node.place, base.asString().size()))
     return {};
   const auto count =
       static_cast<int64_t>(base.is(Kind::List) ? base.asList().size() : countCharacters(base.asString()));
@@ -150,7 +160,6 @@ Value TemplateEvaluator::index(const Expression &node, const Value &base, const 
     return {};
   if (base.is(Kind::List))
     return base.asList()[static_cast<size_t>(at)];
-  spend(node.place, base.asString().size());
   std::string_view rest = base.asString();
   for (; at > 0; --at)
     rest.remove_prefix(utf8Step(rest).length);

@@ -126,13 +126,15 @@ const TemplateCallable *findTemplateMethod(std::string_view name);
 const TemplateCallable *findTemplateFunction(std::string_view name);
 bool isTemplateTest(std::string_view name);
 
-/// The result of a filter, a method or a test, or why there is none.
+/// The result of a filter, a method or a test, or why there is none. The bytes of the strings that go in and come out
+/// are spent by the caller, the rest of the work by the filter or method; once the budget is spent, what comes out says
+/// nothing.
 using TemplateOutcome = std::variant<TemplateValue, std::string>;
 TemplateOutcome applyTemplateFilter(std::string_view name, const TemplateValue &value,
                                     const std::vector<TemplateValue> &arguments, const TemplateValue &keyword1,
-                                    const TemplateValue &keyword2);
+                                    const TemplateValue &keyword2, TemplateBudget &budget);
 TemplateOutcome applyTemplateMethod(std::string_view name, const TemplateValue &value,
-                                    const std::vector<TemplateValue> &arguments);
+                                    const std::vector<TemplateValue> &arguments, TemplateBudget &budget);
 bool applyTemplateTest(std::string_view name, const TemplateValue &value);
 
 } // namespace qopt

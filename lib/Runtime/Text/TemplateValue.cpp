@@ -50,8 +50,11 @@ TemplateValue TemplateValue::makeNamespace(Dictionary items) {
   return TemplateValue(Store(std::in_place_index<8>, std::make_shared<Dictionary>(std::move(items))));
 }
 
-const TemplateValue *TemplateValue::find(std::string_view key) const {
-  for (const auto &[name, value] : is(Kind::Namespace) ? asNamespace() : asDictionary())
+const TemplateValue *TemplateValue::find(std::string_view key, TemplateBudget &budget) const {
+  const Dictionary &items = is(Kind::Namespace) ? asNamespace() : asDictionary();
+  if (!budget.spendSearch(items.size(), key))
+    return nullptr;
+  for (const auto &[name, value] : items)
     if (name == key)
       return &value;
   return nullptr;
@@ -85,7 +88,37 @@ bool TemplateValue::truth() const {
   return true;
 }
 
-bool TemplateValue::equals(const TemplateValue &other) const {
+/// Whether both are one string, list, dictionary or namespace, so that its contents need no look. To Python too, a list
+/// equals itself, whatever is in it.
+bool TemplateValue::isSameAs(const TemplateValue &other) const {
+  switch (kind()) {
+  case Kind::String:
+    return std::get<5>(store) == std::get<5>(other.store);
+  case Kind::List:
+    return std::get<6>(store) == std::get<6>(other.store);
+  case Kind::Dictionary:
+    return std::get<7>(store) == std::get<7>(other.store);
+  case Kind::Namespace:
+    return std::get<8>(store) == std::get<8>(other.store);
+  default:
+    return false;
+  }
+}
+
+bool TemplateValue::equalDictionary(const TemplateValue &other, TemplateBudget &budget) const {
+  if (asDictionary().size() != other.asDictionary().size())
+    return false;
+  for (const auto &[key, value] : asDictionary()) {
+    const TemplateValue *match = other.find(key, budget);
+    if (!match || !value.equals(*match, budget))
+      return false;
+  }
+  return true;
+}
+
+bool TemplateValue::equals(const TemplateValue &other, TemplateBudget &budget) const {
+  if (!budget.spend(1))
+    return false;
   if (isNumeric() && other.isNumeric()) {
     if (is(Kind::Float) || other.is(Kind::Float))
       return asNumber() == other.asNumber();
@@ -93,25 +126,21 @@ bool TemplateValue::equals(const TemplateValue &other) const {
   }
   if (kind() != other.kind())
     return false;
+  if (isSameAs(other))
+    return true;
   switch (kind()) {
   case Kind::String:
-    return asString() == other.asString();
+    return asString().size() == other.asString().size() && budget.spend(asString().size()) &&
+           asString() == other.asString();
   case Kind::List:
-    return std::equal(asList().begin(), asList().end(), other.asList().begin(), other.asList().end(),
-                      [](const TemplateValue &left, const TemplateValue &right) { return left.equals(right); });
-  case Kind::Dictionary: {
-    if (asDictionary().size() != other.asDictionary().size())
-      return false;
-    for (const auto &[key, value] : asDictionary()) {
-      const TemplateValue *match = other.find(key);
-      if (!match || !value.equals(*match))
-        return false;
-    }
-    return true;
-  }
+    return std::equal(
+        asList().begin(), asList().end(), other.asList().begin(), other.asList().end(),
+        [&](const TemplateValue &left, const TemplateValue &right) { return left.equals(right, budget); });
+  case Kind::Dictionary:
+    return equalDictionary(other, budget);
   case Kind::Namespace:
-    return std::get<8>(store) == std::get<8>(other.store);
-  default: // undefined and none equal themselves; numbers were compared above
+    return false; // only itself is equal
+  default:        // undefined and none equal themselves; numbers were compared above
     return true;
   }
 }
@@ -162,7 +191,10 @@ std::optional<std::string> TemplateValue::text() const {
   }
 }
 
-static void writeJsonString(std::string &out, const std::string &text) {
+static bool writeJsonString(std::string &out, const std::string &text, TemplateBudget &budget) {
+  if (!budget.spend(text.size()))
+    return false;
+  const size_t end = out.size() + text.size(); // were there no quotes and no escapes, which are spent below
   out += '"';
   for (char c : text) {
     const char *shortForm = c == '"'    ? "\\\""
@@ -184,13 +216,18 @@ static void writeJsonString(std::string &out, const std::string &text) {
     }
   }
   out += '"';
+  return budget.spend(out.size() - end);
 }
 
-bool TemplateValue::writeJson(std::string &out, int indent, int level) const {
+bool TemplateValue::writeJson(std::string &out, int indent, int level, TemplateBudget &budget) const {
   const size_t count = is(Kind::List) ? asList().size() : is(Kind::Dictionary) ? asDictionary().size() : 0;
+  const size_t margin = indent >= 0 ? static_cast<size_t>(indent) * (level + 1) : 0;
+  // For itself, and for what separates its items: a comma and a newline, or a space.
+  if (!budget.spend(TemplateBudget::stepWork + count * (margin + 2)))
+    return false;
   auto separate = [&](size_t i) {
     if (indent >= 0)
-      out += (i > 0 ? ",\n" : "\n") + std::string(static_cast<size_t>(indent) * (level + 1), ' ');
+      out += (i > 0 ? ",\n" : "\n") + std::string(margin, ' ');
     else if (i > 0)
       out += ", ";
   };
@@ -215,13 +252,12 @@ bool TemplateValue::writeJson(std::string &out, int indent, int level) const {
                                     : floatText(asNumber());
     return true;
   case Kind::String:
-    writeJsonString(out, asString());
-    return true;
+    return writeJsonString(out, asString(), budget);
   case Kind::List:
     out += '[';
     for (size_t i = 0; i < count; ++i) {
       separate(i);
-      if (!asList()[i].writeJson(out, indent, level + 1))
+      if (!asList()[i].writeJson(out, indent, level + 1, budget))
         return false;
     }
     finish(']');
@@ -230,9 +266,10 @@ bool TemplateValue::writeJson(std::string &out, int indent, int level) const {
     out += '{';
     for (size_t i = 0; i < count; ++i) {
       separate(i);
-      writeJsonString(out, asDictionary()[i].first);
+      if (!writeJsonString(out, asDictionary()[i].first, budget))
+        return false;
       out += ": ";
-      if (!asDictionary()[i].second.writeJson(out, indent, level + 1))
+      if (!asDictionary()[i].second.writeJson(out, indent, level + 1, budget))
         return false;
     }
     finish('}');
@@ -242,9 +279,9 @@ bool TemplateValue::writeJson(std::string &out, int indent, int level) const {
   }
 }
 
-std::optional<std::string> TemplateValue::json(int indent) const {
+std::optional<std::string> TemplateValue::json(int indent, TemplateBudget &budget) const {
   std::string out;
-  if (!writeJson(out, indent, 0))
+  if (!writeJson(out, indent, 0, budget))
     return std::nullopt;
   return out;
 }

@@ -15,6 +15,28 @@
 
 namespace qopt {
 
+/// What a template may do, in units of work. Whatever takes time or memory by the size of a value spends from it first,
+/// and stops once it is spent; the evaluator then says so, with the place.
+class TemplateBudget {
+public:
+  static constexpr uint64_t maxWork = 64u << 20;
+  static constexpr uint64_t stepWork = 16;       ///< an expression or a statement
+  static constexpr uint64_t itemWork = 32;       ///< an item of a list: about its bytes
+  static constexpr uint64_t iterationWork = 128; ///< an iteration, with its `loop`
+
+  /// False once too much has been done.
+  bool spend(uint64_t units) {
+    work += units;
+    return !isSpent();
+  }
+  /// For finding `name` among `count` others: each is looked at, and may be compared to its end.
+  bool spendSearch(size_t count, std::string_view name) { return spend(count * (1 + name.size() / 16)); }
+  bool isSpent() const { return work > maxWork; }
+
+private:
+  uint64_t work = 0;
+};
+
 /// Immutable and cheap to copy, but for a namespace, which is the one thing that templates change in place.
 class TemplateValue {
 public:
@@ -22,7 +44,8 @@ public:
   using List = std::vector<TemplateValue>;
   using Dictionary = std::vector<std::pair<std::string, TemplateValue>>; ///< in order of insertion
 
-  /// Lists and dictionaries nest no deeper than this.
+  /// Lists and dictionaries nest no deeper than this, which also bounds the recursion of what walks through them. Their
+  /// contents are shared: 100 lists of two items each are 2^100 values to a walk, so every walk spends from a budget.
   static constexpr int maxDepth = 100;
 
   TemplateValue() = default; ///< undefined
@@ -49,19 +72,19 @@ public:
   const Dictionary &asDictionary() const { return std::get<7>(store)->items; }
   Dictionary &asNamespace() const { return *std::get<8>(store); }
 
-  /// The value of `key` in a dictionary or a namespace, or nullptr.
-  const TemplateValue *find(std::string_view key) const;
+  /// The value of `key` in a dictionary or a namespace, or nullptr, also when the budget is spent.
+  const TemplateValue *find(std::string_view key, TemplateBudget &budget) const;
 
   /// "string", "list" and so on, for messages.
   std::string_view kindName() const;
   bool truth() const;
-  /// Python's ==: numbers by value, else equal kinds and equal contents.
-  bool equals(const TemplateValue &other) const;
+  /// Python's ==: numbers by value, else equal kinds and equal contents. False when the budget is spent.
+  bool equals(const TemplateValue &other, TemplateBudget &budget) const;
   /// Python's str(); nothing for lists, dictionaries and namespaces, whose text is not implemented.
   std::optional<std::string> text() const;
   /// json.dumps(value, ensure_ascii=False, indent=indent); `indent` below 0: one line. Nothing if something undefined
-  /// or a namespace is in it.
-  std::optional<std::string> json(int indent) const;
+  /// or a namespace is in it, or when the budget is spent, which bounds the text.
+  std::optional<std::string> json(int indent, TemplateBudget &budget) const;
 
   /// From JSON: objects keep their order. `depth` at most maxDepth.
   static Result<TemplateValue> parseJson(std::string_view text);
@@ -80,7 +103,9 @@ private:
                    std::shared_ptr<const ListBody>, std::shared_ptr<const DictionaryBody>, std::shared_ptr<Dictionary>>;
   explicit TemplateValue(Store store) : store(std::move(store)) {}
   int depth() const;
-  bool writeJson(std::string &out, int indent, int level) const;
+  bool isSameAs(const TemplateValue &other) const;
+  bool equalDictionary(const TemplateValue &other, TemplateBudget &budget) const;
+  bool writeJson(std::string &out, int indent, int level, TemplateBudget &budget) const;
 
   Store store;
 };

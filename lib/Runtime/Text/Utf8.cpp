@@ -76,6 +76,15 @@ size_t countCharacters(std::string_view text) {
   return count;
 }
 
+size_t findText(std::string_view text, std::string_view part, size_t from) {
+  if (from > text.size())
+    return std::string_view::npos;
+  const std::string_view rest = text.substr(from);
+  // glibc's is the two-way algorithm, or for short parts one with the same bound.
+  const void *found = memmem(rest.data(), rest.size(), part.data(), part.size());
+  return found ? static_cast<const char *>(found) - text.data() : std::string_view::npos;
+}
+
 bool isUnicodeWhiteSpace(char32_t c) {
   return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;

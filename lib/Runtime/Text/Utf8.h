@@ -37,6 +37,10 @@ void appendUtf8(std::string &out, char32_t character);
 /// The number of characters of `text`; each broken byte counts as one.
 size_t countCharacters(std::string_view text);
 
+/// Where `part` first is in `text` from `from` on, or npos. Takes linear time for every `part`, where the standard
+/// library's find may compare each of its bytes at each place.
+size_t findText(std::string_view text, std::string_view part, size_t from = 0);
+
 /// Unicode's White_Space property: what `\s` means to the regular expressions of tokenizers.
 bool isUnicodeWhiteSpace(char32_t character);
 

@@ -2,6 +2,7 @@
 #include "passes/Lower/Emit/KernelBuilder.h"
 
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 using namespace qopt;
@@ -12,6 +13,13 @@ int64_t qopt::emit::largestDivisorUpTo(int64_t value, int64_t limit) {
     if (value % divisor == 0)
       return divisor;
   return 1;
+}
+
+int64_t qopt::emit::mostInputsOfSum(kernel::PanelAttr layout) {
+  constexpr int64_t mostOfActivation = 127; // lib/Numerics/Activations.h
+  // How far a code lies from its zero point: stored zero points have no fewer bits than codes.
+  int64_t mostOfWeight = layout.getZeroPoints() ? (int64_t{1} << layout.getZeroBits()) - 1 : layout.getImpliedZero();
+  return std::numeric_limits<int32_t>::max() / (mostOfActivation * mostOfWeight);
 }
 
 Value KernelBuilder::index(int64_t value) { return arith::ConstantIndexOp::create(*this, value); }

@@ -17,6 +17,10 @@ constexpr int64_t kBlockTokens = 32;
 /// The largest divisor of `value` that is at most `limit`; 1 if there is no other.
 int64_t largestDivisorUpTo(int64_t value, int64_t limit);
 
+/// Inputs whose products with i8 activations an i32 can sum, whatever codes of the layout they are. What is accumulated
+/// may wrap on its way, since unsigned codes are corrected for their zero point elsewhere; the sum must fit.
+int64_t mostInputsOfSum(kernel::PanelAttr layout);
+
 /// Builds loops and vectors with the constants, casts and loads that kernels are full of.
 class KernelBuilder : public mlir::ImplicitLocOpBuilder {
 public:

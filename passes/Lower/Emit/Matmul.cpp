@@ -401,6 +401,25 @@ private:
 
 } // namespace
 
+/// What the emitter takes for granted of a matmul that --select-layouts has made, for one that was written by hand.
+static LogicalResult checkSums(lowbit::MatmulOp op) {
+  auto layout = dyn_cast<PanelAttr>(op.getLayout());
+  if (!layout)
+    return op.emitOpError() << "expected a panel layout, but got " << op.getLayout();
+  auto payload = cast<RankedTensorType>(op.getPayload().getType());
+  bool integer = payload.getElementType().isInteger(8);
+  if (!op.getSums() && (integer || (payload.getElementType().isBF16() && layout.getZeroPoints())))
+    return op.emitOpError("expected sums of activations, by which zero points are taken off; run --select-layouts");
+  if (!integer)
+    return success();
+  int64_t summed = payload.getDimSize(1) / cast<RankedTensorType>(op.getSums().getType()).getDimSize(1);
+  if (summed > mostInputsOfSum(layout))
+    return op.emitOpError() << "expected sums over at most " << mostInputsOfSum(layout)
+                            << " inputs, whose products an i32 can hold, but got " << summed
+                            << "; run --select-layouts";
+  return success();
+}
+
 LogicalResult qopt::emit::emitMatmul(KernelBuilder &b, KernelContext &context) {
   lowbit::MatmulOp matmul;
   Operation *epilogue = nullptr;
@@ -412,8 +431,8 @@ LogicalResult qopt::emit::emitMatmul(KernelBuilder &b, KernelContext &context) {
     else if (!isa<transformer::SliceOp>(op)) // a view
       return op.emitOpError("has no place in the kernel of a matmul");
   }
-  if (!isa<PanelAttr>(matmul.getLayout()))
-    return matmul.emitOpError() << "expected a panel layout, but got " << matmul.getLayout();
+  if (failed(checkSums(matmul)))
+    return failure();
   MatmulEmitter(b, context, matmul, epilogue).emit(context.lower, context.upper);
   return success();
 }

@@ -111,7 +111,7 @@ public:
     b.loop(context.lower, context.upper, 1, [&](Value token) {
       rows.clear();
       for (Operation &op : body.without_terminator())
-        failedOp |= failed(emitOp(&op, token));
+        failedOp = failedOp || failed(emitOp(&op, token));
     });
     return failure(failedOp);
   }
@@ -198,7 +198,12 @@ private:
 
   LogicalResult emitSelect(transformer::SelectRowsOp select, Value token) {
     Value source = b.toIndex(b.loadScalar(context.buffers.lookup(select.getRows()), {token}));
-    Row in{context.buffers.lookup(select.getInput()), source, 0, widthOf(select.getInput())};
+    int64_t column = 0;
+    Value input = throughSlices(select.getInput(), column);
+    // Another token's row is not there yet where this dispatch computes it.
+    if (!isa<BlockArgument>(input))
+      return select.emitOpError("expected rows of what another dispatch computes, or of slices of it");
+    Row in{context.buffers.lookup(input), source, column, widthOf(select.getInput())};
     if (!yielded.contains(select.getResult())) {
       rows[select.getResult()] = in;
       return success();

@@ -63,3 +63,83 @@ module attributes {kernel.arena = array<i64: 0, 64, 0>} {
     return
   }
 }
+
+// -----
+
+// Of another token's row nothing is there yet.
+#rows = affine_map<(t, r) -> (r)>
+!cache = !transformer.cache<layers = 1, heads = 1, dim = 16, f32>
+module attributes {kernel.arena = array<i64: 0, 64, 0>} {
+  func.func @forward(%tokens: tensor<?xi32>, %p: tensor<?xi32>, %s: tensor<?xi32>, %t: tensor<?x?xi32>, %r: tensor<?xi32>,
+                     %c: !cache, %x: tensor<?x16xf32>) {
+    %0 = kernel.dispatch @select grid #rows (%x, %r) {over_rows, placement = ["logits"]}
+        : (tensor<?x16xf32>, tensor<?xi32>) -> tensor<?x16xf32> {
+    ^bb0(%i: tensor<?x16xf32>, %j: tensor<?xi32>):
+      %1 = transformer.activation silu %i : tensor<?x16xf32>
+      // expected-error@+1 {{expected rows of what another dispatch computes, or of slices of it}}
+      %2 = transformer.select_rows %1, %j : tensor<?x16xf32>, tensor<?xi32> -> tensor<?x16xf32>
+      kernel.yield %2 : tensor<?x16xf32>
+    }
+    return
+  }
+}
+
+// -----
+
+// 139264 products of up to 128 times 127 overflow an i32.
+#tokens = affine_map<(t, r) -> (t)>
+#one = affine_map<(t, r) -> (1)>
+!cache = !transformer.cache<layers = 1, heads = 1, dim = 16, f32>
+module attributes {kernel.arena = array<i64: 0, 139392, 0>} {
+  transformer.parameter @w : tensor<1x2228256xi8> attributes {kernel.offset = 0 : i64}
+  func.func @forward(%tokens: tensor<?xi32>, %p: tensor<?xi32>, %s: tensor<?xi32>, %t: tensor<?x?xi32>, %r: tensor<?xi32>,
+                     %c: !cache, %x: tensor<?x139264xf32>) {
+    %w = transformer.get @w : tensor<1x2228256xi8>
+    %0, %1, %2 = kernel.dispatch @encode grid #tokens (%x)
+        {placement = [array<i64: 0, 0, 0>, array<i64: 0, 139264, 0>, array<i64: 0, 139328, 0>]}
+        : (tensor<?x139264xf32>) -> (tensor<?x139264xi8>, tensor<?x1xf32>, tensor<?x1xi32>) {
+    ^bb0(%i: tensor<?x139264xf32>):
+      %3, %4, %5 = lowbit.encode %i <kind = i8> sums 139264
+          : tensor<?x139264xf32> -> tensor<?x139264xi8> scales tensor<?x1xf32> sums tensor<?x1xi32>
+      kernel.yield %3, %4, %5 : tensor<?x139264xi8>, tensor<?x1xf32>, tensor<?x1xi32>
+    }
+    %y = kernel.dispatch @matmul grid #one (%0, %1, %2, %w) {placement = ["logits"]}
+        : (tensor<?x139264xi8>, tensor<?x1xf32>, tensor<?x1xi32>, tensor<1x2228256xi8>) -> tensor<?x16xf32> {
+    ^bb0(%i: tensor<?x139264xi8>, %j: tensor<?x1xf32>, %k: tensor<?x1xi32>, %v: tensor<1x2228256xi8>):
+      // expected-error@+1 {{expected sums over at most 132104 inputs, whose products an i32 can hold, but got 139264; run --select-layouts}}
+      %3 = lowbit.matmul %i scales %j sums %k, %v layout(#kernel.panel<code = u8, dot = 4, scale = f16>)
+          : (tensor<?x139264xi8>, tensor<?x1xf32>, tensor<?x1xi32>, tensor<1x2228256xi8>) -> tensor<?x16xf32>
+      kernel.yield %3 : tensor<?x16xf32>
+    }
+    return
+  }
+}
+
+// -----
+
+// Unsigned codes cannot be corrected for their zero point without the sums of what they are multiplied with.
+#tokens = affine_map<(t, r) -> (t)>
+#one = affine_map<(t, r) -> (1)>
+!cache = !transformer.cache<layers = 1, heads = 1, dim = 16, f32>
+module attributes {kernel.arena = array<i64: 0, 128, 0>} {
+  transformer.parameter @w : tensor<1x1056xi8> attributes {kernel.offset = 0 : i64}
+  func.func @forward(%tokens: tensor<?xi32>, %p: tensor<?xi32>, %s: tensor<?xi32>, %t: tensor<?x?xi32>, %r: tensor<?xi32>,
+                     %c: !cache, %x: tensor<?x64xf32>) {
+    %w = transformer.get @w : tensor<1x1056xi8>
+    %0, %1 = kernel.dispatch @encode grid #tokens (%x) {placement = [array<i64: 0, 0, 0>, array<i64: 0, 64, 0>]}
+        : (tensor<?x64xf32>) -> (tensor<?x64xi8>, tensor<?x1xf32>) {
+    ^bb0(%i: tensor<?x64xf32>):
+      %2, %3 = lowbit.encode %i <kind = i8> : tensor<?x64xf32> -> tensor<?x64xi8> scales tensor<?x1xf32>
+      kernel.yield %2, %3 : tensor<?x64xi8>, tensor<?x1xf32>
+    }
+    %y = kernel.dispatch @matmul grid #one (%0, %1, %w) {placement = ["logits"]}
+        : (tensor<?x64xi8>, tensor<?x1xf32>, tensor<1x1056xi8>) -> tensor<?x16xf32> {
+    ^bb0(%i: tensor<?x64xi8>, %j: tensor<?x1xf32>, %v: tensor<1x1056xi8>):
+      // expected-error@+1 {{expected sums of activations, by which zero points are taken off; run --select-layouts}}
+      %2 = lowbit.matmul %i scales %j, %v layout(#kernel.panel<code = u8, dot = 4, scale = f16>)
+          : (tensor<?x64xi8>, tensor<?x1xf32>, tensor<1x1056xi8>) -> tensor<?x16xf32>
+      kernel.yield %2 : tensor<?x16xf32>
+    }
+    return
+  }
+}

@@ -87,6 +87,24 @@ TEST(OutputFile, ReplacesWhatALinkNamesAndKeepsPermissions) {
   EXPECT_EQ(status.st_mode & 0777u, 0640u);
 }
 
+TEST(OutputFile, MakesWhatADanglingLinkNames) {
+  TemporaryDirectory folder;
+  std::filesystem::create_directory(folder / "sub");
+  std::filesystem::create_symlink("sub/second", folder / "first");
+  std::filesystem::create_symlink("target", folder / "sub/second"); // relative to where this link lies
+  std::filesystem::create_symlink(folder / "sub/other", folder / "absolute");
+  for (const char *link : {"first", "absolute"}) {
+    auto file = OutputFile::create(folder / link);
+    ASSERT_TRUE(file) << file.error().format();
+    ASSERT_TRUE(file->append(link));
+    ASSERT_TRUE(file->commit());
+    EXPECT_TRUE(std::filesystem::is_symlink(folder / link));
+  }
+  EXPECT_EQ(TemporaryDirectory::read(folder / "sub/target"), "first");
+  EXPECT_EQ(TemporaryDirectory::read(folder / "sub/other"), "absolute");
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "sub/second"));
+}
+
 TEST(OutputFile, ARelativeNameGoesToTheWorkingDirectoryOfItsTime) {
   TemporaryDirectory folder;
   int ended = inChild([&] {
@@ -116,6 +134,11 @@ TEST(OutputFile, SaysWhyItCannotStart) {
   refuse(folder / ".", "cannot write the output: Is a directory");
   refuse("", "cannot write the output: No such file or directory");
   EXPECT_EQ(folder.count(), 0u);
+  std::filesystem::create_symlink("circle", folder / "circle");
+  refuse(folder / "circle", "cannot write the output: Too many levels of symbolic links");
+  std::filesystem::create_symlink("none/out", folder / "nowhere");
+  refuse(folder / "nowhere", "cannot open the output's directory: No such file or directory");
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "circle") && std::filesystem::is_symlink(folder / "nowhere"));
 }
 
 TEST(OutputFile, AFullDeviceIsAnError) {
@@ -285,6 +308,57 @@ TEST(OutputSet, WithoutKeepEverythingIsGone) {
     EXPECT_EQ(TemporaryDirectory::read(folder / "new/a"), "new");
   }
   EXPECT_EQ(folder.count(), 0u);
+}
+
+TEST(OutputSet, WithoutKeepTheOldFileIsThereAgain) {
+  TemporaryDirectory folder;
+  folder.write("b", "old");
+  struct stat before, after;
+  ASSERT_EQ(::stat((folder / "b").c_str(), &before), 0);
+  {
+    PublishedSet files(folder);
+    ASSERT_TRUE(files.set.publish());
+    EXPECT_EQ(TemporaryDirectory::read(folder / "b"), "new");
+  }
+  EXPECT_EQ(folder.count(), 1u);
+  EXPECT_EQ(TemporaryDirectory::read(folder / "b"), "old");
+  ASSERT_EQ(::stat((folder / "b").c_str(), &after), 0);
+  EXPECT_EQ(after.st_ino, before.st_ino);
+  EXPECT_EQ(after.st_nlink, 1u);
+}
+
+TEST(OutputSet, AfterAFailedRenameAllOldFilesAreThereAgain) {
+  TemporaryDirectory folder;
+  folder.write("a", "old");
+  OutputSet set;
+  for (const std::string &path : {folder / "a", folder / "b"}) {
+    auto file = OutputFile::create(path);
+    ASSERT_TRUE(file && file->append("new") && set.add(std::move(*file)));
+  }
+  std::filesystem::create_directories(folder / "b"); // which no file can replace
+  Status status = set.publish();
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().outcome, "no output was left behind; a file that had this name before is unchanged");
+  EXPECT_EQ(TemporaryDirectory::read(folder / "a"), "old");
+  EXPECT_EQ(folder.count(), 2u);
+}
+
+TEST(OutputSet, AnInterruptBeforeKeepRestoresTheOldFile) {
+  for (bool kept : {false, true}) {
+    TemporaryDirectory folder;
+    folder.write("b", "old");
+    int ended = inChild([&] {
+      installInterruptCleanup();
+      PublishedSet files(folder);
+      if (!files.set.publish() || (kept && !files.set.keep()))
+        return 1;
+      ::raise(SIGINT);
+      return 2; // not reached
+    });
+    EXPECT_TRUE(WIFSIGNALED(ended) && WTERMSIG(ended) == SIGINT) << ended;
+    EXPECT_EQ(TemporaryDirectory::read(folder / "b"), kept ? "new" : "old");
+    EXPECT_EQ(folder.count(), kept ? 2u : 1u);
+  }
 }
 
 TEST(OutputSet, AnInterruptBeforeKeepRemovesAll) {

@@ -276,6 +276,17 @@ TEST(Artifact, OtherFilesAreRefusedByWhatTheyLack) {
   EXPECT_FALSE(openFully(folder.file("nothing")));
 }
 
+/// So many objects within each other.
+nlohmann::ordered_json nested(int levels) {
+  nlohmann::ordered_json value = 1;
+  for (int level = 0; level < levels; ++level) {
+    nlohmann::ordered_json outer = nlohmann::ordered_json::object();
+    outer["in"] = std::move(value);
+    value = std::move(outer);
+  }
+  return value;
+}
+
 TEST(ArtifactWriter, RefusesWhatTheReaderWouldRefuse) {
   Folder folder;
   auto refused = [&](ErrorClass expected, const std::function<void(ArtifactDescription &)> &change) {
@@ -291,6 +302,18 @@ TEST(ArtifactWriter, RefusesWhatTheReaderWouldRefuse) {
   refused(ErrorClass::BadInput, [](ArtifactDescription &d) { d.ledger = ""; });
   refused(ErrorClass::BadInput, [](ArtifactDescription &d) { d.weights[1].name = d.weights[0].name; });
   refused(ErrorClass::Bug, [](ArtifactDescription &d) { d.code.clear(); });
+  // What the text of the manifest breaks: its depth, and a name that replacing broken UTF-8 made longer.
+  refused(ErrorClass::BadInput, [](ArtifactDescription &d) { d.manifest.provenance = nested(32); });
+  refused(ErrorClass::BadInput, [](ArtifactDescription &d) { d.manifest.model.name = std::string(2000, '\xFF'); });
+}
+
+TEST(ArtifactWriter, WritesProvenanceAsDeepAsTheReaderTakes) {
+  Folder folder;
+  Parts parts;
+  parts.description.manifest.provenance = nested(31);
+  Result<std::shared_ptr<const ArtifactReader>> reader = ArtifactReader::open(written(folder, parts));
+  ASSERT_TRUE(reader) << reader.error().format();
+  EXPECT_EQ((*reader)->manifest().provenance, nested(31));
 }
 
 TEST(ArtifactWriter, LeavesNothingWhereWeightsAreMissingOrTooMany) {

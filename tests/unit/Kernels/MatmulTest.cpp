@@ -117,6 +117,19 @@ TEST(Matmul, StaticActivations) {
   checkLinear("w3a8s:g32", 64, 16, true, false);
 }
 
+/// Sums of all products would overflow an i32: codes of 8 bits lie above their zero points, which are below 16, both of
+/// weights and of the table that activations come from.
+TEST(Matmul, RowsLongerThanAnI32Sums) {
+  LinearKind kind = LinearKind::parse("w8a8:channel:asym");
+  Graph graph;
+  Graph::Value x = graph.embedding(3, 557056, LinearKind::parse("w8a16:channel:asym"));
+  graph.returns(graph.linear(graph.selectRows(x), "w", 17, kind));
+  Feed feed = Feed::single(5, 3);
+  forEachTarget(graph, feed, "557056 inputs", nextTarget(), [&](const Model &compiled, const Logits &expected) {
+    expectClose(compiled, feed, expected, linearTolerance(kind));
+  });
+}
+
 /// A value that is not finite shows in every output of its token, whatever form activations take; other tokens have
 /// what they have without it.
 TEST(Matmul, WhatIsNotFiniteShows) {

@@ -102,6 +102,18 @@ TEST(RowOps, SelectedRowsOfAFew) {
   check(graph, feed, kElementwiseTolerance, "no rows");
 }
 
+TEST(RowOps, SelectedRowsOfASlice) {
+  for (bool norm : {false, true}) {
+    Graph graph;
+    Graph::Value x = graph.embedding(kVocabulary, 48);
+    Graph::Value selected = graph.selectRows(graph.slice(graph.slice(x, 4, 40), 7, 20));
+    graph.returns(norm ? graph.rmsNorm(selected, "w") : selected);
+    Feed feed = tokens(40);
+    feed.steps[0].rows = {0, 7, 8, 39};
+    check(graph, feed, norm ? kElementwiseTolerance : 0.0, norm ? "the norm of a slice's rows" : "a slice's rows");
+  }
+}
+
 //===----------------------------------------------------------------------===//
 // Attention
 //===----------------------------------------------------------------------===//

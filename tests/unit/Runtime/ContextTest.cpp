@@ -218,6 +218,27 @@ TEST_F(ContextTest, AbortLeavesSequencesAsTheyWere) {
   }
 }
 
+TEST_F(ContextTest, AnExceptionLeavesSequencesAsTheyWere) {
+  std::mt19937 random(5);
+  std::vector<int32_t> tokens = randomTokens(random, 30);
+  auto one = context({.threads = 1, .chunkTokens = 5});
+  SequenceId sequence = *one->cache().createSequence();
+  run(*one, sequence, std::span(tokens).first(6));
+  int64_t freeBefore = one->cache().freeBlocks();
+  for (int throwAt : {0, 5}) { // the questions before the first chunk and before the second
+    int asked = 0;
+    one->setAbort([&] { return asked++ == throwAt ? throw std::bad_alloc() : false; });
+    Batch batch{.tokens = std::span(tokens).subspan(6, 22), .sequences = {&sequence, 1}};
+    EXPECT_THROW((void)one->forward(batch), std::bad_alloc);
+    EXPECT_EQ(*one->cache().length(sequence), 6);
+    EXPECT_EQ(one->cache().freeBlocks(), freeBefore);
+  }
+  one->setAbort(nullptr);
+  std::vector<float> rest = run(*one, sequence, std::span(tokens).subspan(6));
+  std::vector<float> expected = expectedRows(tokens);
+  EXPECT_TRUE(std::equal(rest.begin(), rest.end(), expected.begin() + 6 * kVocabulary));
+}
+
 TEST_F(ContextTest, RefusesWhatDoesNotFit) {
   auto one = context({.threads = 1, .contextTokens = 20, .cacheTokens = 30});
   SequenceId sequence = *one->cache().createSequence(), other = *one->cache().createSequence();

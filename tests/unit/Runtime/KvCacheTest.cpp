@@ -102,6 +102,16 @@ TEST(KvCache, RefusesIdsThatAreNotAlive) {
   EXPECT_FALSE(cache->truncate(second, -1));
 }
 
+TEST(KvCache, ASequenceThatCannotBeMadeLeavesNoSlotBehind) {
+  // A row of the table is more than a vector holds: the vector says so itself, without asking for memory.
+  Result<std::unique_ptr<KvCache>> cache = KvCache::create({1, 64, 1, int64_t(1) << 61});
+  ASSERT_TRUE(cache);
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    EXPECT_ANY_THROW((void)(*cache)->createSequence()) << "an earlier attempt left a slot without a row";
+    EXPECT_FALSE((*cache)->length(SequenceId(1) << 32));
+  }
+}
+
 /// Against a plain model: each sequence is a vector of numbers.
 TEST(KvCache, AnyHistoryOfOperationsKeepsEverySequenceItsOwn) {
   std::mt19937 random(7);

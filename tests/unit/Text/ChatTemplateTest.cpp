@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 using namespace qopt;
 
 TEST(ChatTemplate, equalsJinja) {
@@ -143,6 +145,110 @@ TEST(ChatTemplate, boundsDepthSizeAndWork) {
   Result<ChatTemplate> cycle = ChatTemplate::parse("{% set n = namespace() %}{% set n.x = n %}");
   ASSERT_TRUE(cycle);
   EXPECT_FALSE(cycle->renderJson("{}"));
+}
+
+/// What walks through a value pays for it: otherwise each of these would run for minutes or years, or take all memory.
+TEST(ChatTemplate, boundsTheWorkOfOneOperation) {
+  const std::string doubled = // lists of 2^40 values, and text of 8 MiB, that cost little to make
+      "{% set n = namespace(a=[1], b=[1], d={'k': 1}, e={'k': 1}, s='aaaaaaaa') %}"
+      "{% for i in range(40) %}{% set n.a = [n.a, n.a] %}{% set n.b = [n.b, n.b] %}"
+      "{% set n.d = {'x': n.d, 'y': n.d} %}{% set n.e = {'x': n.e, 'y': n.e} %}{% endfor %}"
+      "{% for i in range(20) %}{% set n.s = n.s + n.s %}{% endfor %}";
+  const std::string often = "{% for i in range(100000) %}", end = "{% endfor %}";
+  const std::string large = "{% set l = range(100000) %}", keys = [] {
+    std::string items;
+    for (int i = 0; i < 10000; ++i)
+      items += (i > 0 ? ", 'k" : "'k") + std::to_string(i) + "': 1";
+    return "{" + items + "}";
+  }();
+  for (const std::string &source : {
+           doubled + "{% if n.a == n.b %}x{% endif %}",
+           doubled + "{% if n.a != n.b %}x{% endif %}",
+           doubled + "{% if n.d == n.e %}x{% endif %}",
+           doubled + "{% if n.a in [1, n.b] %}x{% endif %}",
+           doubled + "{{ n.a|tojson|length }}",
+           doubled + "{{ n.d|tojson(indent=16)|length }}",
+           doubled + often + "{% if 'bb' in n.s %}x{% endif %}" + end,
+           doubled + often + "{% if n.s + 'a' == n.s + 'b' %}x{% endif %}" + end,
+           doubled + "{% set t = n.s ~ '' %}" + often + "{% if t == n.s %}x{% endif %}" + end,
+           doubled + "{% set t = n.s ~ '' %}" + often + "{% if t < n.s %}x{% endif %}" + end,
+           doubled + often + "{{ n.s[99999999] }}" + end,
+           doubled + often + "{{ []|join(n.s) }}" + end,
+           doubled + often + "{% set d = {n.s: 1} %}" + end,
+           doubled + "{% set d = {n.s: 1} %}{% set t = n.s ~ '' %}" + often + "{% set x = d[t] %}" + end,
+           doubled + "{% set d = {n.s: 1} %}" + often + "{% set x = d.keys() %}" + end,
+           doubled + "{% set d = {n.s: 1} %}" + often + "{% for k in d %}{% endfor %}" + end,
+           large + often + "{% if 'x' in l %}x{% endif %}" + end,
+           large + often + "{% set x = l|join %}" + end,
+           "{% set d = " + keys + " %}" + often + "{% set x = d.nowhere %}" + end,
+           "{% set d = " + keys + " %}" + often + "{% if 'nowhere' in d %}x{% endif %}" + end,
+           often + "{% set d = " + keys + " %}" + end,
+       }) {
+    Result<ChatTemplate> parsed = ChatTemplate::parse(source);
+    ASSERT_TRUE(parsed) << parsed.error().format();
+    const auto start = std::chrono::steady_clock::now();
+    Result<std::string> text = parsed->renderJson("{}");
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    ASSERT_FALSE(text) << source.substr(source.size() - 80);
+    EXPECT_EQ(text.error().errorClass, ErrorClass::Resource) << text.error().format();
+    EXPECT_NE(text.error().rule.find("more work than"), std::string::npos) << text.error().format();
+    // Half a second; a sanitizer on a busy machine is still far below this.
+    EXPECT_LT(seconds, 20) << source.substr(source.size() - 80);
+  }
+}
+
+/// Searching for or taking off what nearly matches everywhere is where a careless algorithm takes quadratic time.
+TEST(ChatTemplate, searchesInLinearTime) {
+  const std::string text = repeat("a", 2u << 20), part = repeat("a", 1u << 20) + "b";
+  const std::string values = R"({"text": ")" + text + R"(", "part": ")" + part + R"("})";
+  const std::pair<const char *, const char *> cases[] = {
+      {"{{ part in text }}", "False"},
+      {"{{ text|replace(part, 'x')|length }}", "2097152"},
+      {"{{ text.split(part)|length }}", "1"},
+  };
+  for (const auto &[source, expected] : cases) {
+    const auto start = std::chrono::steady_clock::now();
+    Result<std::string> result = ChatTemplate::parse(source)->renderJson(values);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    ASSERT_TRUE(result) << result.error().format();
+    EXPECT_EQ(*result, expected) << source;
+    EXPECT_LT(seconds, 5) << source; // it is milliseconds; quadratic time was some twenty seconds
+  }
+  std::string set; // ends in the one character that text has, so that each is looked for among all
+  for (int i = 0; i < 100000; ++i)
+    set += "xyz"[i % 3];
+  const std::string stripped = R"({"text": ")" + text + R"(", "set": ")" + set + "a\"}";
+  Result<std::string> result = ChatTemplate::parse("{{ text.rstrip(set) }}")->renderJson(stripped);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().errorClass, ErrorClass::Resource) << result.error().format();
+}
+
+TEST(ChatTemplate, sharedValuesAreCheapWhereTheyCanBe) {
+  const std::pair<const char *, const char *> cases[] = {
+      {"{% set n = namespace(a=[1]) %}{% for i in range(40) %}{% set n.a = [n.a, n.a] %}{% endfor %}"
+       "{{ n.a == n.a }} {{ n.a != n.a }} {{ n.a in [n.a] }}",
+       "True False True"},
+      {"{% set l = range(100000) %}{% set n = namespace(s=0) %}"
+       "{% for i in l %}{% set n.s = n.s + (l|length) - (l|last) + (l|first) %}{% endfor %}{{ n.s }}",
+       "100000"},
+      {"{{ 'h\u00e9'|first }}{{ 'h\u00e9'|last }}{{ ''|first }}{{ ''|last }}", "h\u00e9"},
+  };
+  for (const auto &[source, expected] : cases) {
+    Result<ChatTemplate> parsed = ChatTemplate::parse(source);
+    ASSERT_TRUE(parsed) << parsed.error().format();
+    Result<std::string> text = parsed->renderJson("{}");
+    ASSERT_TRUE(text) << text.error().format();
+    EXPECT_EQ(*text, expected);
+  }
+}
+
+TEST(ChatTemplate, aNulOpensNoTag) {
+  const std::string source("a{\0b{\0 x }}", 11);
+  Result<ChatTemplate> parsed = ChatTemplate::parse(source);
+  ASSERT_TRUE(parsed) << parsed.error().format();
+  Result<std::string> text = parsed->renderJson("{}");
+  ASSERT_TRUE(text) << text.error().format();
+  EXPECT_EQ(*text, source);
 }
 
 TEST(ChatTemplate, refusesBadValues) {

@@ -158,6 +158,33 @@ TEST(HuggingFaceTokenizer, refusesMalformedJson) {
   EXPECT_FALSE(loadHuggingFaceTokenizer({.tokenizer = "{\"model\": \"\xFF\"}"}));
 }
 
+TEST(StrictJson, boundsTheNumberOfValues) {
+  const StrictJsonLimits three{.values = 3};
+  for (const char *text : {"[1, 2]", R"({"a": 1, "b": {}})", "[[[]]]", R"([null, "x"])"})
+    EXPECT_TRUE(parseStrictJson<json>(text, "text", three)) << text;
+  for (const char *text : {"[1, 2, 3]", R"({"a": 1, "b": {}, "c": []})", "[[[[]]]]", R"([null, "x", 1.5])"}) {
+    Result<json> parsed = parseStrictJson<json>(text, "text", three);
+    ASSERT_FALSE(parsed) << text;
+    EXPECT_EQ(parsed.error().rule, "more than 3 values");
+    EXPECT_EQ(parsed.error().where, "text");
+  }
+  // Under a key that nobody reads, which is refused before that is known.
+  std::string many = R"({"surprise": [[])";
+  for (int i = 0; i < 5'000'000; ++i)
+    many += ",[]";
+  Result<TokenizerSpec> spec = loadHuggingFaceTokenizer({.tokenizer = many + "]}"});
+  ASSERT_FALSE(spec);
+  EXPECT_NE(spec.error().rule.find("more than 4194304 values"), std::string::npos) << spec.error().format();
+  // A vocabulary of 256k and 500k merges as pairs, the largest there are.
+  std::string large = R"({"vocab": [0)";
+  for (int i = 1; i < 256'000; ++i)
+    large += ",0";
+  large += R"(], "merges": [["",""])";
+  for (int i = 1; i < 500'000; ++i)
+    large += R"(,["",""])";
+  EXPECT_TRUE(parseStrictJson<json>(large + "]}", "text"));
+}
+
 /// Every value of every place replaced by every kind of value: an error or a tokenizer, never a crash or an exception.
 TEST(HuggingFaceTokenizer, survivesWrongTypes) {
   json full = fixture();
@@ -260,7 +287,26 @@ TEST(Regex, refusesWhatEnginesDisagreeOn) {
                               "(?P<n>a)",
                               "\\p{Alphabetic}",
                               "\\p{Nowhere}",
-                              "\\p{L"}) {
+                              "\\p{L",
+                              "h{,2}e",
+                              "h{,}e",
+                              "h{1}?e",
+                              "\\p{N}{13}?",
+                              "h(?i)e|l",
+                              "(?:(?i)e)",
+                              "(?i)h(?-i)e",
+                              "(?i)(?)e",
+                              "[\\s-X]",
+                              "[a\\d-X]",
+                              "[\\p{L}-\\x{ff}]",
+                              "[\\s-\\s]",
+                              "[\\x01-\\s]",
+                              "[ab-\\p{L}]",
+                              "(*SKIP)l|o",
+                              "a(*ACCEPT)b",
+                              "(*UCP)a",
+                              "(?#[)^a",
+                              "\\xe9"}) {
     TokenizerSpec spec = *load(fixture());
     spec.preTokenizer.insert(spec.preTokenizer.begin(), PreTokenizerStep());
     spec.preTokenizer[0].pattern = pattern;
@@ -268,6 +314,57 @@ TEST(Regex, refusesWhatEnginesDisagreeOn) {
     ASSERT_FALSE(tokenizer) << pattern;
     EXPECT_NE(tokenizer.error().rule.find("unsupported regular expression"), std::string::npos)
         << tokenizer.error().format();
+  }
+}
+
+/// What looks like something that is refused, and what known tokenizers use.
+TEST(Regex, takesWhatEnginesAgreeOn) {
+  const struct {
+    const char *pattern, *text;
+    size_t start, end; ///< of the first match
+  } cases[] = {
+      {R"(h\{,2}e)", "he h{,2}e", 3, 9},
+      {R"([{,]+)", "a{,", 1, 3},
+      {R"(h{1,2}?e)", "hhe", 0, 3},
+      {R"(h{1,}?)", "hhe", 0, 1},
+      {R"(h{2}e)", "hhe", 0, 3},
+      {R"(\(*a)", "((a", 0, 3},
+      {R"(\(\*a)", "(*a", 0, 3},
+      {R"([(*]+)", "a(*", 1, 3},
+      {R"([(?i)]+)", "a(?i)", 1, 5},
+      {R"((?i)he|l)", "L", 0, 1},
+      {R"(h(?i:e)|l)", "LhE", 1, 3},
+      {R"((?i-:e))", "E", 0, 1},
+      {R"([\s-]+)", "a- -", 1, 4},
+      {R"([-\s]+)", "a- -", 1, 4},
+      {R"([^-\s]+)", "- a", 2, 3},
+      {R"([\s\-X]+)", "W-X", 1, 3},
+      {R"([a\-\s]+)", "b-a ", 1, 4},
+      {R"([a-c\s]+)", "-b ", 1, 3},
+      {R"(\s-X)", " -X", 0, 3},
+      {R"(\x{41}?b)", "Ab", 0, 2},
+      {R"(\x{41}+)", "AA", 0, 2},
+      {R"(\x41)", "A", 0, 1},
+      {R"(\p{L}{1}\pN)", "a1", 0, 2},
+      {R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)", " it", 0, 3}, // gpt-2
+      {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+       "'S", 0, 2}, // llama 3
+      {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+       R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+       R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+       "It's it", 0, 4}, // o200k
+      {R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s+)",
+       "-ab", 0, 3}, // deepseek v3
+  };
+  for (const auto &one : cases) {
+    Result<Regex> regex = Regex::compile(one.pattern);
+    ASSERT_TRUE(regex) << regex.error().format();
+    Regex::Matcher matcher = regex->matcher();
+    Regex::Match match{0, 0};
+    bool failed = false;
+    ASSERT_TRUE(matcher.find(one.text, 0, match, failed)) << one.pattern;
+    EXPECT_EQ(match.start, one.start) << one.pattern;
+    EXPECT_EQ(match.end, one.end) << one.pattern;
   }
 }
 
