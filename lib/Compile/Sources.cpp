@@ -1,9 +1,11 @@
 #include "lib/Compile/Sources.h"
 
+#include "dialects/Transformer/Dialect.h"
 #include "lib/Archive/Archive.h"
 #include "lib/Archive/Json.h"
 #include "lib/Artifact/Manifest.h"
 #include "lib/Parameters/ArchivePaths.h"
+#include "lib/Parameters/ImportedTokenizer.h"
 #include "lib/Parameters/Ledger.h"
 #include "lib/Parameters/OverlayWriter.h"
 
@@ -15,19 +17,6 @@
 using namespace mlir;
 using namespace qopt;
 using Json = nlohmann::ordered_json;
-
-Result<LoadedTokenizer> qopt::loadImportedTokenizer(transformer::TokenizerOp op, const std::string &directory) {
-  std::string path = resolvePath(op.getPath(), directory);
-  Result<std::optional<LoadedTokenizer>> loaded = loadTokenizer(path);
-  if (!loaded)
-    return loaded.takeError();
-  std::string digest = *loaded ? tokenizerDigest((*loaded)->spec) : "none";
-  if (!*loaded || digest != op.getDigest().str())
-    return badInput("expected the tokenizer that was imported, " + op.getDigest().str() + ", but got " + digest,
-                    escapeForMessage(path, 1000))
-        .withNext("import the model again, or put the file back that it was imported from");
-  return std::move(**loaded);
-}
 
 static Status describeTokenizer(ModuleOp module, const std::string &directory, CompileOptions &options) {
   for (auto op : module.getOps<transformer::TokenizerOp>()) {

@@ -2,9 +2,7 @@
 #ifndef QOPT_LIB_COMPILE_SOURCES_H
 #define QOPT_LIB_COMPILE_SOURCES_H
 
-#include "dialects/Transformer/Dialect.h"
 #include "lib/Compile/Compile.h"
-#include "lib/Runtime/App/TokenizerFile.h"
 
 namespace qopt {
 
@@ -16,10 +14,6 @@ namespace qopt {
 /// A module without `transformer.tokenizer` leaves tokenizer and generation as they are, "{}". Errors: a file that
 /// cannot be read; an archive or a tokenizer that has changed since it was imported; what an artifact cannot hold.
 Status describeSources(mlir::ModuleOp module, const std::string &directory, CompileOptions &options);
-
-/// The tokenizer in the file that `op` names, found relative to `directory`. Errors: as loadTokenizer; one that is not
-/// the one that was imported.
-Result<LoadedTokenizer> loadImportedTokenizer(transformer::TokenizerOp op, const std::string &directory);
 
 } // namespace qopt
 

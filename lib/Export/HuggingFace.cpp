@@ -4,10 +4,10 @@
 #include "lib/Archive/Json.h"
 #include "lib/Archive/OutputFile.h"
 #include "lib/Archive/SafetensorsWriter.h"
-#include "lib/Compile/Sources.h"
 #include "lib/Export/HuggingFaceTokenizer.h"
 #include "lib/Export/LlamaModel.h"
 #include "lib/Parameters/ArchivePaths.h"
+#include "lib/Parameters/ImportedTokenizer.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 

@@ -1,6 +1,7 @@
 // What is taken from a model's files into its artifact, and what an artifact cannot hold.
 #include "lib/Compile/Sources.h"
 
+#include "dialects/Transformer/Dialect.h"
 #include "lib/Archive/SafetensorsWriter.h"
 #include "lib/Artifact/Manifest.h"
 #include "lib/Parameters/Ledger.h"
