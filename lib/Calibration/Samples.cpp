@@ -167,10 +167,10 @@ Result<SampleSet> qopt::chooseSamples(const Tokenizer &tokenizer, std::span<cons
                                       const SampleOptions &options) {
   if (sources.empty())
     return usageError("expected text to calibrate on").withNext("say for example --text manual.txt");
-  constexpr int64_t longest = 1 << 20;
-  if (options.samples < 1 || options.length < 2 || options.length > longest || options.samples > kMostSamples)
-    return usageError("expected 1 to " + std::to_string(kMostSamples) + " samples of 2 to " + std::to_string(longest) +
-                      " tokens, but got " + std::to_string(options.samples) + " of " + std::to_string(options.length));
+  if (!options.areInRange())
+    return usageError("expected 1 to " + std::to_string(kMostSamples) + " samples of 2 to " +
+                      std::to_string(kLongestSample) + " tokens, but got " + std::to_string(options.samples) + " of " +
+                      std::to_string(options.length));
   SampleSet set;
   set.length = options.length;
   std::vector<int64_t> counts = shares(sources, options.samples);

@@ -37,10 +37,16 @@ struct TextSource {
 /// How many samples can be asked for.
 inline constexpr int64_t kMostSamples = 1 << 24;
 
+/// The longest, in tokens.
+inline constexpr int64_t kLongestSample = 1 << 20;
+
 struct SampleOptions {
   int64_t samples = 128, length = 512;
   uint64_t seed = 0;
   int64_t heldOut = 8; ///< most windows that are held out of each source
+
+  /// Whether they are numbers that can be chosen at all.
+  bool areInRange() const { return samples >= 1 && samples <= kMostSamples && length >= 2 && length <= kLongestSample; }
 };
 
 struct SampleSet {

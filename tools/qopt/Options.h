@@ -23,12 +23,8 @@ inline void addTextOptions(CLI::App &app, CalibrateArguments &arguments) {
   app.add_option("--jsonl", arguments.lines, "a file of JSON lines, also with @WEIGHT: text, or messages of a chat")
       ->allow_extra_args(false);
   noteSaid(app.add_option("--field", arguments.field, "the key of text or messages in JSON lines"), arguments);
-  noteSaid(app.add_option("--samples", arguments.samples.samples, "samples in all")
-               ->check(CLI::Range(int64_t(1), kMostSamples)),
-           arguments);
-  noteSaid(app.add_option("--length", arguments.samples.length, "tokens in each")
-               ->check(CLI::Range(int64_t(1), int64_t(1) << 24)),
-           arguments);
+  noteSaid(app.add_option("--samples", arguments.samples.samples, "samples in all"), arguments);
+  noteSaid(app.add_option("--length", arguments.samples.length, "tokens in each"), arguments);
   noteSaid(app.add_option("--seed", arguments.samples.seed, "decides which windows are samples")->check(anySeed()),
            arguments);
   noteSaid(app.add_option("--held-out", arguments.samples.heldOut, "most windows of each text that are not used")

@@ -117,7 +117,9 @@ static void checkStatistics(Foreseen &foreseen, const Recipe &recipe, const Quan
     if (!status)
       foreseen.problems.push_back(status.takeError());
   };
-  foreseen.samples = arguments.calibration.samples.samples, foreseen.length = arguments.calibration.samples.length;
+  const SampleOptions &asked = arguments.calibration.samples;
+  if (asked.areInRange()) // what is not is a problem of the texts, and has no cost
+    foreseen.samples = asked.samples, foreseen.length = asked.length;
   note(checkArgumentsFor(recipe, arguments));
   if (!recipe.needsStatistics())
     return;
@@ -129,7 +131,9 @@ static void checkStatistics(Foreseen &foreseen, const Recipe &recipe, const Quan
       if (text)
         foreseen.heldOut = static_cast<int64_t>(text->samples.heldOutSource.size());
     }
-    return checkTokens(foreseen, foreseen.samples * foreseen.length, fallbacks);
+    if (asked.areInRange())
+      checkTokens(foreseen, foreseen.samples * foreseen.length, fallbacks);
+    return;
   }
   Result<ModelStatistics> statistics = ModelStatistics::open(*foreseen.module, arguments.statistics, directory);
   auto parameters = ParameterEvaluator::open(*foreseen.module, directory);
