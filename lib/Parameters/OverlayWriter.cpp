@@ -8,8 +8,9 @@
 using namespace qopt;
 
 static StringMetadata metadataFor(const Ledger &ledger, const std::string &provenance) {
-  return {
-      {std::string(archiveKindKey), "overlay"}, {std::string(ledgerKey), ledger.toJson()}, {std::string(provenanceKey), provenance}};
+  return {{std::string(archiveKindKey), "overlay"},
+          {std::string(ledgerKey), ledger.toJson()},
+          {std::string(provenanceKey), provenance}};
 }
 
 Result<OverlayWriter> OverlayWriter::create(const std::string &path, std::vector<TensorDeclaration> tensors,
