@@ -123,8 +123,9 @@ static Result<WrittenArchive> writeFactors(ArrayRef<SiteScale> scales, ArrayRef<
   if (!plan)
     return plan.takeError().in(options.overlay);
   uint64_t dataBytes = plan->dataBytes;
-  Result<SafetensorsWriter> writer = SafetensorsWriter::create(
-      options.overlay, std::move(*plan), {{std::string(archiveKindKey), "scales"}, {std::string(scalesKey), options.metadata}});
+  Result<SafetensorsWriter> writer =
+      SafetensorsWriter::create(options.overlay, std::move(*plan),
+                                {{std::string(archiveKindKey), "scales"}, {std::string(scalesKey), options.metadata}});
   if (!writer)
     return writer.takeError();
   for (auto [scale, tensor] : llvm::zip_equal(scales, tensors))
