@@ -248,7 +248,8 @@ def LowBit_PackOp : LowBit_Op<"pack", [Pure, AttrSizedOperandSegments]> {
 def LowBit_LinearOp : LowBit_Op<"linear", [Pure, AttrSizedOperandSegments]> {
   let summary = "x · dequantize(codes, scales, zeros)ᵀ + bias, with x as the scheme sees it";
   let description = [{
-    input: [tokens, inputs]. i8 activations: products of codes are summed exactly within a group, then multiplied by both
+    input: [tokens, inputs]. i8 activations: products of codes are summed exactly within a group (or, where an i32 does not hold as
+    many, within parts of it), then multiplied by both
     scales in f32. bf16: input rounded to bf16, products with (code − zero) summed in f32 within a group, then the scale.
     Fixed activations take their scale from `static`, which other activations do not have.
 
@@ -330,7 +331,7 @@ def LowBit_MatmulOp : LowBit_Op<"matmul", [Pure, AttrSizedOperandSegments]> {
   let description = [{
     payload: [tokens, inputs]; weight: [tiles, bytes] of the layout; result: [tokens, outputs]. scales: [tokens, 1 or
     inputs/group], sums: [tokens, inputs/group], as `lowbit.encode` gives them. Products are summed within a group of the
-    weight (and of the scales, where those are finer), then scaled in f32.
+    weight (and of the scales or the sums, where those are finer), then scaled in f32.
 
     ```mlir
     func.func @f(%x: tensor<?x64xi8>, %s: tensor<?x1xf32>, %z: tensor<?x1xi32>, %w: tensor<2x544xi8>)

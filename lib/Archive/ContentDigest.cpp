@@ -1,6 +1,7 @@
 // See ContentDigest.h.
 #include "lib/Archive/ContentDigest.h"
 
+#include "lib/Archive/MappedFile.h"
 #include "lib/Archive/Sha256.h"
 
 #include <cerrno>
@@ -30,23 +31,13 @@ static FileState stateOf(const struct stat &file) {
           file.st_mtim.tv_nsec, file.st_ctim.tv_sec, file.st_ctim.tv_nsec};
 }
 
-static Error unreadable(const std::string &path, int code) {
-  bool wrongPath = code == ENOENT || code == ENOTDIR || code == ELOOP || code == EISDIR;
-  Error error =
-      resourceError("cannot read the file: " + std::generic_category().message(code), escapeForMessage(path, 1000));
-  if (wrongPath)
-    error.errorClass = ErrorClass::BadInput;
-  error.next = wrongPath ? "check the path" : "check the file's permissions and the limits of this process";
-  return error;
-}
-
 Result<std::string> qopt::contentDigest(const std::string &path) {
   static std::mutex mutex;
   static std::map<FileState, std::string> known;
   Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   struct stat status;
   if (file.number < 0 || ::fstat(file.number, &status) != 0)
-    return unreadable(path, errno);
+    return unreadableFile(path, errno);
   FileState state = stateOf(status);
   {
     std::lock_guard<std::mutex> lock(mutex);
@@ -60,7 +51,7 @@ Result<std::string> qopt::contentDigest(const std::string &path) {
     if (got < 0 && errno == EINTR)
       continue;
     if (got < 0)
-      return unreadable(path, errno);
+      return unreadableFile(path, errno);
     if (got == 0)
       break;
     hash.update(std::span(buffer).first(static_cast<size_t>(got)));

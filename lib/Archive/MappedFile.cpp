@@ -2,22 +2,27 @@
 #include "lib/Archive/MappedFile.h"
 
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace qopt {
 
-static Error cannotOpen(const std::string &path, int code) {
+Error unreadableFile(const std::string &path, int code) {
+  bool wrongPath = code == ENOENT || code == ENOTDIR || code == ELOOP || code == EISDIR;
   Error error =
-      resourceError(std::string("cannot read the file: ") + std::strerror(code), escapeForMessage(path, 1000));
-  if (code == ENOENT || code == ENOTDIR || code == ELOOP)
+      resourceError("cannot read the file: " + std::generic_category().message(code), escapeForMessage(path, 1000));
+  if (wrongPath)
     error.errorClass = ErrorClass::BadInput;
+  error.next = wrongPath ? "check the path" : "check the file's permissions and the limits of this process";
+  return error;
+}
+
+static Error cannotOpen(const std::string &path, int code) {
+  Error error = unreadableFile(path, code);
   error.outcome = "nothing was read";
-  error.next = code == ENOENT || code == ENOTDIR ? "check the path"
-                                                 : "check the file's permissions and the limits of this process";
   return error;
 }
 

@@ -14,6 +14,10 @@
 
 namespace qopt {
 
+/// The error for a file that the system does not open or read, which says `code` (an errno): the path is wrong
+/// (BadInput), or the machine refuses (Resource). Safe to call from several threads.
+Error unreadableFile(const std::string &path, int code);
+
 class MappedFile {
 public:
   /// Maps `path`. Errors: it may not be read (Resource); it does not exist, or is a directory, pipe or device

@@ -52,7 +52,7 @@ struct Awq : qopt::impl::AwqBase<Awq>, qopt::ReportsCounts {
       return wanted.takeError();
     if (Status status = checkRecipeSaysAll(*this, recipe); !status)
       return status;
-    if (recipe.empty() && !context.parsed)
+    if (context.leavesToOptions(recipe))
       wanted->awq = AwqSettings{{sites.begin(), sites.end()}, shrink, objective};
     if (!wanted->awq)
       return usageError("expected a recipe with a section awq", recipe).withNext("add awq: {}, or leave this pass out");

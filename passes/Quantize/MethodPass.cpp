@@ -102,7 +102,7 @@ Result<Recipe> MethodPass::getRecipe() {
   if (!wanted->plugin || wanted->plugin->name != method)
     return usageError("expected a recipe with method: " + method + ", but it has none", recipe)
         .withNext("add the method, or use the pass of the recipe's own");
-  if (recipe.empty() && !context.parsed) {
+  if (context.leavesToOptions(recipe)) {
     wanted->plugin->settings = settings();
     return wanted;
   }

@@ -27,6 +27,9 @@ struct QuantizeContext {
   nlohmann::ordered_json gateTexts = {}; ///< which texts it is judged on, for the provenance; null: none
   /// Called with the samples that are done, of those in all, while static ranges of activations are found.
   std::function<void(int64_t done, int64_t total)> rangeProgress = {};
+
+  /// Whether the pass's own options say what to do: there is no recipe, neither here nor in its option `recipe`.
+  bool leavesToOptions(const std::string &file) const { return !parsed && file.empty(); }
 };
 
 } // namespace qopt

@@ -73,7 +73,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
           .withNext("add the method, or use --quantize-rtn");
     if (Status status = checkRecipeSaysAll(*this, recipe, "max-fallback"); !status)
       return status.takeError();
-    if (recipe.empty() && !context.parsed)
+    if (context.leavesToOptions(recipe))
       wanted->gptq = gptqOptions(), wanted->inputs = inputs;
     return wanted;
   }

@@ -52,7 +52,7 @@ struct QuantizeRtn : qopt::impl::QuantizeRtnBase<QuantizeRtn>, qopt::ReportsCoun
           .withNext("use --" + wanted->plugin->name);
     if (Status status = checkRecipeSaysAll(*this, recipe); !status)
       return status.takeError();
-    if (recipe.empty() && !context.parsed)
+    if (context.leavesToOptions(recipe))
       wanted->nearestRange = range;
     return wanted;
   }

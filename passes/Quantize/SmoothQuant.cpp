@@ -65,7 +65,7 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
   /// What is asked of the model's weights, if anything is said of that; with what the options say in a recipe's place.
   Result<std::optional<Recipe>> readSettings(SmoothQuantSettings &settings) {
     std::optional<Recipe> wanted;
-    if (context.parsed || !recipe.empty() || !scheme.empty()) {
+    if (!context.leavesToOptions(recipe) || !scheme.empty()) {
       Result<Recipe> read =
           chooseRecipe({scheme, head, std::vector<std::string>(keep.begin(), keep.end())}, recipe, context.parsed);
       if (!read)
@@ -74,7 +74,7 @@ struct SmoothQuant : qopt::impl::SmoothQuantBase<SmoothQuant>, qopt::ReportsCoun
     } else if (!head.empty() || !keep.empty()) {
       return usageError("expected a scheme beside head and keep").withNext("say for example scheme=w8a8:channel");
     }
-    if (context.parsed || !recipe.empty()) {
+    if (!context.leavesToOptions(recipe)) {
       if (!wanted->smoothQuant)
         return usageError("expected a recipe with a section smooth_quant", recipe)
             .withNext("add smooth_quant: {}, or leave this pass out");

@@ -1,5 +1,6 @@
 #include "tools/qopt/Session.h"
 
+#include "lib/Archive/MappedFile.h"
 #include "lib/Parameters/Diagnostics.h"
 #include "lib/Runtime/App/FileKind.h"
 #include "passes/Pipelines/Registration.h"
@@ -66,13 +67,8 @@ Result<OwningOpRef<ModuleOp>> Session::readModule(const std::string &path) {
   if (Status status = checkMayBeIr(path); !status)
     return status.takeError();
   auto buffer = llvm::MemoryBuffer::getFileOrSTDIN(path);
-  if (!buffer) {
-    // As lib/Archive sees it: a wrong name is the user's input, anything else the machine's answer.
-    bool missing = buffer.getError() == std::errc::no_such_file_or_directory;
-    return Error{missing ? ErrorClass::BadInput : ErrorClass::Resource,
-                 "cannot read the file: " + buffer.getError().message(), escapeForMessage(path, 1000),
-                 "nothing was written", "name an IR file, as 'qopt import' writes it"};
-  }
+  if (!buffer)
+    return unreadableFile(path, buffer.getError().value());
   llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(std::move(*buffer), llvm::SMLoc());
   diagnostics->reading = true;

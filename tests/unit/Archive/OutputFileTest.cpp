@@ -343,19 +343,24 @@ TEST(OutputSet, AfterAFailedRenameAllOldFilesAreThereAgain) {
   EXPECT_EQ(folder.count(), 2u);
 }
 
+/// A process that publishes a set in `folder`, keeps it if `kept`, and is interrupted.
+static void publishAndInterrupt(const TemporaryDirectory &folder, bool kept) {
+  int ended = inChild([&] {
+    installInterruptCleanup();
+    PublishedSet files(folder);
+    if (!files.set.publish() || (kept && !files.set.keep()))
+      return 1;
+    ::raise(SIGINT);
+    return 2; // not reached
+  });
+  EXPECT_TRUE(WIFSIGNALED(ended) && WTERMSIG(ended) == SIGINT) << ended;
+}
+
 TEST(OutputSet, AnInterruptBeforeKeepRestoresTheOldFile) {
   for (bool kept : {false, true}) {
     TemporaryDirectory folder;
     folder.write("b", "old");
-    int ended = inChild([&] {
-      installInterruptCleanup();
-      PublishedSet files(folder);
-      if (!files.set.publish() || (kept && !files.set.keep()))
-        return 1;
-      ::raise(SIGINT);
-      return 2; // not reached
-    });
-    EXPECT_TRUE(WIFSIGNALED(ended) && WTERMSIG(ended) == SIGINT) << ended;
+    publishAndInterrupt(folder, kept);
     EXPECT_EQ(TemporaryDirectory::read(folder / "b"), kept ? "new" : "old");
     EXPECT_EQ(folder.count(), kept ? 2u : 1u);
   }
@@ -364,15 +369,7 @@ TEST(OutputSet, AnInterruptBeforeKeepRestoresTheOldFile) {
 TEST(OutputSet, AnInterruptBeforeKeepRemovesAll) {
   TemporaryDirectory folder;
   for (bool kept : {false, true}) {
-    int ended = inChild([&] {
-      installInterruptCleanup();
-      PublishedSet files(folder);
-      if (!files.set.publish() || (kept && !files.set.keep()))
-        return 1;
-      ::raise(SIGINT);
-      return 2; // not reached
-    });
-    EXPECT_TRUE(WIFSIGNALED(ended) && WTERMSIG(ended) == SIGINT) << ended;
+    publishAndInterrupt(folder, kept);
     EXPECT_EQ(folder.count(), kept ? 2u : 0u);
   }
 }

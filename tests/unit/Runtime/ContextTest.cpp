@@ -65,6 +65,13 @@ std::vector<float> run(Context &context, SequenceId sequence, std::span<const in
   return logits;
 }
 
+/// Appends those of `tokens` that come after the first `done`, which the sequence holds: the logits are as ever.
+void expectRest(Context &context, SequenceId sequence, std::span<const int32_t> tokens, size_t done) {
+  std::vector<float> rest = run(context, sequence, tokens.subspan(done));
+  std::vector<float> expected = expectedRows(tokens);
+  EXPECT_TRUE(std::equal(rest.begin(), rest.end(), expected.begin() + done * kVocabulary));
+}
+
 TEST_F(ContextTest, SameBitsAtAnyThreadsAndChunks) {
   std::mt19937 random(1);
   std::vector<int32_t> tokens = randomTokens(random, 50);
@@ -212,9 +219,7 @@ TEST_F(ContextTest, AbortLeavesSequencesAsTheyWere) {
       EXPECT_EQ(one->cache().freeBlocks(), freeBefore);
     }
     one->setAbort(nullptr);
-    std::vector<float> rest = run(*one, sequence, std::span(tokens).subspan(6));
-    std::vector<float> expected = expectedRows(tokens);
-    EXPECT_TRUE(std::equal(rest.begin(), rest.end(), expected.begin() + 6 * kVocabulary));
+    expectRest(*one, sequence, tokens, 6);
   }
 }
 
@@ -234,9 +239,7 @@ TEST_F(ContextTest, AnExceptionLeavesSequencesAsTheyWere) {
     EXPECT_EQ(one->cache().freeBlocks(), freeBefore);
   }
   one->setAbort(nullptr);
-  std::vector<float> rest = run(*one, sequence, std::span(tokens).subspan(6));
-  std::vector<float> expected = expectedRows(tokens);
-  EXPECT_TRUE(std::equal(rest.begin(), rest.end(), expected.begin() + 6 * kVocabulary));
+  expectRest(*one, sequence, tokens, 6);
 }
 
 TEST_F(ContextTest, RefusesWhatDoesNotFit) {
