@@ -134,12 +134,9 @@ static std::vector<Manifest::Steps> describeSchedule(ModuleOp graph, func::FuncO
 
 Result<Manifest> qopt::describeModel(ModuleOp graph, int64_t counters, const CompileOptions &options) {
   auto forward = graph.lookupSymbol<func::FuncOp>("forward");
-  auto cache = forward.getNumArguments() < kModelArguments
-                   ? transformer::CacheType()
-                   : dyn_cast<transformer::CacheType>(forward.getArgumentTypes()[kModelArguments - 1]);
+  // As verify-forward has found them.
+  auto cache = cast<transformer::CacheType>(forward.getArgumentTypes()[kModelArguments - 1]);
   auto first = dyn_cast<RankedTensorType>(forward.getResultTypes().front());
-  if (!cache || !first)
-    return badInput("expected @forward to take a cache as its sixth argument and to return a tensor first");
   Manifest manifest;
   auto model = graph->getAttrOfType<DictionaryAttr>("transformer.model");
   auto text = [&](StringRef key) {

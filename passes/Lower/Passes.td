@@ -3,6 +3,26 @@
 
 include "mlir/Pass/PassBase.td"
 
+def VerifyForward : Pass<"verify-forward", "::mlir::ModuleOp"> {
+  let summary = "Hold @forward against what the compiled entry's callers do";
+  let description = [{
+    The runtime hands in tokens, positions, sequences, block tables, wanted rows and a cache, in this order, brings memory for
+    the logits of the wanted rows, and checks token ids against the logits' width. Types do not say what `?` counts, so a
+    function that returns the logits of all tokens would write beyond that memory: it is refused here.
+
+    *Requires:* the graph as importers leave it. *Guarantees:* one block; the arguments and results of a model, or of a part
+    (`transformer.part`); logits and hidden states of the wanted rows, a part's outputs of all tokens, and no op on both; tables
+    with a row for each token that has a logit, or each position; layers that the cache has; caches used in the order of
+    their updates. Or an error. *Leaves alone:* everything.
+
+    ```mlir
+    %x = transformer.select_rows %h, %rows : tensor<?x64xf32>, tensor<?xi32> -> tensor<?x64xf32>
+    %logits = transformer.linear %x, %head : (tensor<?x64xf32>, tensor<50x64xf32>) -> tensor<?x50xf32>
+    return %logits, %cache : tensor<?x50xf32>, !transformer.cache<layers = 1, heads = 1, dim = 16, f32>
+    ```
+  }];
+}
+
 def ReturnHiddenStates : Pass<"return-hidden-states", "::mlir::ModuleOp"> {
   let summary = "Return the final hidden states beside the logits";
   let description = [{

@@ -12,6 +12,7 @@
 using namespace mlir;
 
 void qopt::buildKernelGraphPipeline(OpPassManager &manager) {
+  manager.addPass(createVerifyForward());
   // What the C ABI hands out, said in the graph's own terms.
   manager.addPass(createReturnHiddenStates());
   // On the flat graph, where every layer is seen by name: what layers have in common, and what can be one op.

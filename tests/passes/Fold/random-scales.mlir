@@ -9,7 +9,7 @@
 // RUN: qopt %t/pairs.mlir --fold-scales="directory=%t unfoldable=cancel" --pass-counts -o %t/folded.mlir 2>&1 | FileCheck %s --check-prefix=FOLDED
 // RUN: qopt-reference %t/folded.mlir --against %t/plain.mlir --tolerance 2e-6 --compare-initializers
 // Pairs that are left over are not compiled.
-// RUN: not qopt %t/pairs.mlir --qopt-kernel-graph 2>&1 | FileCheck %s --check-prefix=LEFT
+// RUN: not qopt %t/pairs.mlir --select-layouts 2>&1 | FileCheck %s --check-prefix=LEFT
 // The same bytes from the same seed, others from another; within the octaves.
 // RUN: qopt %t/plain.mlir --random-scales="directory=%t overlay=%t/again.safetensors" -o %t/again.mlir
 // RUN: cmp %t/scales.safetensors %t/again.safetensors

@@ -1,0 +1,193 @@
+// Holds @forward against what its callers do: the compiled entry, the runtime, and the buffers that they bring.
+//
+// No op's verifier sees these rules, because they are the function's: who calls it hands in six arguments in a fixed
+// order, allocates logits for the wanted rows and a cache of so many layers, and checks token ids against the width of
+// the logits. Both kinds of batch axis are `?` in types, so that only the ops tell them apart. See Passes.td.
+#include "dialects/LowBit/Dialect.h"
+#include "dialects/Transformer/Dialect.h"
+#include "passes/Lower/Passes.h"
+#include "passes/Support/PassCounts.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace qopt {
+#define GEN_PASS_DEF_VERIFYFORWARD
+#include "passes/Lower/Passes.h.inc"
+} // namespace qopt
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::transformer;
+
+namespace {
+
+/// The arguments of a model's entry, by their places.
+enum Argument : unsigned { Tokens, Positions, Sequences, BlockTables, WantedRows, Cache, ModelArguments };
+
+/// What the first axis of a value counts.
+enum class Axis { None, Tokens, WantedRows };
+
+StringRef nameOf(Axis axis) { return axis == Axis::Tokens ? "all tokens" : "the wanted rows"; }
+
+/// [?, channels] of f32.
+bool isStream(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor && tensor.getRank() == 2 && tensor.isDynamicDim(0) && !tensor.isDynamicDim(1) &&
+         tensor.getElementType().isF32();
+}
+
+struct VerifyForward : qopt::impl::VerifyForwardBase<VerifyForward>, qopt::ReportsCounts {
+  SmallVector<Count> counts() const override { return {{"ops", opCount}}; }
+
+  void runOnOperation() override {
+    opCount = 0;
+    auto forward = getOperation().lookupSymbol<func::FuncOp>("forward");
+    if (!forward || forward.isExternal()) {
+      mlir::emitError(getOperation().getLoc(), "expected a function @forward with a body");
+      return signalPassFailure();
+    }
+    isPart = forward->hasAttr("transformer.part");
+    axes.clear();
+    if (failed(checkType(forward)) || failed(checkBody(forward)))
+      signalPassFailure();
+  }
+
+private:
+  LogicalResult checkType(func::FuncOp forward) {
+    if (!llvm::hasSingleElement(forward.getBody()))
+      return forward.emitOpError("expected one block, but got several");
+    Type i32 = IntegerType::get(&getContext(), 32);
+    Type indices = RankedTensorType::get({ShapedType::kDynamic}, i32);
+    Type tables = RankedTensorType::get({ShapedType::kDynamic, ShapedType::kDynamic}, i32);
+    Type wanted[] = {indices, indices, indices, tables, indices};
+    ArrayRef<Type> types = forward.getArgumentTypes(), results = forward.getResultTypes();
+    auto unlessPart = [&](bool holds) { return isPart || holds; };
+    if (types.size() < ModelArguments || !llvm::equal(types.take_front(Cache), wanted) ||
+        !isa<CacheType>(types[Cache]) || !llvm::all_of(types.drop_front(ModelArguments), isStream) ||
+        !unlessPart(types.size() == ModelArguments))
+      return forward.emitOpError() << "expected the arguments of a " << (isPart ? "part (" : "model (")
+                                   << "tokens, positions, sequences: tensor<?xi32>, block tables: tensor<?x?xi32>, "
+                                      "rows: tensor<?xi32>, a cache"
+                                   << (isPart ? ", then inputs: tensor<?xCxf32>" : "") << "), but got "
+                                   << forward.getFunctionType();
+    bool areStreams =
+        !results.empty() && llvm::all_of(results, [](Type type) { return isStream(type) || isa<CacheType>(type); });
+    bool areModels = areStreams && isStream(results[0]) && results.size() <= 3 &&
+                     (results.size() < 2 || isa<CacheType>(results[1])) && (results.size() < 3 || isStream(results[2]));
+    if (!(isPart ? areStreams : areModels))
+      return forward.emitOpError()
+             << "expected the results of a "
+             << (isPart ? "part (outputs: tensor<?xCxf32>, a cache)"
+                        : "model (logits: tensor<?xNxf32>, a cache, and then hidden states or nothing)")
+             << ", but got " << forward.getFunctionType();
+    return success();
+  }
+
+  LogicalResult checkBody(func::FuncOp forward) {
+    Block &block = forward.getBody().front();
+    for (BlockArgument argument : block.getArguments())
+      axes[argument] = argument.getArgNumber() == BlockTables || argument.getArgNumber() == Cache ? Axis::None
+                       : argument.getArgNumber() == WantedRows                                    ? Axis::WantedRows
+                                                                                                  : Axis::Tokens;
+    latestCache = block.getArgument(Cache);
+    for (Operation &op : block.without_terminator()) {
+      ++opCount;
+      if (failed(checkOp(op, block)))
+        return failure();
+    }
+    return checkResults(block.getTerminator());
+  }
+
+  LogicalResult checkOp(Operation &op, Block &block) {
+    if (auto select = dyn_cast<SelectRowsOp>(op)) {
+      if (select.getRows() != block.getArgument(WantedRows) || axes.lookup(select.getInput()) != Axis::Tokens)
+        return select.emitOpError("expected the wanted rows, argument 4 of @forward, of a value of all tokens");
+      axes[select.getResult()] = Axis::WantedRows;
+      return success();
+    }
+    Axis axis = Axis::None;
+    for (auto [index, operand] : llvm::enumerate(op.getOperands())) {
+      Axis here = axes.lookup(operand);
+      if (axis != Axis::None && here != Axis::None && here != axis)
+        return op.emitOpError() << "expected operands of all tokens or of the wanted rows, but got operand " << index
+                                << " of " << nameOf(here) << " after one of " << nameOf(axis);
+      axis = axis == Axis::None ? here : axis;
+    }
+    for (Value result : op.getResults())
+      axes[result] = isa<CacheType>(result.getType()) ? Axis::None : axis;
+    return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
+        .Case([&](EmbeddingOp embedding) { return checkTable(op, embedding.getTokens(), embedding.getTable()); })
+        .Case(
+            [&](lowbit::EmbeddingOp embedding) { return checkTable(op, embedding.getTokens(), embedding.getCodes()); })
+        .Case([&](CacheUpdateOp update) {
+          LogicalResult checked = checkCacheUse(update, block);
+          latestCache = update.getResult();
+          return checked;
+        })
+        .Case([&](AttentionOp attention) { return checkCacheUse(attention, block); })
+        .Default(success());
+  }
+
+  /// The runtime takes token ids below the number of logits, and positions below the context.
+  LogicalResult checkTable(Operation &op, Value index, Value table) {
+    auto argument = dyn_cast<BlockArgument>(index);
+    if (!argument || argument.getArgNumber() > Positions)
+      return op.emitOpError("expected rows of a table by tokens or by positions, arguments 0 and 1 of @forward");
+    bool byToken = argument.getArgNumber() == Tokens;
+    auto forward = cast<func::FuncOp>(op.getParentOp());
+    int64_t limit = byToken && !isPart ? cast<RankedTensorType>(forward.getResultTypes()[0]).getDimSize(1)
+                                       : modelNumber(byToken ? "vocabulary" : "context");
+    int64_t rows = cast<RankedTensorType>(table.getType()).getDimSize(0);
+    if (rows < limit)
+      return op.emitOpError() << "expected a table of at least " << limit << " rows, one for each "
+                              << (byToken ? "token that has a logit" : "position of the context") << ", but got "
+                              << rows;
+    return success();
+  }
+
+  template <typename CacheUser> LogicalResult checkCacheUse(CacheUser op, Block &block) {
+    if (op.getPositions() != block.getArgument(Positions) || op.getSequences() != block.getArgument(Sequences) ||
+        op.getBlockTables() != block.getArgument(BlockTables))
+      return op.emitOpError("expected positions, sequences and block tables to be arguments 1, 2 and 3 of @forward");
+    // Caches are written in place.
+    if (op.getCache() != latestCache)
+      return op.emitOpError("expected the cache as the last update before has left it");
+    IntegerAttr layer;
+    int64_t layers = op.getCache().getType().getLayers();
+    if (!matchPattern(op.getLayer(), m_Constant(&layer)) || layer.getInt() < 0 || layer.getInt() >= layers) {
+      InFlightDiagnostic diagnostic = op.emitOpError("expected a constant layer of the cache's ");
+      diagnostic << layers << ", but got ";
+      return layer ? diagnostic << layer.getInt() : diagnostic << "one that is computed";
+    }
+    return success();
+  }
+
+  LogicalResult checkResults(Operation *terminator) {
+    Axis wanted = isPart ? Axis::Tokens : Axis::WantedRows;
+    for (auto [index, result] : llvm::enumerate(terminator->getOperands())) {
+      if (isa<CacheType>(result.getType())) {
+        if (result != latestCache)
+          return terminator->emitOpError("expected the cache as the last update has left it");
+      } else if (axes.lookup(result) != wanted) {
+        return terminator->emitOpError() << "expected result " << index << " of " << nameOf(wanted)
+                                         << (isPart ? "" : ": let 'transformer.select_rows' take them by argument 4");
+      }
+    }
+    return success();
+  }
+
+  int64_t modelNumber(StringRef key) {
+    auto model = getOperation()->getAttrOfType<DictionaryAttr>("transformer.model");
+    auto value = model ? model.getAs<IntegerAttr>(key) : IntegerAttr();
+    return value ? value.getInt() : 0;
+  }
+
+  bool isPart = false;
+  llvm::DenseMap<Value, Axis> axes;
+  Value latestCache;
+  int64_t opCount = 0;
+};
+} // namespace
