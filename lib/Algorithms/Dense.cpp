@@ -118,7 +118,7 @@ void roundingErrors(const float *w, int64_t rows, int64_t cols, const float *sca
       steps = steps < high[r] ? steps : high[r];
       // 1.5·2^23: adding it leaves the nearest integer, as in lib/Numerics/RoundToNearest.cpp.
       float nearest = (steps + 0x1.8p23F) - 0x1.8p23F;
-      to[r] = scale[r] > 0 ? from[r] - scale[r] * nearest : from[r];
+      to[r] = scale[r] != 0 ? from[r] - scale[r] * nearest : from[r];
     }
   }
 }

@@ -174,7 +174,7 @@ struct ColumnGrid {
     auto rows = static_cast<int64_t>(scale.size());
     for (int64_t r = 0; r < rows; ++r) {
       float steps = 0;
-      if (scale[r] > 0)
+      if (scale[r] != 0)
         steps = std::nearbyint(std::clamp(w[r] / scale[r], low[r], high[r]));
       codes[r] = static_cast<uint8_t>(steps - low[r]);
       delta[r] = w[r] - scale[r] * steps;

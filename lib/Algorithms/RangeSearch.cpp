@@ -15,6 +15,10 @@ RangeSearch::RangeSearch(const WeightScheme &scheme, const RangeOptions &options
       candidate(rows) {
   if (options.rule == RangeRule::ClipAll)
     this->options.rule = RangeRule::Clip;
+  if (options.rule == RangeRule::Signed) {
+    this->options.rule = RangeRule::Hessian;
+    signs = scheme.symmetric ? 2 : 1;
+  }
 }
 
 std::optional<int64_t> RangeSearch::search(const float *weights, int64_t cols, MatrixView h,
@@ -29,9 +33,9 @@ std::optional<int64_t> RangeSearch::search(const float *weights, int64_t cols, M
       if (!std::isfinite(weight))
         return r;
     }
-  int candidates = options.rule == RangeRule::MinMax ? 1 : options.candidates;
+  int candidates = options.rule == RangeRule::MinMax ? 1 : options.candidates * signs;
   for (int i = 0; i < candidates; ++i) {
-    auto p = static_cast<float>(1 - i * options.step);
+    auto p = static_cast<float>(1 - i / signs * options.step);
     for (int64_t r = 0; r < rows; ++r) {
       float least = p * low[r], most = p * high[r];
       if (options.rule == RangeRule::Clip) {
@@ -41,6 +45,8 @@ std::optional<int64_t> RangeSearch::search(const float *weights, int64_t cols, M
       std::optional<GroupGrid> grid = gridForRange(scheme, least, most);
       if (!grid)
         return r;
+      if (i % signs == 1)
+        grid->scale = -grid->scale;
       candidate[r] = *grid;
       scale[r] = grid->scale;
       lowestStep[r] = -static_cast<float>(grid->zero);

@@ -6,6 +6,8 @@
 //   diagonal  Σ H_kk·δ_k²: squared, each input by how much it carries; what an importance matrix gives
 //   power     Σ |δ|^2.4, as in GPTQ's published code
 //   hessian   δᵀ·H_gg·δ, with the group's own block of H: what the errors do to the linear's output
+//   signed    the same over twice as many candidates: of a symmetric scheme, whose codes reach one step further below 0
+//             than above it, each with the scale's sign turned as well, after it
 //   clip      the same over ten coarse candidates that bound magnitudes, ±p·max|w|, and not both ends of the range
 //   alike:
 //             AWQ's clipping (Lin et al., arXiv:2306.00978, as its authors' code has it)
@@ -24,12 +26,12 @@ namespace qopt {
 
 /// ClipAll is for who chooses rules weight by weight (rangeOf in passes/Quantize): Clip, and of those weights too that
 /// Clip leaves out. To a search both are one.
-enum class RangeRule : uint8_t { MinMax, Squared, Diagonal, Power, Hessian, Clip, ClipAll };
+enum class RangeRule : uint8_t { MinMax, Squared, Diagonal, Power, Hessian, Signed, Clip, ClipAll };
 
 /// Whether the rule looks at H.
 inline bool needsHessian(RangeRule rule) {
-  return rule == RangeRule::Diagonal || rule == RangeRule::Hessian || rule == RangeRule::Clip ||
-         rule == RangeRule::ClipAll;
+  return rule == RangeRule::Diagonal || rule == RangeRule::Hessian || rule == RangeRule::Signed ||
+         rule == RangeRule::Clip || rule == RangeRule::ClipAll;
 }
 
 struct RangeOptions {
@@ -60,6 +62,7 @@ private:
   WeightScheme scheme;
   RangeOptions options;
   int64_t rows;
+  int signs = 1;                                       ///< that each candidate's scale is tried with
   AlignedVector<float> low, high;                      ///< [rows]: of the weights
   AlignedVector<float> scale, lowestStep, highestStep; ///< [rows]: of the candidate
   AlignedVector<float> delta;                          ///< [group, rows]

@@ -206,11 +206,11 @@ private:
 static double quadraticPerElement(int64_t n) { return static_cast<double>(n + std::min<int64_t>(n, 128)); }
 
 /// Operations of a range's search over `elements` weights in groups of `group`.
-static Work rangeWork(RangeRule rule, double elements, double group) {
+static Work rangeWork(RangeRule rule, bool symmetric, double elements, double group) {
   Work work;
   if (rule == RangeRule::MinMax)
     return work;
-  int candidates = RangeOptions::of(rule).candidates;
+  int candidates = RangeOptions::of(rule).candidates * (rule == RangeRule::Signed && symmetric ? 2 : 1);
   work.rounding = candidates * elements;
   if (needsHessian(rule) && rule != RangeRule::Diagonal)
     work.quadratic = candidates * elements * 2 * group;
@@ -296,7 +296,8 @@ static StageCost codesCost(const Counted &counted, const Recipe &recipe, Selecti
     auto elements = static_cast<double>(target.type().getNumElements());
     int64_t inputs = target.type().getDimSize(1);
     RangeRule rule = rangeOf(target, target.method == Method::Gptq ? recipe.gptq.range.rule : recipe.nearestRange);
-    stage.work += rangeWork(rule, elements, static_cast<double>(target.scheme.weights.groupSize(inputs)));
+    const WeightScheme &scheme = target.scheme.weights;
+    stage.work += rangeWork(rule, scheme.symmetric, elements, static_cast<double>(scheme.groupSize(inputs)));
     stage.work.bytes += elements * sizeof(float);
     // Its feedback, and what it has cost the output.
     if (target.method == Method::Gptq)

@@ -9,12 +9,12 @@
 //   activations:                 # static ranges, of schemes such as w8a8s (lib/Algorithms/ActivationRange.h)
 //     range: max                 #   or percentile, or error
 //     percentile: 99.99          #   of range: percentile
-//   rtn: {range: minmax}         # or squared, power, and with statistics diagonal, hessian, clip, clip-all
+//   rtn: {range: minmax}         # or squared, power, and with statistics diagonal, hessian, signed, clip, clip-all
 //                                #   (lib/Algorithms/RangeSearch.h)
 //   gptq:                        # its settings, each with the default that is shown (lib/Algorithms/Gptq.h)
 //     order: activation          #   or stored
 //     scales: static             #   or live, which needs order: stored
-//     range: hessian             #   or minmax, squared, diagonal, power, clip or clip-all
+//     range: hessian             #   or minmax, squared, diagonal, power, signed, clip or clip-all
 //     inputs: quantized          #   of the model as it is being quantized; or statistics: of the original
 //     shrink: 0.1                #   of the Hessian toward its diagonal
 //     damping: [0.01, 0.03, 0.1, 0.3, 1]

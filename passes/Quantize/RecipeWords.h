@@ -17,8 +17,8 @@ inline constexpr llvm::StringLiteral kSearch = "search"; ///< in the place of a 
 inline constexpr Word<bool> booleanWords[] = {{"true", true}, {"false", false}};
 inline constexpr Word<RangeRule> rangeWords[] = {{"minmax", RangeRule::MinMax},     {"squared", RangeRule::Squared},
                                                  {"diagonal", RangeRule::Diagonal}, {"power", RangeRule::Power},
-                                                 {"hessian", RangeRule::Hessian},   {"clip", RangeRule::Clip},
-                                                 {"clip-all", RangeRule::ClipAll}};
+                                                 {"hessian", RangeRule::Hessian},   {"signed", RangeRule::Signed},
+                                                 {"clip", RangeRule::Clip},         {"clip-all", RangeRule::ClipAll}};
 inline constexpr Word<ActivationRangeRule> activationRangeWords[] = {{"max", ActivationRangeRule::Max},
                                                                      {"percentile", ActivationRangeRule::Percentile},
                                                                      {"error", ActivationRangeRule::Error}};

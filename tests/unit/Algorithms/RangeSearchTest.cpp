@@ -142,6 +142,52 @@ TEST(RangeSearch, WeighsErrorsByTheHessian) {
   }
 }
 
+TEST(RangeSearch, SymmetricScalesOfEitherSign) {
+  std::vector<float> weights = weightsWithOutliers();
+  AlignedVector<float> h(kCols * kCols);
+  for (int64_t i = 0; i < kCols; ++i)
+    for (int64_t j = 0; j < kCols; ++j)
+      h[i * kCols + j] = i == j ? 3.0F : 1 / (1.0F + static_cast<float>(std::abs(i - j)));
+  MatrixView view{h.data(), kCols, kCols, kCols};
+  for (const char *text : {"w4a16:g64", "w3a16:channel:f32", "w2a16:g32"}) {
+    WeightScheme scheme = parseScheme(text)->weights;
+    int64_t size = scheme.groupSize(kCols), groups = scheme.groupsPerRow(kCols), negative = 0;
+    Codes got(scheme);
+    ASSERT_TRUE(
+        quantizeWithRanges(scheme, RangeOptions::of(RangeRule::Signed), kRows, kCols, weights, view, got.view()));
+    for (int64_t group = 0; group < kRows * groups; ++group) {
+      std::span<const float> of = std::span<const float>(weights).subspan(group * size, size);
+      auto costOfGrid = [&](GroupGrid grid) { return outputError(of, h, group % groups * size, grid, scheme); };
+      auto [low, high] = rangeOf(of);
+      double best = INFINITY;
+      for (int i = 0; i < 80; ++i) {
+        auto p = static_cast<float>(1 - i * 0.01);
+        GroupGrid grid = *gridForRange(scheme, p * low, p * high);
+        best = std::min({best, costOfGrid(grid), costOfGrid({-grid.scale, grid.zero})});
+      }
+      GroupGrid grid = storedGrid(scheme, got, group);
+      ASSERT_LE(costOfGrid(grid), best * (1 + 1e-4)) << text << " group " << group;
+      negative += grid.scale < 0;
+    }
+    // The greatest weight is as often above 0 as below it.
+    EXPECT_GT(negative, kRows * groups / 4) << text;
+    EXPECT_LT(negative, kRows * groups * 3 / 4) << text;
+  }
+  // Zero points lie where they cost least already; groups of zeros have a scale without a sign.
+  WeightScheme asymmetric = parseScheme("w4a16:g32:asym")->weights, symmetric = parseScheme("w4a16:g32")->weights;
+  Codes plain(asymmetric), both(asymmetric), none(symmetric);
+  ASSERT_TRUE(
+      quantizeWithRanges(asymmetric, RangeOptions::of(RangeRule::Hessian), kRows, kCols, weights, view, plain.view()));
+  ASSERT_TRUE(
+      quantizeWithRanges(asymmetric, RangeOptions::of(RangeRule::Signed), kRows, kCols, weights, view, both.view()));
+  EXPECT_EQ(both.codes, plain.codes);
+  EXPECT_EQ(both.scales, plain.scales);
+  std::fill(weights.begin(), weights.end(), 0.0F);
+  ASSERT_TRUE(
+      quantizeWithRanges(symmetric, RangeOptions::of(RangeRule::Signed), kRows, kCols, weights, view, none.view()));
+  EXPECT_EQ(none.scales, std::vector<std::byte>(none.scales.size()));
+}
+
 TEST(RangeSearch, ClippingBoundsMagnitudes) {
   std::vector<float> weights = weightsWithOutliers();
   AlignedVector<float> h(kCols * kCols);

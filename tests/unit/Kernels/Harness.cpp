@@ -111,10 +111,11 @@ static reference::Tensor numbersOf(const ParameterSpec &spec, RankedTensorType t
   if (spec.kind == ParameterSpec::Kind::Zeros)
     for (int32_t &zero : tensor.integers)
       zero &= (1 << spec.bits) - 1;
-  // randomTensor's scales lie around 0.01; weights of about ±0.1 are wanted, whatever the number of bits.
+  // randomTensor's scales lie around 0.01; weights of about ±0.1 are wanted, whatever the number of bits. Scales may be
+  // negative (`range: signed`).
   if (spec.kind == ParameterSpec::Kind::Scales)
-    for (float &scale : tensor.floats)
-      scale = reference::roundTo(type.getElementType(), scale * 20.0 / (1 << spec.bits));
+    for (auto [index, scale] : llvm::enumerate(tensor.floats))
+      scale = reference::roundTo(type.getElementType(), scale * (index % 3 == 1 ? -20.0 : 20.0) / (1 << spec.bits));
   // Biases as small as what they are added to, of both signs.
   if (spec.kind == ParameterSpec::Kind::Numbers && spec.name.ends_with(".bias"))
     for (float &bias : tensor.floats)

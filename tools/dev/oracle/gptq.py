@@ -60,7 +60,7 @@ def run(weights, h, codes, scale, zero, scheme, order, factor, replay):
     chosen, beyond = codes.copy(), np.full(codes.shape, -0.5)
     for position, column in enumerate(order):
         s, z = scale[:, column // group], zero[:, column // group]
-        safe = np.where(s > 0, s, 1)
+        safe = np.where(s != 0, s, 1)
         steps = np.clip(w[:, column] / safe, -z, 2**scheme.bits - 1 - z)
         steps[s == 0] = 0
         if replay:

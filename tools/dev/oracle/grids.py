@@ -6,6 +6,7 @@ grid of a range is that of rtn.py. The first candidate with the least cost of δ
     minmax    p = 1 alone              power     Σ |δ|^2.4
     squared   Σ δ²                     hessian   δᵀ·H_gg·δ
     diagonal  Σ H_kk·δ_k²              clip      δᵀ·H_gg·δ
+    signed    δᵀ·H_gg·δ, each candidate of a symmetric scheme with its scale's sign turned as well, after it
 Of GPTQ, H is that of gptq.py, shrunk. Static grids are those of W. Live ones are those of W with all feedback up to the group's
 first column, from codes and grids before it:
     replayed   the overlay's: every grid is the oracle's, or costs at most 1e-4 more, and 99% are the oracle's to the bit
@@ -55,14 +56,14 @@ def steps_of(weights, scale, zero, scheme):
     """Whole steps from the zero point, for weights : [rows] or [rows, group]. The quotient is of f32, as rtn.py's: a symmetric
     group's greatest weight lies in the middle between two codes."""
     scale, zero = (a.reshape(a.shape + (1,) * (weights.ndim - 1)) for a in (scale, zero))
-    quotient = weights.astype(np.float32) / np.where(scale > 0, scale, 1).astype(np.float32)
+    quotient = weights.astype(np.float32) / np.where(scale != 0, scale, 1).astype(np.float32)
     steps = np.rint(np.clip(quotient, -zero, 2**scheme.bits - 1 - zero))
-    return np.where(scale > 0, steps, 0)
+    return np.where(scale != 0, steps, 0)
 
 
 def cost(weights, h, scale, zero, scheme, rule):
     delta = weights - scale[:, None] * steps_of(weights, scale, zero, scheme)
-    if rule in ("hessian", "clip"):
+    if rule in ("hessian", "signed", "clip"):
         return np.einsum("ri,ij,rj->r", delta, h, delta)
     if rule == "power":
         return (np.abs(delta) ** 2.4).sum(axis=1)
@@ -74,12 +75,13 @@ def choose(weights, h, scheme, rule):
     best = None
     for low, high in ranges(weights.astype(np.float32), rule):
         scale, zero = grid_of_range(low, high, scheme)
-        costs = cost(weights, h, scale, zero, scheme, rule)
-        if best is None:
-            best, chosen = costs, [scale, zero]
-        better = costs < best
-        best = np.where(better, costs, best)
-        chosen = [np.where(better, new, old) for new, old in zip((scale, zero), chosen)]
+        for sign in (1, -1) if rule == "signed" and scheme.symmetric else (1,):
+            costs = cost(weights, h, sign * scale, zero, scheme, rule)
+            if best is None:
+                best, chosen = costs, [scale, zero]
+            better = costs < best
+            best = np.where(better, costs, best)
+            chosen = [np.where(better, new, old) for new, old in zip((sign * scale, zero), chosen)]
     return chosen
 
 
@@ -150,7 +152,7 @@ def main():
     for name in ("source", "statistics", "overlay"):
         parser.add_argument(name)
     parser.add_argument("--scheme", required=True)
-    parser.add_argument("--range", choices=["minmax", "squared", "diagonal", "power", "hessian", "clip"], required=True)
+    parser.add_argument("--range", choices=["minmax", "squared", "diagonal", "power", "hessian", "signed", "clip"], required=True)
     how = parser.add_mutually_exclusive_group(required=True)
     for name in ("nearest", "static", "live"):
         how.add_argument("--" + name, action="store_true")
