@@ -87,7 +87,9 @@ static constexpr unsigned kModelArguments = 6;
 
 /// Tensors of @forward that are streams of a part of a model, under the names that `transformer.part` has for them.
 static std::vector<Manifest::Stream> describeStreams(func::FuncOp forward, StringRef key, ArrayRef<Type> types) {
-  auto names = forward->getAttrOfType<DictionaryAttr>("transformer.part").getAs<ArrayAttr>(key);
+  // Names are of who made the part; without them the attribute may stand alone.
+  auto part = forward->getAttrOfType<DictionaryAttr>("transformer.part");
+  auto names = part ? part.getAs<ArrayAttr>(key) : ArrayAttr();
   std::vector<Manifest::Stream> streams;
   for (auto [index, type] : llvm::enumerate(types))
     if (auto tensor = dyn_cast<RankedTensorType>(type)) {

@@ -146,7 +146,7 @@ rules:
   EXPECT_EQ(searched->nearestRange, RangeRule::Diagonal);
   EXPECT_TRUE(searched->needsStatistics());
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a16\nrtn: {range: widest}"),
-                  "one of minmax, squared, diagonal, power, hessian, clip");
+                  "one of minmax, squared, diagonal, power, hessian, signed, clip");
   // What is not said is the default, also of the command line.
   EXPECT_EQ(parseRecipe("version: 1\nscheme: w4a16\nmethod: gptq", "r.yaml")->gptq.shrink, 0.1);
   EXPECT_EQ(makeRecipe({"w4a16", "", {}, "gptq"})->gptq.range.rule, RangeRule::Hessian);
