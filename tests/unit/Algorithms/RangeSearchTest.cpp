@@ -31,6 +31,15 @@ std::vector<float> weightsWithOutliers() {
   return weights;
 }
 
+/// H : [kCols, kCols], in which inputs go together the more the nearer they are.
+AlignedVector<float> hessianOfNeighbours() {
+  AlignedVector<float> h(kCols * kCols);
+  for (int64_t i = 0; i < kCols; ++i)
+    for (int64_t j = 0; j < kCols; ++j)
+      h[i * kCols + j] = i == j ? 3.0F : 1 / (1.0F + static_cast<float>(std::abs(i - j)));
+  return h;
+}
+
 double costOf(RangeRule rule, std::span<const float> weights, std::span<const float> diagonal, GroupGrid grid,
               const WeightScheme &scheme) {
   std::vector<uint8_t> codes(weights.size());
@@ -144,10 +153,7 @@ TEST(RangeSearch, WeighsErrorsByTheHessian) {
 
 TEST(RangeSearch, SymmetricScalesOfEitherSign) {
   std::vector<float> weights = weightsWithOutliers();
-  AlignedVector<float> h(kCols * kCols);
-  for (int64_t i = 0; i < kCols; ++i)
-    for (int64_t j = 0; j < kCols; ++j)
-      h[i * kCols + j] = i == j ? 3.0F : 1 / (1.0F + static_cast<float>(std::abs(i - j)));
+  AlignedVector<float> h = hessianOfNeighbours();
   MatrixView view{h.data(), kCols, kCols, kCols};
   for (const char *text : {"w4a16:g64", "w3a16:channel:f32", "w2a16:g32"}) {
     WeightScheme scheme = parseScheme(text)->weights;
@@ -190,10 +196,7 @@ TEST(RangeSearch, SymmetricScalesOfEitherSign) {
 
 TEST(RangeSearch, ClippingBoundsMagnitudes) {
   std::vector<float> weights = weightsWithOutliers();
-  AlignedVector<float> h(kCols * kCols);
-  for (int64_t i = 0; i < kCols; ++i)
-    for (int64_t j = 0; j < kCols; ++j)
-      h[i * kCols + j] = i == j ? 3.0F : 1 / (1.0F + static_cast<float>(std::abs(i - j)));
+  AlignedVector<float> h = hessianOfNeighbours();
   for (const char *text : {"w4a16:g64", "w4a16:g32:asym"}) {
     WeightScheme scheme = parseScheme(text)->weights;
     int64_t size = scheme.groupSize(kCols), groups = scheme.groupsPerRow(kCols);
