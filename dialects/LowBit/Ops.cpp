@@ -7,6 +7,8 @@
 #include "mlir/IR/OpImplementation.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace qopt;
 using namespace qopt::lowbit;
@@ -193,11 +195,11 @@ LogicalResult EncodeOp::verify() {
   int64_t inputs = width(getInput());
   Type payload = typeOf(getPayload()).getElementType();
   bool isI8 = activations.getKind() == ActivationKind::I8;
+  if (activations.getKind() == ActivationKind::F32) // encode_c10
+    return emitOpError("expected activations of i8 or bf16: a matmul reads f32 as they are");
   if (failed(expectEqual(*this, "the payload's channels", inputs, width(getPayload())))) // encode_c1
     return failure();
-  if (isI8                                            ? !payload.isInteger(8)
-      : activations.getKind() == ActivationKind::BF16 ? !payload.isBF16()
-                                                      : !payload.isF32())
+  if (isI8 ? !payload.isInteger(8) : !payload.isBF16())
     return emitOpError() << "expected a payload of " << stringifyActivationKind(activations.getKind()) // encode_c2
                          << ", but got " << payload;
   if (failed(expectSameTokens(*this, {getInput(), getPayload(), getScales(), getSums()})))
@@ -235,11 +237,18 @@ LogicalResult MatmulOp::verify() {
     return emitOpError() << "expected sums of " << (isI8 ? "i32" : "f32") << ", but got " << getSums().getType();
   if (failed(expectSameTokens(*this, {getPayload(), getScales(), getSums(), getResult()})))
     return failure();
-  for (Value value : {Value(getScales()), Value(getSums())})
-    if (value && !fitsGroups(getLayout(), width(getPayload()), width(value))) // matmul_c4
-      return emitOpError() << "expected scales and sums of groups that fit those of the weight, but got "
-                           << value.getType();
-  return verifyPacked(*this, getLayout(), getWeight(), width(getResult()), width(getPayload()));
+  int64_t inputs = width(getPayload());
+  if (getScales() && !fitsGroups(getLayout(), inputs, width(getScales()))) // matmul_c4
+    return emitOpError() << "expected scales of groups that fit those of the weight, but got " << getScales().getType();
+  // What is summed before a scale is applied lies within one group of the weight and one of the activations.
+  if (getSums()) { // matmul_c5
+    int64_t group = getLayout().getGroupSize(inputs), sums = width(getSums());
+    int64_t finest = getScales() ? std::gcd(group, inputs / width(getScales())) : group;
+    if (inputs % sums != 0 || finest % (inputs / sums) != 0)
+      return emitOpError() << "expected sums over as many inputs as divide " << finest
+                           << ", over which both scales are constant, but got " << getSums().getType();
+  }
+  return verifyPacked(*this, getLayout(), getWeight(), width(getResult()), inputs);
 }
 
 LogicalResult GatherOp::verify() {

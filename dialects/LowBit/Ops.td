@@ -303,7 +303,7 @@ def LowBit_EncodeOp : LowBit_Op<"encode", [Pure, AttrSizedResultSegments]> {
   let description = [{
     i8: payload [tokens, inputs] codes, scales [tokens, 1 or inputs/group], and, where `sums` is not 0, the sums of the codes
     of each `sums` inputs [tokens, inputs/sums] in i32. bf16: payload rounded to nearest even, sums of the rounded values
-    in f32. A matmul multiplies sums by zero points, so that it can work on unsigned codes. Fixed activations take their
+    in f32. There is no encoding of f32: a matmul reads them as they are. A matmul multiplies sums by zero points, so that it can work on unsigned codes. Fixed activations take their
     scale from `static`, and it is the scale of every token. lib/Numerics/Activations.h has the formulas.
 
     ```mlir
@@ -330,8 +330,9 @@ def LowBit_MatmulOp : LowBit_Op<"matmul", [Pure, AttrSizedOperandSegments]> {
   let summary = "encoded activations times a packed weight";
   let description = [{
     payload: [tokens, inputs]; weight: [tiles, bytes] of the layout; result: [tokens, outputs]. scales: [tokens, 1 or
-    inputs/group], sums: [tokens, inputs/group], as `lowbit.encode` gives them. Products are summed within a group of the
-    weight (and of the scales or the sums, where those are finer), then scaled in f32.
+    inputs/group], sums: [tokens, inputs/stretch], as `lowbit.encode` gives them. Products are summed over a stretch of
+    inputs, then scaled in f32. A stretch lies within one group of the weight and one of the scales; without sums it is
+    the finer of the two groups.
 
     ```mlir
     func.func @f(%x: tensor<?x64xi8>, %s: tensor<?x1xf32>, %z: tensor<?x1xi32>, %w: tensor<2x544xi8>)

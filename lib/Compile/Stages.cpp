@@ -1,6 +1,7 @@
 // Pipelines, code for a target, and the manifest.
 #include "lib/Compile/Stages.h"
 
+#include "dialects/Transformer/Entry.h"
 #include "lib/Codegen/Codegen.h"
 #include "passes/Lower/Emit/KernelBuilder.h"
 #include "passes/Pipelines/Pipelines.h"
@@ -82,9 +83,6 @@ int64_t qopt::bytesOf(transformer::ParameterOp parameter) {
   return type.getNumElements() * type.getElementTypeBitWidth() / 8;
 }
 
-/// The arguments that @forward has before the inputs of a part.
-static constexpr unsigned kModelArguments = 6;
-
 /// Tensors of @forward that are streams of a part of a model, under the names that `transformer.part` has for them.
 static std::vector<Manifest::Stream> describeStreams(func::FuncOp forward, StringRef key, ArrayRef<Type> types) {
   // Names are of who made the part; without them the attribute may stand alone.
@@ -137,7 +135,7 @@ static std::vector<Manifest::Steps> describeSchedule(ModuleOp graph, func::FuncO
 Result<Manifest> qopt::describeModel(ModuleOp graph, int64_t counters, const CompileOptions &options) {
   auto forward = graph.lookupSymbol<func::FuncOp>("forward");
   // As verify-forward has found them.
-  auto cache = cast<transformer::CacheType>(forward.getArgumentTypes()[kModelArguments - 1]);
+  auto cache = cast<transformer::CacheType>(forward.getArgumentTypes()[transformer::Cache]);
   auto first = dyn_cast<RankedTensorType>(forward.getResultTypes().front());
   Manifest manifest;
   auto model = graph->getAttrOfType<DictionaryAttr>("transformer.model");
@@ -156,7 +154,8 @@ Result<Manifest> qopt::describeModel(ModuleOp graph, int64_t counters, const Com
   bool isPart = forward->hasAttr("transformer.part");
   manifest.model.vocabulary = isPart ? std::max<int64_t>(number("vocabulary"), 1) : first.getDimSize(1);
   if (isPart) {
-    manifest.inputs = describeStreams(forward, "inputs", forward.getArgumentTypes().drop_front(kModelArguments));
+    manifest.inputs =
+        describeStreams(forward, "inputs", forward.getArgumentTypes().drop_front(transformer::kModelArguments));
     manifest.outputs = describeStreams(forward, "outputs", forward.getResultTypes());
   }
   manifest.model.layers = cache.getLayers();

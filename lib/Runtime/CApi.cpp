@@ -1,10 +1,7 @@
-//===-- CApi.cpp - The C face of the runtime
-//-------------------------------------------------------------------------===//
+// The C face of the runtime.
 //
 // Each function checks what C can get wrong (null, sizes), then hands over to the C++ classes. Nothing throws past
 // here: the standard library's own exceptions (no memory) become codes.
-//
-//===------------------------------------------------------------------------------------------------------------------===//
 #include "lib/Runtime/CApiSupport.h"
 #include "lib/Runtime/Context.h"
 #include "lib/Runtime/UsableCpus.h"

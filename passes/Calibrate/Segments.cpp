@@ -3,6 +3,7 @@
 
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
+#include "dialects/Transformer/Entry.h"
 #include "lib/Parameters/ReadParameters.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -181,12 +182,12 @@ OwningOpRef<ModuleOp> qopt::extractPart(ModuleOp module, ArrayRef<Value> inputs,
   Block *body = function.addEntryBlock();
   builder.setInsertionPointToStart(body);
   IRMapping mapping;
-  for (unsigned i = 0; i < 6; ++i)
+  for (unsigned i = 0; i < transformer::kModelArguments; ++i)
     mapping.map(forward.getArgument(i), body->getArgument(i));
   for (auto [index, input] : llvm::enumerate(inputs))
-    mapping.map(input, body->getArgument(6 + index));
+    mapping.map(input, body->getArgument(transformer::kModelArguments + index));
 
-  Value cache = body->getArgument(5);
+  Value cache = body->getArgument(transformer::Cache);
   llvm::DenseMap<int64_t, Value> layers;
   for (auto [index, layer] : llvm::enumerate(slice.layers))
     layers[layer] = arith::ConstantIndexOp::create(builder, forward.getLoc(), index);

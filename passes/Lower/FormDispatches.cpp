@@ -5,6 +5,7 @@
 // attention. The body keeps the graph ops, so that the reference evaluator runs a dispatch as it runs the graph. See
 // Passes.td.
 #include "dialects/Kernel/Dialect.h"
+#include "passes/Lower/Emit/KernelBuilder.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Support/PassCounts.h"
 
@@ -44,6 +45,11 @@ bool isEpilogue(Operation *op, lowbit::MatmulOp matmul) {
     return product.getBlock() == kernel::PanelAttr::kOutputs;
   if (!isa<transformer::ResidualOp, transformer::ActivationOp>(op))
     return false;
+  // Of a residual that is also multiplied, tiles would be overwritten that other tiles still read.
+  if (llvm::any_of(op->getOperands(), [&](Value operand) {
+        return operand != matmul.getResult() && bindingOf(operand) == bindingOf(matmul.getPayload());
+      }))
+    return false;
   return llvm::all_of(op->getOperands(), [&](Value operand) {
     Operation *producer = bindingOf(operand).getDefiningOp();
     return !producer || producer == matmul || producer->getBlock() != op->getBlock() ||
@@ -74,6 +80,7 @@ struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches>, qopt::Re
     SmallVector<Cluster> clusters;
     llvm::SmallPtrSet<Operation *, 16> taken;
     bool open = false;              // the last cluster is a run of row ops that may grow
+    int64_t scratch = 0;            // what it may need of the stack
     llvm::DenseSet<Value> overRows; // values whose first axis is the wanted rows
     auto noteRows = [&](Operation &op) {
       bool rows = isa<transformer::SelectRowsOp>(op) ||
@@ -99,11 +106,17 @@ struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches>, qopt::Re
         clusters.push_back({{&op}, rows});
         open = false;
       } else if (isRowOp(&op)) {
-        if (!open || clusters.back().overRows != rows || isa<transformer::SelectRowsOp>(op))
+        scratch += emit::rowBytes(&op);
+        if (!open || clusters.back().overRows != rows || isa<transformer::SelectRowsOp>(op) ||
+            scratch > emit::kMostScratchBytes) {
           clusters.push_back({{}, rows});
+          scratch = emit::rowBytes(&op);
+        }
         clusters.back().ops.push_back(&op);
         open = true;
       } else if (isa<kernel::RepeatOp>(op)) {
+        if (rows)
+          return op.emitOpError("expected values of all tokens: what it calls does not know of the wanted rows");
         open = false;
       } else {
         return op.emitOpError("expected an op that a dispatch can hold");

@@ -3,6 +3,7 @@
 // Every worker runs @qopt_forward. For each dispatch it claims ranges of the grid from a counter until none is left,
 // and then waits at the barrier that the caller provides. A kernel.repeat becomes a loop over its table of offsets,
 // with the callee's dispatches inside. Which worker computes what changes from run to run; what is computed does not.
+#include "dialects/Transformer/Entry.h"
 #include "passes/Lower/Emit/CallArguments.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Support/PassCounts.h"
@@ -59,7 +60,7 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
     auto entry = func::FuncOp::create(b, "qopt_forward", b.getFunctionType({pointer, i64, i64}, {b.getI32Type()}));
     b.setInsertionPointToStart(entry.addEntryBlock());
     Environment env = readArguments(b, entry);
-    if (forward.getNumArguments() < 6)
+    if (forward.getNumArguments() < transformer::kModelArguments)
       return forward.emitOpError() << "expected the six arguments of a model's entry (tokens, positions, sequences, "
                                       "block tables, rows, cache) and then inputs, but got "
                                    << forward.getNumArguments();

@@ -12,6 +12,7 @@
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SetVector.h"
 
 namespace qopt {
@@ -106,6 +107,12 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks>, qopt::Repor
     Run run = findRun(sequence);
     if (run.saved() == 0)
       return false;
+    // Values whose first axis is the wanted rows.
+    llvm::DenseSet<Value> overRows;
+    for (Operation *op : sequence)
+      if (isa<transformer::SelectRowsOp>(op) ||
+          llvm::any_of(op->getOperands(), [&](Value operand) { return overRows.contains(operand); }))
+        overRows.insert(op->result_begin(), op->result_end());
     // Equal kinds need not be equal def-use chains: shorten the run, or start it later, until they are.
     for (; run.count > 1; --run.count) {
       size_t slack = run.period; // rotations of the block within the run
@@ -113,7 +120,7 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks>, qopt::Repor
         Run candidate{run.start + shift, run.period, run.count};
         if (candidate.start + candidate.period * candidate.count > sequence.size())
           break;
-        if (auto signature = match(sequence, candidate)) {
+        if (auto signature = match(sequence, candidate, overRows)) {
           outline(function, symbols, sequence, candidate, *signature);
           ++outlinedFunctions, replacedBlocks += candidate.count;
           return true;
@@ -124,7 +131,8 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks>, qopt::Repor
   }
 
   /// The signature under which all blocks of the run are the same function, if there is one.
-  static std::optional<Signature> match(ArrayRef<Operation *> sequence, Run run) {
+  static std::optional<Signature> match(ArrayRef<Operation *> sequence, Run run,
+                                        const llvm::DenseSet<Value> &overRows) {
     for (size_t i = 0; i < run.period; ++i)
       for (size_t block = 1; block < run.count; ++block)
         if (!looksAlike(sequence[run.start + i], sequence[run.start + block * run.period + i]))
@@ -132,6 +140,12 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks>, qopt::Repor
     llvm::DenseMap<Operation *, size_t> position;
     for (size_t i = 0; i < run.period * run.count; ++i)
       position[sequence[run.start + i]] = i;
+    // The types of a function's arguments do not say that their tokens are the wanted rows, by which form-dispatches
+    // would know how many there are.
+    for (Operation *op : sequence.slice(run.start, run.period * run.count))
+      for (Value operand : op->getOperands())
+        if (overRows.contains(operand) && !position.contains(operand.getDefiningOp()))
+          return std::nullopt;
 
     Signature signature;
     signature.table.resize(run.count);
@@ -198,6 +212,8 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks>, qopt::Repor
         auto known = initial.find(source);
         if (known != initial.end() && known->second != value)
           return std::nullopt;
+        if (position.contains(value.getDefiningOp())) // the first block makes itself what later ones are given
+          return std::nullopt;
         initial[source] = value;
         carried.insert(source);
       }
@@ -222,6 +238,11 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks>, qopt::Repor
     for (auto [op, result] : carried)
       if (isa<transformer::SliceOp>(sequence[run.start + op]))
         return std::nullopt;
+    // What a block gives is written over what it was given, which therefore nothing reads afterwards.
+    for (auto [op, result] : carried)
+      for (Operation *user : sequence[run.start + op]->getResult(result).getUsers())
+        if (size_t at = position.lookup(user); at >= run.period && at % run.period > op)
+          return std::nullopt;
     // What the first block is given lives on in the buffer that its results get: each has one, which nobody else reads
     // afterwards.
     llvm::DenseSet<Value> given;

@@ -10,10 +10,11 @@ def VerifyForward : Pass<"verify-forward", "::mlir::ModuleOp"> {
     the logits of the wanted rows, and checks token ids against the logits' width. Types do not say what `?` counts, so a
     function that returns the logits of all tokens would write beyond that memory: it is refused here.
 
-    *Requires:* the graph as importers leave it. *Guarantees:* one block; the arguments and results of a model, or of a part
-    (`transformer.part`); logits and hidden states of the wanted rows, a part's outputs of all tokens, and no op on both; tables
-    with a row for each token that has a logit, or each position; layers that the cache has; caches used in the order of
-    their updates. Or an error. *Leaves alone:* everything.
+    *Requires:* the graph as importers leave it. *Guarantees:* one block, without ops of kernels and without constants but
+    layers; the arguments and results of a model, or of a part (`transformer.part`); logits and hidden states of the wanted rows,
+    a part's outputs of all tokens, no op on both, and no batch of a known length; tables with a row for each token that has a
+    logit, or each position; layers that the cache has, each updated before it is attended to; caches used in the order of their
+    updates. Or an error. *Leaves alone:* everything.
 
     ```mlir
     %x = transformer.select_rows %h, %rows : tensor<?x64xf32>, tensor<?xi32> -> tensor<?x64xf32>
@@ -28,8 +29,8 @@ def ReturnHiddenStates : Pass<"return-hidden-states", "::mlir::ModuleOp"> {
   let description = [{
     The third result of `@forward` becomes the input of the linear that makes the logits: [rows, hidden].
 
-    *Requires:* nothing. *Guarantees:* where a linear makes the logits, `@forward` has three results. *Leaves alone:* a
-    function that has them already or whose logits are not a linear's, a part of a model (`transformer.part`), and all
+    *Requires:* nothing. *Guarantees:* where a linear makes the logits, of what is no slice, `@forward` has three results.
+    *Leaves alone:* a function that has them already or whose logits are not such a linear's, a part of a model (`transformer.part`), and all
     computation.
 
     ```mlir
@@ -68,7 +69,8 @@ def OutlineBlocks : Pass<"outline-blocks", "::mlir::ModuleOp"> {
     `kernel.repeat` of one private function. Types, schemes and layouts are part of isomorphism, so a mixed recipe gives
     several functions.
 
-    *Requires:* one flat block. *Guarantees:* each call computes what its copy computed. *Leaves alone:* what does not repeat.
+    *Requires:* one flat block. *Guarantees:* each call computes what its copy computed. *Leaves alone:* what does not repeat,
+    what works on the wanted rows, and blocks that read what they were given after they have made its successor.
 
     ```mlir
     %1 = transformer.rms_norm %0, %a … ; %2 = transformer.rms_norm %1, %b …
@@ -102,7 +104,8 @@ def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
   let description = [{
     The results of `@forward` go to the caller: logits and hidden states, or, of a part of a model (`transformer.part`),
     output number so and so. Offsets are affine in the batch: `array<i64: constant, per_token, per_row>`. Values that are never live together share
-    memory; a value carried around a `kernel.repeat` keeps its place. The module's `kernel.arena` says how much is needed.
+    memory; a value carried around a `kernel.repeat` keeps its place, and its successor is written over it once nothing but
+    the residual that makes it still reads it. The module's `kernel.arena` says how much is needed.
 
     *Requires:* `form-dispatches`. *Guarantees:* every result has a placement, or an error. *Leaves alone:* the ops.
   }];

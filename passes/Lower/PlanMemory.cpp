@@ -69,6 +69,7 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory>, qopt::ReportsCounts 
       mlir::emitError(getOperation().getLoc(), "expected a function @forward");
       return signalPassFailure();
     }
+    planned = {forward};
     Arena arena;
     if (failed(planFunction(forward, arena, {})))
       return signalPassFailure();
@@ -101,11 +102,11 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory>, qopt::ReportsCounts 
         if (!slot)
           continue;
         Value argument = block.getArgument(1 + index), result = terminator->getOperand(index);
-        Operation *producer = result.getDefiningOp();
-        // The producer may read the argument only where it overwrites it: element by element, as an epilogue does.
-        if (!producer || lastUse(argument) > order.lookup(producer) ||
-            (lastUse(argument) == order.lookup(producer) &&
-             !readsInPlace(cast<kernel::DispatchOp>(producer), argument)))
+        auto producer = result.getDefiningOp<kernel::DispatchOp>();
+        if (!producer)
+          return terminator->emitOpError() << "expected carried value " << index << " to be computed by a dispatch";
+        int64_t read = lastUse(argument), written = order.lookup(producer);
+        if (read > written || (read == written && !readsInPlace(producer, argument, cast<OpResult>(result))))
           return terminator->emitOpError() << "carried value " << index << " is read after its successor is written";
         fixed[result] = *slot;
         borrowed.insert(result);
@@ -180,6 +181,11 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory>, qopt::ReportsCounts 
   LogicalResult planRepeat(kernel::RepeatOp repeat, Arena &arena, llvm::DenseMap<Value, Slot> &places,
                            llvm::function_ref<int64_t(Value)> lastUse, int64_t now, llvm::DenseSet<Value> &borrowed) {
     auto callee = getOperation().lookupSymbol<func::FuncOp>(repeat.getCalleeAttr());
+    // Each dispatch has one plan.
+    if (callee.isExternal() || repeat->getParentOfType<func::FuncOp>().getSymName() != "forward" ||
+        !planned.insert(callee).second)
+      return repeat.emitOpError() << "expected to be in @forward, and " << repeat.getCalleeAttr()
+                                  << " to be a function with a body that nothing else repeats";
     SmallVector<std::optional<Slot>> wanted;
     for (auto [initial, result] : llvm::zip(repeat.getCarried(), repeat.getResults())) {
       if (isa<transformer::CacheType>(initial.getType())) {
@@ -201,20 +207,35 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory>, qopt::ReportsCounts 
     return success();
   }
 
-  /// Whether the dispatch reads the binding only as the residual of the elements that it writes.
-  static bool readsInPlace(kernel::DispatchOp dispatch, Value value) {
-    for (auto [binding, argument] : llvm::zip(dispatch.getBindings(), dispatch.getBody().getArguments()))
-      if (binding == value)
-        for (Operation *user : argument.getUsers())
-          if (!isa<transformer::ResidualOp>(user))
-            return false;
+  /// Whether `result` may be written to where `value` stands, which the dispatch that computes it reads. The op that
+  /// computes it may, as a residual, which reads an element before it writes it; ops before it may where one worker
+  /// does a token's ops one after the other; none may after it.
+  static bool readsInPlace(kernel::DispatchOp dispatch, Value value, OpResult result) {
+    Block &body = dispatch.getBody().front();
+    Operation *producer = body.getTerminator()->getOperand(result.getResultNumber()).getDefiningOp();
+    bool inOrder =
+        llvm::none_of(body, llvm::IsaPred<lowbit::MatmulOp, transformer::AttentionOp, transformer::SelectRowsOp>);
+    for (auto [binding, argument] : llvm::zip(dispatch.getBindings(), body.getArguments()))
+      if (binding == value && !readsBefore(argument, producer, inOrder))
+        return false;
     return true;
+  }
+
+  static bool readsBefore(Value read, Operation *producer, bool inOrder) {
+    return producer && llvm::all_of(read.getUsers(), [&](Operation *user) {
+             if (user == producer)
+               return isa<transformer::ResidualOp>(user) && !read.getDefiningOp();
+             if (auto slice = dyn_cast<transformer::SliceOp>(user)) // a view, of other elements than those in its place
+               return readsBefore(slice.getResult(), producer, inOrder);
+             return inOrder && user->isBeforeInBlock(producer);
+           });
   }
 
   static int64_t bytesPerRow(Value value) {
     auto type = cast<RankedTensorType>(value.getType());
     return llvm::alignTo(type.getDimSize(1) * type.getElementTypeBitWidth() / 8, kAlignment);
   }
+  llvm::DenseSet<Operation *> planned; // functions
   int64_t bytesPerToken = 0, bytesPerWantedRow = 0;
 };
 } // namespace

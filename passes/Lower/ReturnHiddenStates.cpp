@@ -28,6 +28,8 @@ struct ReturnHiddenStates : qopt::impl::ReturnHiddenStatesBase<ReturnHiddenState
     if (!isa_and_nonnull<transformer::LinearOp, lowbit::LinearOp>(head))
       return;
     Value hidden = head->getOperand(0);
+    if (hidden.getDefiningOp<transformer::SliceOp>()) // a view of what another op computes: it has no buffer to return
+      return;
     terminator->insertOperands(2, hidden);
     SmallVector<Type> results(forward.getResultTypes());
     results.push_back(hidden.getType());

@@ -156,22 +156,19 @@ struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts>, qopt::Repor
     OpBuilder builder(op);
     Value tokens = op->getOperand(0);
     SmallVector<Value, 3> parts(op->operand_begin() + 1, op->operand_end());
-    PanelAttr layout;
-    if (auto known = layouts.find(parameterOf(parts[0])); known != layouts.end()) {
-      layout = known->second;
-    } else {
-      FailureOr<PanelAttr> chosen = isa<lowbit::EmbeddingOp>(op)
-                                        ? quantizedLayout(op, cast<lowbit::EmbeddingOp>(op).getScheme(), 1)
-                                        : plainLayout(op, typeOf(parts[0]).getElementType());
-      if (failed(chosen))
-        return failure();
-      layout = *chosen;
-    }
-    FailureOr<Value> packed = pack(op, parts, layout);
+    // A row is read input by input, so that any order of inputs will do: that of the head, where it has the same table.
+    auto known = dots.find(namesOf(parts));
+    FailureOr<PanelAttr> layout =
+        isa<lowbit::EmbeddingOp>(op)
+            ? quantizedLayout(op, cast<lowbit::EmbeddingOp>(op).getScheme(), known == dots.end() ? 1 : known->second)
+            : plainLayout(op, typeOf(parts[0]).getElementType());
+    if (failed(layout))
+      return failure();
+    FailureOr<Value> packed = pack(op, parts, *layout);
     if (failed(packed))
       return failure();
     replace(op, lowbit::GatherOp::create(builder, op->getLoc(), op->getResult(0).getType(), tokens, *packed,
-                                         typeOf(parts[0]).getDimSize(0), layout));
+                                         typeOf(parts[0]).getDimSize(0), *layout));
     return success();
   }
 
@@ -189,10 +186,22 @@ struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts>, qopt::Repor
     return get ? get.getParameterAttr().getAttr() : StringAttr();
   }
 
-  /// The value of the parameter that packs `parts`, made once for each (parameter, layout).
+  /// The names of the parameters that `parts` are values of; null unless all are. Weights may share codes and not
+  /// scales, so the names of all together say which weight it is.
+  ArrayAttr namesOf(ArrayRef<Value> parts) {
+    SmallVector<Attribute, 3> names;
+    for (Value part : parts) {
+      names.push_back(parameterOf(part));
+      if (!names.back())
+        return ArrayAttr();
+    }
+    return ArrayAttr::get(&getContext(), names);
+  }
+
+  /// The value of the parameter that packs `parts`, made once for each (parameters, layout).
   FailureOr<Value> pack(Operation *op, ArrayRef<Value> parts, PanelAttr layout) {
-    StringAttr name = parameterOf(parts[0]);
-    if (!name || llvm::any_of(parts, [](Value part) { return !parameterOf(part); }))
+    ArrayAttr names = namesOf(parts);
+    if (!names)
       return op->emitOpError("expected weights that are values of parameters")
              << (parts[0].getDefiningOp<lowbit::ScaleOp>() ? ", but got one that is scaled: run --fold-scales first"
                                                            : "");
@@ -202,9 +211,10 @@ struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts>, qopt::Repor
     int64_t tiles = (outputs + PanelAttr::kOutputs - 1) / PanelAttr::kOutputs;
     OpBuilder builder(op);
     auto type = RankedTensorType::get({tiles, layout.getTileBytes(inputs)}, builder.getI8Type());
-    layouts.try_emplace(name, layout);
-    StringAttr &packed = packedParameters[{name, layout}];
+    dots.try_emplace(names, layout.getDot());
+    StringAttr &packed = packedParameters[{names, layout}];
     if (!packed) {
+      auto name = cast<StringAttr>(names[0]);
       auto owner = symbols->lookup<transformer::ParameterOp>(name);
       OpBuilder moduleBuilder = OpBuilder::atBlockEnd(getOperation().getBody());
       StringRef stem = name.getValue();
@@ -268,8 +278,8 @@ struct SelectLayouts : qopt::impl::SelectLayoutsBase<SelectLayouts>, qopt::Repor
   }
 
   SymbolTable *symbols = nullptr;
-  llvm::DenseMap<StringAttr, PanelAttr> layouts; // the first layout chosen for a parameter
-  llvm::DenseMap<std::pair<StringAttr, Attribute>, StringAttr> packedParameters;
+  llvm::DenseMap<ArrayAttr, int64_t> dots; // the first that was chosen for a weight, by the names of its parameters
+  llvm::DenseMap<std::pair<ArrayAttr, Attribute>, StringAttr> packedParameters;
   llvm::DenseMap<std::tuple<Value, Attribute, Attribute, int64_t>, lowbit::EncodeOp> encodings;
   int64_t packedWeights = 0, encodingCount = 0;
 };

@@ -3,14 +3,17 @@
 // No op's verifier sees these rules, because they are the function's: who calls it hands in six arguments in a fixed
 // order, allocates logits for the wanted rows and a cache of so many layers, and checks token ids against the width of
 // the logits. Both kinds of batch axis are `?` in types, so that only the ops tell them apart. See Passes.td.
+#include "dialects/Kernel/Dialect.h"
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
+#include "dialects/Transformer/Entry.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Support/PassCounts.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 namespace qopt {
@@ -24,20 +27,21 @@ using namespace qopt::transformer;
 
 namespace {
 
-/// The arguments of a model's entry, by their places.
-enum Argument : unsigned { Tokens, Positions, Sequences, BlockTables, WantedRows, Cache, ModelArguments };
+int64_t rowsOf(Value table) { return cast<RankedTensorType>(table.getType()).getDimSize(0); }
 
 /// What the first axis of a value counts.
 enum class Axis { None, Tokens, WantedRows };
 
 StringRef nameOf(Axis axis) { return axis == Axis::Tokens ? "all tokens" : "the wanted rows"; }
 
-/// [?, channels] of f32.
-bool isStream(Type type) {
+/// [?, channels].
+bool isBatch(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  return tensor && tensor.getRank() == 2 && tensor.isDynamicDim(0) && !tensor.isDynamicDim(1) &&
-         tensor.getElementType().isF32();
+  return tensor && tensor.getRank() == 2 && tensor.isDynamicDim(0) && !tensor.isDynamicDim(1);
 }
+
+/// [?, channels] of f32.
+bool isStream(Type type) { return isBatch(type) && cast<RankedTensorType>(type).getElementType().isF32(); }
 
 struct VerifyForward : qopt::impl::VerifyForwardBase<VerifyForward>, qopt::ReportsCounts {
   SmallVector<Count> counts() const override { return {{"ops", opCount}}; }
@@ -50,7 +54,7 @@ struct VerifyForward : qopt::impl::VerifyForwardBase<VerifyForward>, qopt::Repor
       return signalPassFailure();
     }
     isPart = forward->hasAttr("transformer.part");
-    axes.clear();
+    axes.clear(), updatedLayers.clear();
     if (failed(checkType(forward)) || failed(checkBody(forward)))
       signalPassFailure();
   }
@@ -65,9 +69,9 @@ private:
     Type wanted[] = {indices, indices, indices, tables, indices};
     ArrayRef<Type> types = forward.getArgumentTypes(), results = forward.getResultTypes();
     auto unlessPart = [&](bool holds) { return isPart || holds; };
-    if (types.size() < ModelArguments || !llvm::equal(types.take_front(Cache), wanted) ||
-        !isa<CacheType>(types[Cache]) || !llvm::all_of(types.drop_front(ModelArguments), isStream) ||
-        !unlessPart(types.size() == ModelArguments))
+    if (types.size() < kModelArguments || !llvm::equal(types.take_front(Cache), wanted) ||
+        !isa<CacheType>(types[Cache]) || !llvm::all_of(types.drop_front(kModelArguments), isStream) ||
+        !unlessPart(types.size() == kModelArguments))
       return forward.emitOpError() << "expected the arguments of a " << (isPart ? "part (" : "model (")
                                    << "tokens, positions, sequences: tensor<?xi32>, block tables: tensor<?x?xi32>, "
                                       "rows: tensor<?xi32>, a cache"
@@ -102,6 +106,11 @@ private:
   }
 
   LogicalResult checkOp(Operation &op, Block &block) {
+    if (isa<kernel::KernelDialect>(op.getDialect()))
+      return op.emitOpError("expected the graph as importers leave it, of which later passes make kernels");
+    if (auto constant = dyn_cast<arith::ConstantOp>(op); constant && !constant.getType().isIndex())
+      return op.emitOpError() << "expected no constants but a cache's layers, of type index, but got "
+                              << constant.getType() << ": let a transformer.parameter hold its values";
     if (auto select = dyn_cast<SelectRowsOp>(op)) {
       if (select.getRows() != block.getArgument(WantedRows) || axes.lookup(select.getInput()) != Axis::Tokens)
         return select.emitOpError("expected the wanted rows, argument 4 of @forward, of a value of all tokens");
@@ -116,23 +125,42 @@ private:
                                 << " of " << nameOf(here) << " after one of " << nameOf(axis);
       axis = axis == Axis::None ? here : axis;
     }
-    for (Value result : op.getResults())
-      axes[result] = isa<CacheType>(result.getType()) ? Axis::None : axis;
+    for (Value result : op.getResults()) {
+      if (isa<CacheType>(result.getType()))
+        continue;
+      axes[result] = axis;
+      if (axis != Axis::None && !isBatch(result.getType()))
+        return op.emitOpError() << "expected a result of ? rows, one for each of " << nameOf(axis) << ", but got "
+                                << result.getType();
+    }
     return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
-        .Case([&](EmbeddingOp embedding) { return checkTable(op, embedding.getTokens(), embedding.getTable()); })
         .Case(
-            [&](lowbit::EmbeddingOp embedding) { return checkTable(op, embedding.getTokens(), embedding.getCodes()); })
-        .Case([&](CacheUpdateOp update) {
-          LogicalResult checked = checkCacheUse(update, block);
-          latestCache = update.getResult();
-          return checked;
+            [&](EmbeddingOp embedding) { return checkTable(op, embedding.getTokens(), rowsOf(embedding.getTable())); })
+        .Case([&](lowbit::EmbeddingOp embedding) {
+          return checkTable(op, embedding.getTokens(), rowsOf(embedding.getCodes()));
         })
-        .Case([&](AttentionOp attention) { return checkCacheUse(attention, block); })
+        .Case([&](lowbit::GatherOp gather) {
+          return checkTable(op, gather.getTokens(), static_cast<int64_t>(gather.getRows()));
+        })
+        .Case([&](CacheUpdateOp update) {
+          FailureOr<int64_t> layer = checkCacheUse(update, block);
+          if (succeeded(layer))
+            updatedLayers.insert(*layer);
+          latestCache = update.getResult();
+          return LogicalResult(layer);
+        })
+        .Case([&](AttentionOp attention) -> LogicalResult {
+          FailureOr<int64_t> layer = checkCacheUse(attention, block);
+          if (succeeded(layer) && !updatedLayers.contains(*layer))
+            return attention.emitOpError() << "expected an update of layer " << *layer
+                                           << " before it: of its own tokens there is nothing in the cache yet";
+          return layer;
+        })
         .Default(success());
   }
 
   /// The runtime takes token ids below the number of logits, and positions below the context.
-  LogicalResult checkTable(Operation &op, Value index, Value table) {
+  LogicalResult checkTable(Operation &op, Value index, int64_t rows) {
     auto argument = dyn_cast<BlockArgument>(index);
     if (!argument || argument.getArgNumber() > Positions)
       return op.emitOpError("expected rows of a table by tokens or by positions, arguments 0 and 1 of @forward");
@@ -140,7 +168,6 @@ private:
     auto forward = cast<func::FuncOp>(op.getParentOp());
     int64_t limit = byToken && !isPart ? cast<RankedTensorType>(forward.getResultTypes()[0]).getDimSize(1)
                                        : modelNumber(byToken ? "vocabulary" : "context");
-    int64_t rows = cast<RankedTensorType>(table.getType()).getDimSize(0);
     if (rows < limit)
       return op.emitOpError() << "expected a table of at least " << limit << " rows, one for each "
                               << (byToken ? "token that has a logit" : "position of the context") << ", but got "
@@ -148,21 +175,23 @@ private:
     return success();
   }
 
-  template <typename CacheUser> LogicalResult checkCacheUse(CacheUser op, Block &block) {
+  /// The layer that an op on the cache is about.
+  template <typename CacheUser> FailureOr<int64_t> checkCacheUse(CacheUser op, Block &block) {
     if (op.getPositions() != block.getArgument(Positions) || op.getSequences() != block.getArgument(Sequences) ||
         op.getBlockTables() != block.getArgument(BlockTables))
-      return op.emitOpError("expected positions, sequences and block tables to be arguments 1, 2 and 3 of @forward");
+      return LogicalResult(
+          op.emitOpError("expected positions, sequences and block tables to be arguments 1, 2 and 3 of @forward"));
     // Caches are written in place.
     if (op.getCache() != latestCache)
-      return op.emitOpError("expected the cache as the last update before has left it");
+      return LogicalResult(op.emitOpError("expected the cache as the last update before has left it"));
     IntegerAttr layer;
     int64_t layers = op.getCache().getType().getLayers();
     if (!matchPattern(op.getLayer(), m_Constant(&layer)) || layer.getInt() < 0 || layer.getInt() >= layers) {
       InFlightDiagnostic diagnostic = op.emitOpError("expected a constant layer of the cache's ");
       diagnostic << layers << ", but got ";
-      return layer ? diagnostic << layer.getInt() : diagnostic << "one that is computed";
+      return LogicalResult(layer ? diagnostic << layer.getInt() : diagnostic << "one that is computed");
     }
-    return success();
+    return layer.getInt();
   }
 
   LogicalResult checkResults(Operation *terminator) {
@@ -188,6 +217,7 @@ private:
   bool isPart = false;
   llvm::DenseMap<Value, Axis> axes;
   Value latestCache;
+  llvm::SmallDenseSet<int64_t> updatedLayers;
   int64_t opCount = 0;
 };
 } // namespace

@@ -54,12 +54,14 @@ def _smooth(alpha: object, **sites: object) -> str:
     return f"smooth_quant: {{alpha: {alpha}" + "".join(f", sites: {{{name.replace('_', '-')}: {at}}}" for name, at in sites.items()) + "}"
 
 
-FOUR, FOUR_ASYM, THREE_ASYM = "w4a16:g64", "w4a16:g64:asym", "w3a16:g64:asym"
+FOUR, FOUR_ASYM, THREE, THREE_ASYM = "w4a16:g64", "w4a16:g64:asym", "w3a16:g64", "w3a16:g64:asym"
+FOUR_EIGHT_SYM = "w4a8:g64"
 FOUR_EIGHT, EIGHT, STATIC = "w4a8:g64:asym", "w8a8:channel", "w8a8s:channel"
 TABLES = (
     Table("4 bits in groups of 64", (
         Ingredient("w4-rtn", "round to nearest", _recipe(FOUR)),
-        Ingredient("w4-gptq", "GPTQ (`builtin:w4-g64-sym`)", "builtin:w4-g64-sym"),
+        Ingredient("w4-gptq-hessian", "GPTQ, `range: hessian`", _recipe(FOUR, _gptq())),
+        Ingredient("w4-gptq-signed", "GPTQ, `range: signed`", _recipe(FOUR, _gptq(range="signed"))),
         Ingredient("w4-awq-gptq", "AWQ, then GPTQ", _recipe(FOUR, AWQ, _gptq())),
         Ingredient("w4-asym-rtn", "round to nearest, zero points", _recipe(FOUR_ASYM)),
         Ingredient("w4-asym-awq-rtn", "AWQ, then round to nearest, zero points", _recipe(FOUR_ASYM, AWQ)),
@@ -84,6 +86,11 @@ TABLES = (
         Ingredient("w3-gptq", "GPTQ (`builtin:w3-g64`)", "builtin:w3-g64"),
         Ingredient("w3-awq-gptq", "AWQ, then GPTQ", _recipe(THREE_ASYM, AWQ, _gptq())),
     )),
+    Table("3 bits in groups of 64", tuple(
+        Ingredient(f"w3-sym-gptq-{kind}", f"GPTQ, `range: {kind}`", _recipe(THREE, _gptq(range=kind))) for kind in ("hessian", "signed"))),
+    Table("4 bits in groups of 64, 8-bit activations by token", tuple(
+        Ingredient(f"w4a8-sym-gptq-{kind}", f"SmoothQuant, α 0.5, then GPTQ, `range: {kind}`, `inputs: quantized`",
+                   _recipe(FOUR_EIGHT_SYM, _smooth(0.5), _gptq(range=kind, inputs="quantized"))) for kind in ("hessian", "signed"))),
     Table("4 bits with zero points in groups of 64, 8-bit activations by token", (
         Ingredient("w4a8-rtn", "round to nearest", _recipe(FOUR_EIGHT)),
         Ingredient("w4a8-smooth-gptq", "SmoothQuant, α searched, then GPTQ", _recipe(FOUR_EIGHT, _smooth("search"), _gptq())),

@@ -22,6 +22,14 @@ int64_t qopt::emit::mostInputsOfSum(kernel::PanelAttr layout) {
   return std::numeric_limits<int32_t>::max() / (mostOfActivation * mostOfWeight);
 }
 
+int64_t qopt::emit::rowBytes(Operation *op) {
+  int64_t bytes = 0;
+  for (Type type : op->getResultTypes())
+    if (auto tensor = dyn_cast<RankedTensorType>(type))
+      bytes += tensor.getDimSize(1) * tensor.getElementTypeBitWidth() / 8;
+  return bytes;
+}
+
 Value KernelBuilder::index(int64_t value) { return arith::ConstantIndexOp::create(*this, value); }
 Value KernelBuilder::i32(int32_t value) { return arith::ConstantOp::create(*this, getI32IntegerAttr(value)); }
 Value KernelBuilder::f32(float value) { return arith::ConstantOp::create(*this, getF32FloatAttr(value)); }

@@ -21,6 +21,11 @@ int64_t largestDivisorUpTo(int64_t value, int64_t limit);
 /// may wrap on its way, since unsigned codes are corrected for their zero point elsewhere; the sum must fit.
 int64_t mostInputsOfSum(kernel::PanelAttr layout);
 
+/// What rows that only later ops of a dispatch read may take of a worker's stack, in bytes.
+constexpr int64_t kMostScratchBytes = 256 * 1024;
+/// The bytes of one row of each of the op's results.
+int64_t rowBytes(mlir::Operation *op);
+
 /// Builds loops and vectors with the constants, casts and loads that kernels are full of.
 class KernelBuilder : public mlir::ImplicitLocOpBuilder {
 public:

@@ -402,17 +402,34 @@ private:
 } // namespace
 
 /// What the emitter takes for granted of a matmul that --select-layouts has made, for one that was written by hand.
-static LogicalResult checkSums(lowbit::MatmulOp op) {
+static LogicalResult checkMatmul(lowbit::MatmulOp op) {
   auto layout = dyn_cast<PanelAttr>(op.getLayout());
   if (!layout)
     return op.emitOpError() << "expected a panel layout, but got " << op.getLayout();
   auto payload = cast<RankedTensorType>(op.getPayload().getType());
-  bool integer = payload.getElementType().isInteger(8);
-  if (!op.getSums() && (integer || (payload.getElementType().isBF16() && layout.getZeroPoints())))
-    return op.emitOpError("expected sums of activations, by which zero points are taken off; run --select-layouts");
-  if (!integer)
+  Type element = payload.getElementType();
+  bool integer = element.isInteger(8), bf16 = element.isBF16();
+  int64_t dot = integer ? 4 : bf16 ? 2 : 1;
+  if (layout.getDot() != dot || (integer && !layout.isQuantized()))
+    return op.emitOpError() << "expected a layout of " << (integer ? "codes" : "weights") << " that a payload of "
+                            << element << " reads " << dot << " at a time, but got " << layout
+                            << "; run --select-layouts";
+  bool wantsSums = integer || (bf16 && layout.getZeroPoints());
+  if (!wantsSums)
     return success();
-  int64_t summed = payload.getDimSize(1) / cast<RankedTensorType>(op.getSums().getType()).getDimSize(1);
+  if (!op.getSums())
+    return op.emitOpError("expected sums of activations, by which zero points are taken off; run --select-layouts");
+  int64_t inputs = payload.getDimSize(1), depth = layout.getBlockDepth(), group = layout.getGroupSize(inputs);
+  int64_t summed = inputs / cast<RankedTensorType>(op.getSums().getType()).getDimSize(1);
+  if (bf16) {
+    if (summed != group)
+      return op.emitOpError() << "expected a sum for each group of the weight, of " << group
+                              << " inputs, but got sums of " << summed << "; run --select-layouts";
+    return success();
+  }
+  if (summed % depth != 0)
+    return op.emitOpError() << "expected sums over whole blocks of " << depth << " inputs, but got sums of " << summed
+                            << "; run --select-layouts";
   if (summed > mostInputsOfSum(layout))
     return op.emitOpError() << "expected sums over at most " << mostInputsOfSum(layout)
                             << " inputs, whose products an i32 can hold, but got " << summed
@@ -431,7 +448,7 @@ LogicalResult qopt::emit::emitMatmul(KernelBuilder &b, KernelContext &context) {
     else if (!isa<transformer::SliceOp>(op)) // a view
       return op.emitOpError("has no place in the kernel of a matmul");
   }
-  if (failed(checkSums(matmul)))
+  if (failed(checkMatmul(matmul)))
     return failure();
   MatmulEmitter(b, context, matmul, epilogue).emit(context.lower, context.upper);
   return success();

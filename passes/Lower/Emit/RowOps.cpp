@@ -106,7 +106,8 @@ public:
 
   LogicalResult emit() {
     Block &body = context.dispatch.getBody().front();
-    allocateScratch(body);
+    if (failed(allocateScratch(body)))
+      return failure();
     bool failedOp = false;
     b.loop(context.lower, context.upper, 1, [&](Value token) {
       rows.clear();
@@ -118,15 +119,22 @@ public:
 
 private:
   /// Scratch for what only later ops of this dispatch read; outside of the loop, or the stack would grow.
-  void allocateScratch(Block &body) {
+  LogicalResult allocateScratch(Block &body) {
+    int64_t bytes = 0;
     for (Operation &op : body.without_terminator())
       if (!isa<transformer::SliceOp, transformer::SelectRowsOp, transformer::CacheUpdateOp>(op))
         for (Value result : op.getResults())
           if (!yielded.contains(result)) {
             auto type = cast<RankedTensorType>(result.getType());
+            bytes += type.getDimSize(1) * type.getElementTypeBitWidth() / 8;
             scratch[result] = memref::AllocaOp::create(
                 b, MemRefType::get({1, type.getDimSize(1)}, type.getElementType()), b.getI64IntegerAttr(64));
           }
+    if (bytes > kMostScratchBytes)
+      return context.dispatch.emitOpError()
+             << "expected rows that stay inside it to take at most " << kMostScratchBytes
+             << " bytes of a worker's stack, but they take " << bytes << ": let --form-dispatches divide them";
+    return success();
   }
 
   /// The row of a value that an op of this dispatch reads.

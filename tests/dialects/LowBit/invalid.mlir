@@ -4,7 +4,7 @@
 // activations_type_c1
 func.func @f(%x: tensor<?x?xf32>) {
   // expected-error@+1 {{operand #0 must be f32 tensor of tokens and a known number of channels}}
-  %0 = lowbit.encode %x <kind = f32> : tensor<?x?xf32> -> tensor<?x64xf32>
+  %0 = lowbit.encode %x <kind = bf16> : tensor<?x?xf32> -> tensor<?x64xbf16>
   return
 }
 
@@ -84,7 +84,7 @@ func.func @f(%x: tensor<?x64xf32>, %c: tensor<8x64xi4>, %s: tensor<8x2xf16>, %b:
 // payload_c1
 func.func @f(%x: tensor<?x64xf32>) {
   // expected-error@+1 {{result #0 must be i8, bf16 or f32 tensor of tokens and a known number of channels}}
-  %0 = lowbit.encode %x <kind = f32> : tensor<?x64xf32> -> tensor<?x64xf16>
+  %0 = lowbit.encode %x <kind = bf16> : tensor<?x64xf32> -> tensor<?x64xf16>
   return
 }
 
@@ -475,7 +475,7 @@ func.func @f(%w: tensor<32x64xi4>, %s: tensor<32x1xf16>, %z: tensor<31x1xi8>) {
 // encode_c1
 func.func @f(%x: tensor<?x64xf32>) {
   // expected-error@+1 {{expected the payload's channels to be 64, but got 32}}
-  %0 = lowbit.encode %x <kind = f32> : tensor<?x64xf32> -> tensor<?x32xf32>
+  %0 = lowbit.encode %x <kind = bf16> : tensor<?x64xf32> -> tensor<?x32xbf16>
   return
 }
 
@@ -502,7 +502,16 @@ func.func @f(%x: tensor<?x64xf32>) {
 // encode_c3
 func.func @f(%x: tensor<?x64xf32>) {
   // expected-error@+1 {{expected scales for i8 activations, and for no others}}
-  %0, %1 = lowbit.encode %x <kind = f32> : tensor<?x64xf32> -> tensor<?x64xf32> scales tensor<?x1xf32>
+  %0, %1 = lowbit.encode %x <kind = bf16> : tensor<?x64xf32> -> tensor<?x64xbf16> scales tensor<?x1xf32>
+  return
+}
+
+// -----
+
+// encode_c10
+func.func @f(%x: tensor<?x64xf32>) {
+  // expected-error@+1 {{expected activations of i8 or bf16: a matmul reads f32 as they are}}
+  %0 = lowbit.encode %x <kind = f32> : tensor<?x64xf32> -> tensor<?x64xf32>
   return
 }
 
@@ -613,9 +622,39 @@ func.func @f(%x: tensor<?x64xi8>, %s: tensor<?x1xf32>, %z: tensor<?x1xf32>, %w: 
 
 // matmul_c4
 func.func @f(%x: tensor<?x64xi8>, %s: tensor<?x3xf32>, %w: tensor<2x544xi8>) {
-  // expected-error@+1 {{expected scales and sums of groups that fit those of the weight, but got 'tensor<?x3xf32>'}}
+  // expected-error@+1 {{expected scales of groups that fit those of the weight, but got 'tensor<?x3xf32>'}}
   %0 = lowbit.matmul %x scales %s, %w layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>)
       : (tensor<?x64xi8>, tensor<?x3xf32>, tensor<2x544xi8>) -> tensor<?x32xf32>
+  return
+}
+
+// -----
+
+// matmul_c5: one sum over two groups of the weight
+func.func @f(%x: tensor<?x64xi8>, %s: tensor<?x1xf32>, %z: tensor<?x1xi32>, %w: tensor<2x576xi8>) {
+  // expected-error@+1 {{expected sums over as many inputs as divide 32, over which both scales are constant, but got 'tensor<?x1xi32>'}}
+  %0 = lowbit.matmul %x scales %s sums %z, %w layout(#kernel.panel<code = u4, dot = 4, group = 32, scale = f16>)
+      : (tensor<?x64xi8>, tensor<?x1xf32>, tensor<?x1xi32>, tensor<2x576xi8>) -> tensor<?x32xf32>
+  return
+}
+
+// -----
+
+// matmul_c5: one sum over two groups of the activations
+func.func @f(%x: tensor<?x64xi8>, %s: tensor<?x2xf32>, %z: tensor<?x1xi32>, %w: tensor<2x544xi8>) {
+  // expected-error@+1 {{expected sums over as many inputs as divide 32, over which both scales are constant, but got 'tensor<?x1xi32>'}}
+  %0 = lowbit.matmul %x scales %s sums %z, %w layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>)
+      : (tensor<?x64xi8>, tensor<?x2xf32>, tensor<?x1xi32>, tensor<2x544xi8>) -> tensor<?x32xf32>
+  return
+}
+
+// -----
+
+// matmul_c5: sums that do not divide the inputs
+func.func @f(%x: tensor<?x64xi8>, %s: tensor<?x1xf32>, %z: tensor<?x3xi32>, %w: tensor<2x544xi8>) {
+  // expected-error@+1 {{expected sums over as many inputs as divide 64, over which both scales are constant, but got 'tensor<?x3xi32>'}}
+  %0 = lowbit.matmul %x scales %s sums %z, %w layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>)
+      : (tensor<?x64xi8>, tensor<?x1xf32>, tensor<?x3xi32>, tensor<2x544xi8>) -> tensor<?x32xf32>
   return
 }
 

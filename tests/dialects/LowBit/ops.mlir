@@ -75,13 +75,11 @@ module attributes {
         : tensor<?x64xf32>, tensor<1xf32> -> tensor<?x64xi8> scales tensor<?x1xf32> sums tensor<?x1xi32>
     // CHECK: lowbit.encode %{{.*}} <kind = bf16> sums 32 : tensor<?x64xf32> -> tensor<?x64xbf16> sums tensor<?x2xf32>
     %q2, %z2 = lowbit.encode %x <kind = bf16> sums 32 : tensor<?x64xf32> -> tensor<?x64xbf16> sums tensor<?x2xf32>
-    // CHECK: lowbit.encode %{{.*}} <kind = f32> : tensor<?x64xf32> -> tensor<?x64xf32>
-    %q3 = lowbit.encode %x <kind = f32> : tensor<?x64xf32> -> tensor<?x64xf32>
     // CHECK: lowbit.matmul %{{.*}} scales %{{.*}} sums %{{.*}}, %{{.*}} layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>)
     %y = lowbit.matmul %q scales %s sums %z, %w layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>)
         : (tensor<?x64xi8>, tensor<?x1xf32>, tensor<?x1xi32>, tensor<2x544xi8>) -> tensor<?x32xf32>
     // CHECK: lowbit.matmul %{{.*}}, %{{.*}} bias %{{.*}} layout(#kernel.panel<code = f32, dot = 1>)
-    %v = lowbit.matmul %q3, %f bias %b layout(#kernel.panel<code = f32, dot = 1>)
+    %v = lowbit.matmul %x, %f bias %b layout(#kernel.panel<code = f32, dot = 1>)
         : (tensor<?x64xf32>, tensor<2x4096xi8>, tensor<32xf16>) -> tensor<?x32xf32>
     // CHECK: lowbit.gather %{{.*}}, %{{.*}} rows 32 layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>)
     %g = lowbit.gather %t, %w rows 32 layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>)

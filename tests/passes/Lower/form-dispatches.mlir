@@ -34,6 +34,31 @@ func.func @residual_epilogue(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
   return %3 : tensor<?x64xf32>
 }
 
+// It declines to fuse the residual of what is multiplied: its place may be that of the sum.
+// CHECK-LABEL: func.func @multiplied_residual
+// CHECK: %[[M:.*]] = kernel.dispatch @multiplied_residual.0.matmul grid #[[FOUR]](
+// CHECK: kernel.dispatch @multiplied_residual.1.residual grid #[[TOKENS]](%{{.*}}, %[[M]])
+func.func @multiplied_residual(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  %w = transformer.get @w : tensor<4x4096xi8>
+  %0 = lowbit.matmul %x, %w layout(#kernel.panel<code = f32, dot = 1>) : (tensor<?x64xf32>, tensor<4x4096xi8>) -> tensor<?x64xf32>
+  %1 = transformer.residual %x, %0 : tensor<?x64xf32>
+  return %1 : tensor<?x64xf32>
+}
+
+// Rows of 2^15 numbers take an eighth of a megabyte: a third would not fit into a worker's scratch.
+// CHECK-LABEL: func.func @wide_rows
+// CHECK: kernel.dispatch @wide_rows.0.activation.activation grid
+// CHECK: kernel.dispatch @wide_rows.1.activation.activation grid
+// CHECK: kernel.dispatch @wide_rows.2.activation grid
+func.func @wide_rows(%x: tensor<?x32768xf32>) -> tensor<?x32768xf32> {
+  %0 = transformer.activation silu %x : tensor<?x32768xf32>
+  %1 = transformer.activation silu %0 : tensor<?x32768xf32>
+  %2 = transformer.activation silu %1 : tensor<?x32768xf32>
+  %3 = transformer.activation silu %2 : tensor<?x32768xf32>
+  %4 = transformer.activation silu %3 : tensor<?x32768xf32>
+  return %4 : tensor<?x32768xf32>
+}
+
 // Gate and up of the same outputs are two panels of one tile.
 // CHECK-LABEL: func.func @gated_epilogue
 // CHECK: kernel.dispatch @gated_epilogue.0.matmul.interleaved_gated_product grid #[[TWO]](

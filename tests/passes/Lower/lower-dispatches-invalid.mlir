@@ -143,3 +143,88 @@ module attributes {kernel.arena = array<i64: 0, 128, 0>} {
     return
   }
 }
+
+// -----
+
+// Sums of half a block of codes would need half a block to be read.
+#one = affine_map<(t, r) -> (1)>
+!cache = !transformer.cache<layers = 1, heads = 1, dim = 16, f32>
+module attributes {kernel.arena = array<i64: 0, 0, 0>} {
+  transformer.parameter @w : tensor<1x544xi8> attributes {kernel.offset = 0 : i64}
+  func.func @forward(%tokens: tensor<?xi32>, %p: tensor<?xi32>, %s: tensor<?xi32>, %t: tensor<?x?xi32>, %r: tensor<?xi32>,
+                     %c: !cache, %a: tensor<?x64xi8>, %b: tensor<?x1xf32>, %d: tensor<?x16xi32>) {
+    %w = transformer.get @w : tensor<1x544xi8>
+    %y = kernel.dispatch @matmul grid #one (%a, %b, %d, %w) {placement = ["logits"]}
+        : (tensor<?x64xi8>, tensor<?x1xf32>, tensor<?x16xi32>, tensor<1x544xi8>) -> tensor<?x16xf32> {
+    ^bb0(%i: tensor<?x64xi8>, %j: tensor<?x1xf32>, %k: tensor<?x16xi32>, %v: tensor<1x544xi8>):
+      // expected-error@+1 {{expected sums over whole blocks of 8 inputs, but got sums of 4; run --select-layouts}}
+      %2 = lowbit.matmul %i scales %j sums %k, %v layout(#kernel.panel<code = u4, dot = 4, group = 64, scale = f16>)
+          : (tensor<?x64xi8>, tensor<?x1xf32>, tensor<?x16xi32>, tensor<1x544xi8>) -> tensor<?x16xf32>
+      kernel.yield %2 : tensor<?x16xf32>
+    }
+    return
+  }
+}
+
+// -----
+
+// One sum meets one zero point of bf16 activations.
+#one = affine_map<(t, r) -> (1)>
+!cache = !transformer.cache<layers = 1, heads = 1, dim = 16, f32>
+module attributes {kernel.arena = array<i64: 0, 0, 0>} {
+  transformer.parameter @w : tensor<1x552xi8> attributes {kernel.offset = 0 : i64}
+  func.func @forward(%tokens: tensor<?xi32>, %p: tensor<?xi32>, %s: tensor<?xi32>, %t: tensor<?x?xi32>, %r: tensor<?xi32>,
+                     %c: !cache, %a: tensor<?x64xbf16>, %d: tensor<?x2xf32>) {
+    %w = transformer.get @w : tensor<1x552xi8>
+    %y = kernel.dispatch @matmul grid #one (%a, %d, %w) {placement = ["logits"]}
+        : (tensor<?x64xbf16>, tensor<?x2xf32>, tensor<1x552xi8>) -> tensor<?x16xf32> {
+    ^bb0(%i: tensor<?x64xbf16>, %k: tensor<?x2xf32>, %v: tensor<1x552xi8>):
+      // expected-error@+1 {{expected a sum for each group of the weight, of 64 inputs, but got sums of 32; run --select-layouts}}
+      %2 = lowbit.matmul %i sums %k, %v layout(#kernel.panel<code = u4, dot = 2, group = 64, scale = f16, zeroPoints = true>)
+          : (tensor<?x64xbf16>, tensor<?x2xf32>, tensor<1x552xi8>) -> tensor<?x16xf32>
+      kernel.yield %2 : tensor<?x16xf32>
+    }
+    return
+  }
+}
+
+// -----
+
+// How many inputs lie together follows from what multiplies them.
+#one = affine_map<(t, r) -> (1)>
+!cache = !transformer.cache<layers = 1, heads = 1, dim = 16, f32>
+module attributes {kernel.arena = array<i64: 0, 0, 0>} {
+  transformer.parameter @w : tensor<1x544xi8> attributes {kernel.offset = 0 : i64}
+  func.func @forward(%tokens: tensor<?xi32>, %p: tensor<?xi32>, %s: tensor<?xi32>, %t: tensor<?x?xi32>, %r: tensor<?xi32>,
+                     %c: !cache, %a: tensor<?x64xi8>, %b: tensor<?x1xf32>, %d: tensor<?x1xi32>) {
+    %w = transformer.get @w : tensor<1x544xi8>
+    %y = kernel.dispatch @matmul grid #one (%a, %b, %d, %w) {placement = ["logits"]}
+        : (tensor<?x64xi8>, tensor<?x1xf32>, tensor<?x1xi32>, tensor<1x544xi8>) -> tensor<?x16xf32> {
+    ^bb0(%i: tensor<?x64xi8>, %j: tensor<?x1xf32>, %k: tensor<?x1xi32>, %v: tensor<1x544xi8>):
+      // expected-error@+1 {{expected a layout of codes that a payload of 'i8' reads 4 at a time, but got #kernel.panel<code = u4, dot = 1, group = 64, scale = f16>; run --select-layouts}}
+      %2 = lowbit.matmul %i scales %j sums %k, %v layout(#kernel.panel<code = u4, dot = 1, group = 64, scale = f16>)
+          : (tensor<?x64xi8>, tensor<?x1xf32>, tensor<?x1xi32>, tensor<1x544xi8>) -> tensor<?x16xf32>
+      kernel.yield %2 : tensor<?x16xf32>
+    }
+    return
+  }
+}
+
+// -----
+
+// What stays inside a dispatch lies on a worker's stack.
+#tokens = affine_map<(t, r) -> (t)>
+!cache = !transformer.cache<layers = 1, heads = 1, dim = 16, f32>
+module attributes {kernel.arena = array<i64: 0, 0, 0>} {
+  func.func @forward(%tokens: tensor<?xi32>, %p: tensor<?xi32>, %s: tensor<?xi32>, %t: tensor<?x?xi32>, %r: tensor<?xi32>,
+                     %c: !cache, %x: tensor<?x131072xf32>) {
+    // expected-error@+1 {{expected rows that stay inside it to take at most 262144 bytes of a worker's stack, but they take 524288: let --form-dispatches divide them}}
+    %0 = kernel.dispatch @wide grid #tokens (%x) {placement = ["logits"]} : (tensor<?x131072xf32>) -> tensor<?x131072xf32> {
+    ^bb0(%i: tensor<?x131072xf32>):
+      %1 = transformer.activation silu %i : tensor<?x131072xf32>
+      %2 = transformer.activation silu %1 : tensor<?x131072xf32>
+      kernel.yield %2 : tensor<?x131072xf32>
+    }
+    return
+  }
+}

@@ -194,3 +194,68 @@ func.func @reads_what_is_given(%x: tensor<?x16xf32>) -> tensor<?x16xf32> {
   %y = transformer.rms_norm %d2, %last epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
   return %y : tensor<?x16xf32>
 }
+
+// It declines: the function's types would not say that these are the wanted rows.
+// CHECK-LABEL: func.func @wanted_rows
+// CHECK-NOT: kernel.repeat
+// CHECK-COUNT-2: transformer.linear
+func.func @wanted_rows(%t: tensor<?x16xf32>, %r: tensor<?xi32>) -> tensor<?x16xf32> {
+  %x = transformer.select_rows %t, %r : tensor<?x16xf32>, tensor<?xi32> -> tensor<?x16xf32>
+  %n0 = transformer.get @n0 : tensor<16xf32>
+  %w0 = transformer.get @w0 : tensor<16x16xf32>
+  %a0 = transformer.rms_norm %x, %n0 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b0 = transformer.linear %a0, %w0 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c0 = transformer.activation silu %b0 : tensor<?x16xf32>
+  %d0 = transformer.residual %x, %c0 : tensor<?x16xf32>
+  %n1 = transformer.get @n1 : tensor<16xf32>
+  %w1 = transformer.get @w1 : tensor<16x16xf32>
+  %a1 = transformer.rms_norm %d0, %n1 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b1 = transformer.linear %a1, %w1 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c1 = transformer.activation silu %b1 : tensor<?x16xf32>
+  %d1 = transformer.residual %d0, %c1 : tensor<?x16xf32>
+  return %d1 : tensor<?x16xf32>
+}
+
+// It declines: what a block is given is read once its successor, which is written over it, is there.
+// CHECK-LABEL: func.func @read_afterwards
+// CHECK-NOT: kernel.repeat
+// CHECK-COUNT-2: transformer.linear
+func.func @read_afterwards(%x: tensor<?x16xf32>, %v: tensor<?x16xf32>) -> (tensor<?x16xf32>, tensor<?x16xf32>) {
+  %n0 = transformer.get @n0 : tensor<16xf32>
+  %w0 = transformer.get @w0 : tensor<16x16xf32>
+  %a0 = transformer.rms_norm %x, %n0 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b0 = transformer.linear %a0, %w0 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c0 = transformer.activation silu %b0 : tensor<?x16xf32>
+  %d0 = transformer.residual %x, %c0 : tensor<?x16xf32>
+  %e0 = transformer.residual %x, %a0 : tensor<?x16xf32>
+  %v0 = transformer.residual %v, %e0 : tensor<?x16xf32>
+  %n1 = transformer.get @n1 : tensor<16xf32>
+  %w1 = transformer.get @w1 : tensor<16x16xf32>
+  %a1 = transformer.rms_norm %d0, %n1 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b1 = transformer.linear %a1, %w1 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c1 = transformer.activation silu %b1 : tensor<?x16xf32>
+  %d1 = transformer.residual %d0, %c1 : tensor<?x16xf32>
+  %e1 = transformer.residual %d0, %a1 : tensor<?x16xf32>
+  %v1 = transformer.residual %v0, %e1 : tensor<?x16xf32>
+  return %d1, %v1 : tensor<?x16xf32>, tensor<?x16xf32>
+}
+
+// It declines: the first block is given what it makes itself.
+// CHECK-LABEL: func.func @own_value
+// CHECK-NOT: kernel.repeat
+// CHECK-COUNT-2: transformer.linear
+func.func @own_value(%x: tensor<?x16xf32>) -> tensor<?x16xf32> {
+  %n0 = transformer.get @n0 : tensor<16xf32>
+  %w0 = transformer.get @w0 : tensor<16x16xf32>
+  %a0 = transformer.rms_norm %x, %n0 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b0 = transformer.linear %a0, %w0 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c0 = transformer.activation silu %b0 : tensor<?x16xf32>
+  %d0 = transformer.residual %b0, %c0 : tensor<?x16xf32>
+  %n1 = transformer.get @n1 : tensor<16xf32>
+  %w1 = transformer.get @w1 : tensor<16x16xf32>
+  %a1 = transformer.rms_norm %d0, %n1 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b1 = transformer.linear %a1, %w1 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c1 = transformer.activation silu %b1 : tensor<?x16xf32>
+  %d1 = transformer.residual %b0, %c1 : tensor<?x16xf32>
+  return %d1 : tensor<?x16xf32>
+}

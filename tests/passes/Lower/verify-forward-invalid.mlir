@@ -360,3 +360,113 @@ module attributes {transformer.model = {vocabulary = 32 : i64, context = 8 : i64
     return %logits, %cache : tensor<?x32xf32>, !cache
   }
 }
+
+// -----
+
+// A packed table has as many rows as it says.
+!cache = !transformer.cache<layers = 2, heads = 1, dim = 16, f32>
+module attributes {transformer.model = {vocabulary = 32 : i64, context = 8 : i64}} {
+  transformer.parameter @table : tensor<32x16xf32>
+  transformer.parameter @packed : tensor<2x1024xi8>
+  transformer.parameter @head : tensor<32x16xf32>
+  func.func @forward(%tokens: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>,
+                   %tables: tensor<?x?xi32>, %rows: tensor<?xi32>, %cache: !cache) -> (tensor<?x32xf32>, !cache) {
+    %table = transformer.get @table : tensor<32x16xf32>
+    %packed = transformer.get @packed : tensor<2x1024xi8>
+    // expected-error@+1 {{expected a table of at least 32 rows, one for each token that has a logit, but got 31}}
+    %h = lowbit.gather %tokens, %packed rows 31 layout(#kernel.panel<code = f32, dot = 1>)
+        : (tensor<?xi32>, tensor<2x1024xi8>) -> tensor<?x16xf32>
+    %x = transformer.select_rows %h, %rows : tensor<?x16xf32>, tensor<?xi32> -> tensor<?x16xf32>
+    %head = transformer.get @head : tensor<32x16xf32>
+    %logits = transformer.linear %x, %head : (tensor<?x16xf32>, tensor<32x16xf32>) -> tensor<?x32xf32>
+    return %logits, %cache : tensor<?x32xf32>, !cache
+  }
+}
+
+// -----
+
+// Of layer 1 the cache has nothing of these tokens.
+!cache = !transformer.cache<layers = 2, heads = 1, dim = 16, f32>
+module attributes {transformer.model = {vocabulary = 32 : i64, context = 8 : i64}} {
+  transformer.parameter @table : tensor<32x16xf32>
+  transformer.parameter @head : tensor<32x16xf32>
+  func.func @forward(%tokens: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>,
+                   %tables: tensor<?x?xi32>, %rows: tensor<?xi32>, %cache: !cache) -> (tensor<?x32xf32>, !cache) {
+    %table = transformer.get @table : tensor<32x16xf32>
+    %e = transformer.embedding %tokens, %table : (tensor<?xi32>, tensor<32x16xf32>) -> tensor<?x16xf32>
+    %zero = arith.constant 0 : index
+    %one = arith.constant 1 : index
+    %c = transformer.cache_update %cache[%zero], %e, %e at (%positions, %sequences, %tables) : !cache, tensor<?x16xf32>, tensor<?xi32>, tensor<?xi32>, tensor<?x?xi32>
+    // expected-error@+1 {{expected an update of layer 1 before it: of its own tokens there is nothing in the cache yet}}
+    %h = transformer.attention %e, %c[%one] at (%positions, %sequences, %tables) scale 0.25 : tensor<?x16xf32>, !cache, tensor<?xi32>, tensor<?xi32>, tensor<?x?xi32>
+    %x = transformer.select_rows %h, %rows : tensor<?x16xf32>, tensor<?xi32> -> tensor<?x16xf32>
+    %head = transformer.get @head : tensor<32x16xf32>
+    %logits = transformer.linear %x, %head : (tensor<?x16xf32>, tensor<32x16xf32>) -> tensor<?x32xf32>
+    return %logits, %c : tensor<?x32xf32>, !cache
+  }
+}
+
+// -----
+
+// How many tokens there are is known when the model runs.
+!cache = !transformer.cache<layers = 2, heads = 1, dim = 16, f32>
+module attributes {transformer.model = {vocabulary = 32 : i64, context = 8 : i64}} {
+  transformer.parameter @table : tensor<32x16xf32>
+  transformer.parameter @head : tensor<32x16xf32>
+  func.func @forward(%tokens: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>,
+                   %tables: tensor<?x?xi32>, %rows: tensor<?xi32>, %cache: !cache) -> (tensor<?x32xf32>, !cache) {
+    %table = transformer.get @table : tensor<32x16xf32>
+    // expected-error@+1 {{expected a result of ? rows, one for each of all tokens, but got 'tensor<4x16xf32>'}}
+    %e = transformer.embedding %tokens, %table : (tensor<?xi32>, tensor<32x16xf32>) -> tensor<4x16xf32>
+    %h = transformer.activation silu %e : tensor<4x16xf32>
+    %x = transformer.select_rows %h, %rows : tensor<4x16xf32>, tensor<?xi32> -> tensor<?x16xf32>
+    %head = transformer.get @head : tensor<32x16xf32>
+    %logits = transformer.linear %x, %head : (tensor<?x16xf32>, tensor<32x16xf32>) -> tensor<?x32xf32>
+    return %logits, %cache : tensor<?x32xf32>, !cache
+  }
+}
+
+// -----
+
+// A constant would have no place in the artifact.
+!cache = !transformer.cache<layers = 2, heads = 1, dim = 16, f32>
+module attributes {transformer.model = {vocabulary = 32 : i64, context = 8 : i64}} {
+  transformer.parameter @table : tensor<32x16xf32>
+  transformer.parameter @head : tensor<32x16xf32>
+  func.func @forward(%tokens: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>,
+                   %tables: tensor<?x?xi32>, %rows: tensor<?xi32>, %cache: !cache) -> (tensor<?x32xf32>, !cache) {
+    %table = transformer.get @table : tensor<32x16xf32>
+    // expected-error@+1 {{expected no constants but a cache's layers, of type index, but got 'tensor<16xf32>': let a transformer.parameter hold its values}}
+    %ones = arith.constant dense<1.0> : tensor<16xf32>
+    %e = transformer.embedding %tokens, %table : (tensor<?xi32>, tensor<32x16xf32>) -> tensor<?x16xf32>
+    %h = transformer.rms_norm %e, %ones epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+    %x = transformer.select_rows %h, %rows : tensor<?x16xf32>, tensor<?xi32> -> tensor<?x16xf32>
+    %head = transformer.get @head : tensor<32x16xf32>
+    %logits = transformer.linear %x, %head : (tensor<?x16xf32>, tensor<32x16xf32>) -> tensor<?x32xf32>
+    return %logits, %cache : tensor<?x32xf32>, !cache
+  }
+}
+
+// -----
+
+// Dispatches are made of the graph, once all rules hold.
+!cache = !transformer.cache<layers = 2, heads = 1, dim = 16, f32>
+module attributes {transformer.model = {vocabulary = 32 : i64, context = 8 : i64}} {
+  transformer.parameter @table : tensor<32x16xf32>
+  transformer.parameter @head : tensor<32x16xf32>
+  func.func @forward(%tokens: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>,
+                   %tables: tensor<?x?xi32>, %rows: tensor<?xi32>, %cache: !cache) -> (tensor<?x32xf32>, !cache) {
+    %table = transformer.get @table : tensor<32x16xf32>
+    %e = transformer.embedding %tokens, %table : (tensor<?xi32>, tensor<32x16xf32>) -> tensor<?x16xf32>
+    // expected-error@+1 {{expected the graph as importers leave it, of which later passes make kernels}}
+    %h = kernel.dispatch @a grid affine_map<(t, r) -> (t)> (%e) : (tensor<?x16xf32>) -> tensor<?x16xf32> {
+    ^bb0(%i: tensor<?x16xf32>):
+      %0 = transformer.activation silu %i : tensor<?x16xf32>
+      kernel.yield %0 : tensor<?x16xf32>
+    }
+    %x = transformer.select_rows %h, %rows : tensor<?x16xf32>, tensor<?xi32> -> tensor<?x16xf32>
+    %head = transformer.get @head : tensor<32x16xf32>
+    %logits = transformer.linear %x, %head : (tensor<?x16xf32>, tensor<32x16xf32>) -> tensor<?x32xf32>
+    return %logits, %cache : tensor<?x32xf32>, !cache
+  }
+}

@@ -103,6 +103,65 @@ TEST(Models, QuantizedLlama) {
   }
 }
 
+//===----------------------------------------------------------------------===//
+// Blocks that repeat, in other shapes than Llama's
+//===----------------------------------------------------------------------===//
+
+void checkGraph(Graph &graph, const Graph::Value &last, const std::string &what) {
+  constexpr int64_t kVocabulary = 50;
+  graph.returns(graph.linear(last, "head", kVocabulary, LinearKind::parse("f32")));
+  // Fewer rows are wanted than there are tokens.
+  Feed feed = Feed::mixed(kLengths, 17, kVocabulary, /*allRows=*/false);
+  forEachTarget(graph, feed, what, nextTarget(), [&](const Model &compiled, const Logits &expected) {
+    EXPECT_LE(difference(run(compiled, feed, 2), expected), kModelTolerance);
+  });
+}
+
+TEST(Blocks, OfTheWantedRows) {
+  Graph graph;
+  LinearKind plain = LinearKind::parse("f32");
+  Graph::Value x = graph.selectRows(graph.embedding(50, 64));
+  for (const char *layer : {"a", "b", "c"}) {
+    Graph::Value normed = graph.rmsNorm(x, layer + std::string(".norm"));
+    Graph::Value up = graph.activation("silu", graph.linear(normed, layer + std::string(".up"), 96, plain));
+    x = graph.residual(x, graph.linear(up, layer + std::string(".down"), 64, plain));
+  }
+  checkGraph(graph, x, "blocks of the wanted rows");
+}
+
+/// What a block is given is read by another residual than the one that is written over it, before or after that.
+TEST(Blocks, ThatReadWhatTheyReplace) {
+  for (bool late : {false, true}) {
+    SCOPED_TRACE(late ? "after" : "before");
+    Graph graph;
+    LinearKind plain = LinearKind::parse("f32");
+    Graph::Value x = graph.embedding(50, 64), v = graph.rmsNorm(x, "first");
+    for (const char *layer : {"a", "b", "c"}) {
+      Graph::Value normed = graph.rmsNorm(x, layer + std::string(".norm"));
+      Graph::Value bent = graph.activation("silu", normed), other, next;
+      if (!late)
+        other = graph.residual(x, normed);
+      next = graph.residual(x, bent);
+      if (late)
+        other = graph.residual(x, normed);
+      v = graph.residual(v, graph.linear(other, layer + std::string(".linear"), 64, plain));
+      x = next;
+    }
+    checkGraph(graph, graph.selectRows(graph.residual(x, v)), "blocks that read what they replace");
+  }
+}
+
+/// A residual of what its own linear multiplies: tiles of the one must not overwrite what tiles of the other read.
+TEST(Blocks, WhoseResidualIsMultiplied) {
+  Graph graph;
+  Graph::Value x = graph.embedding(50, 64), v = graph.rmsNorm(x, "first");
+  for (const char *layer : {"a", "b", "c"}) {
+    v = graph.residual(v, graph.activation("silu", graph.rmsNorm(x, layer + std::string(".norm"))));
+    x = graph.residual(x, graph.linear(x, layer + std::string(".linear"), 64, LinearKind::parse("f32")));
+  }
+  checkGraph(graph, graph.selectRows(graph.residual(x, v)), "blocks whose residual is multiplied");
+}
+
 /// Logits and final hidden states through the C ABI, as a program sees them, against the reference.
 TEST(Models, HiddenStatesThroughTheCAbi) {
   for (const char *scheme : {"f32", "w4a16:g64", "w8a8:g64"}) {
