@@ -124,9 +124,8 @@ def plain(work: Work, stored: Path, peer: str, row: Row, model: str, out: Path) 
     names = sorted(name for name in original if name.endswith("_proj.weight"))
     linears = {name: READERS[peer](packed, name.removesuffix(".weight"), row) for name in names}
     rest = {name: packed[name] for name in packed if name.endswith(".weight") and name not in linears}
-    made, seen = verify.model(linears, rest, {name: packed.kind(name) for name in rest}, original, bits=row.bits,
-                              rescaled=row.rescaled,
-                              head_dim=steps.read_json(work.model(model) / "config.json")["head_dim"])
+    made, seen = verify.model(linears, rest, {name: packed.kind(name) for name in rest}, original, row,
+                              steps.read_json(work.model(model) / "config.json")["head_dim"])
     _write(work, model, made, out)
     return seen
 

@@ -29,7 +29,9 @@ class Row:
     bits: int
     group: int | None  # None: a scale for each output
     symmetric: bool  # of the peer
-    rescaled: bool = False  # the peer may scale channels
+    rescaled: bool = False  # the peer may scale channels that a norm writes
+    pairs: bool = False  # and those that up writes for down, and v for o
+    feedback: bool = False  # the peer feeds a weight's error on to others, as GPTQ does
     activations: str | None = None  # the peer's, in 8 bits: "token" or "tensor", of which each has one scale
     budget: float | None = None  # bits of a weight, for `qopt search` to spend: the recipe is what it starts from
     time_bound: float | None = None  # what our seconds over theirs have to stay below, on the same CPUs and with nobody beside
@@ -43,16 +45,18 @@ class Row:
 
 
 ROWS = {row.name: row for row in (
-    Row("w4-gptq", "W4 g64, default GPTQ", "builtin:w4-g64-sym", ("gptqmodel", "llmcompressor"), 0.75, 4, 64, True),
-    Row("w4-awq", "W4 g64 with zero points, AWQ and ranges", "w4-awq.yaml", ("llmcompressor",), 1.0, 4, 64, False, rescaled=True),
+    Row("w4-gptq", "W4 g64, default GPTQ", "builtin:w4-g64-sym", ("gptqmodel", "llmcompressor"), 0.75, 4, 64, True, feedback=True),
+    Row("w4-awq", "W4 g64 with zero points, AWQ and ranges", "w4-awq.yaml", ("llmcompressor",), 1.0, 4, 64, False, rescaled=True,
+        pairs=True),
     Row("w4-best", "W4 g64 with zero points, best recipe", "builtin:w4-g64", ("autoround",), 1.0, 4, 64, False, time_bound=0.25),
     Row("w4-best-sym", "W4 g64, best recipe", "builtin:w4-g64-sym", ("autoround",), None, 4, 64, True),
-    Row("w3-gptq", "W3 g64, GPTQ", "w3-gptq.yaml", ("gptqmodel",), 0.75, 3, 64, True),
+    Row("w3-gptq", "W3 g64, GPTQ", "w3-gptq.yaml", ("gptqmodel",), 0.75, 3, 64, True, feedback=True),
     Row("w8a8-dynamic", "W8A8, activations by token", "w8a8-dynamic.yaml", ("llmcompressor",), 1.02, 8, None, True,
-        rescaled=True, activations="token"),
-    Row("w4a8", "W4A8 g64", "w4a8.yaml", ("llmcompressor",), 1.0, 4, 64, True, rescaled=True, activations="token"),
+        rescaled=True, feedback=True, activations="token"),
+    Row("w4a8", "W4A8 g64", "w4a8.yaml", ("llmcompressor",), 1.0, 4, 64, True, rescaled=True, feedback=True,
+        activations="token"),
     Row("w8a8-static", "W8A8, one scale for all activations", "w8a8-static.yaml", ("llmcompressor",), 1.0, 8, None, True,
-        rescaled=True, activations="tensor"),
+        rescaled=True, feedback=True, activations="tensor"),
     Row("mixed", "mixed, 5.53 bits", "mixed.yaml", ("llamacpp",), 0.8, 0, None, False, budget=5.53),
 )}
 PEERS = {"gptqmodel": "gptqmodel_peer.py", "llmcompressor": "llmcompressor_peer.py", "autoround": "autoround_peer.py",
