@@ -120,11 +120,15 @@ def plain(work: Work, stored: Path, peer: str, row: Row, model: str, out: Path) 
         seen.bits_per_weight = models.of_gguf(stored / "model.gguf").body
         _write(work, model, made, out)
         return seen
-    packed = tensors.Checkpoint(stored)
-    names = sorted(name for name in original if name.endswith("_proj.weight"))
-    linears = {name: READERS[peer](packed, name.removesuffix(".weight"), row) for name in names}
+    file = tensors.Checkpoint(stored)
+    packed = tensors.Read(file)
+    names = _linears(original)
+    linears = {f"{name}.weight": READERS[peer](packed, name, row) for name in names}
     rest = {name: packed[name] for name in packed if name.endswith(".weight") and name not in linears}
-    made, seen = verify.model(linears, rest, {name: packed.kind(name) for name in rest}, original, row,
+    if row.activations == "tensor":
+        unpack.input_scales(packed, names)
+    unpack.all_read(packed)
+    made, seen = verify.model(linears, rest, {name: file.kind(name) for name in rest}, original, row,
                               steps.read_json(work.model(model) / "config.json")["head_dim"])
     _write(work, model, made, out)
     return seen
@@ -137,10 +141,15 @@ def _write(work: Work, model: str, made: Mapping[str, np.ndarray], out: Path) ->
     tensors.write(out / "model.safetensors", made, {"format": "pt"})
 
 
-def input_scales(stored: Path) -> dict[str, float]:
-    """The scale of each linear's inputs where the peer has fixed one: `input_scale`, one number."""
-    packed = tensors.Checkpoint(stored)
-    return {name.removesuffix(".input_scale"): packed[name].item() for name in packed if name.endswith(".input_scale")}
+def _linears(original: Mapping[str, np.ndarray]) -> list[str]:
+    return sorted(name.removesuffix(".weight") for name in original if name.endswith("_proj.weight"))
+
+
+def _input_scales(work: Work, row: Row, model: str, stored: Path) -> dict[str, float]:
+    """Of a row whose activations have one scale for each linear; none of other rows."""
+    if row.activations != "tensor":
+        return {}
+    return unpack.input_scales(tensors.Checkpoint(stored), _linears(tensors.Checkpoint(work.model(model))))
 
 
 def _read(work: Work, peer: str, row: Row, model: str, folder: Path) -> verify.Verified | None:
@@ -189,8 +198,8 @@ def score(qopt: ours.Qopt, work: Work, peer: str, rows: Sequence[Row], model: st
             folder, evaluation, found = folders[row.name], said[row.name], seen[row.name]
             if row.activations:
                 evaluation = activations.evaluate(qopt.program, work, work.python("llmcompressor"), folder, folder / "plain", model,
-                                                  kind, windows, row.activations, input_scales(folder / "model"), evaluation,
-                                                  found.linears)
+                                                  kind, windows, row.activations, _input_scales(work, row, model, folder / "model"),
+                                                  evaluation, found.linears)
             steps.keep(result(row, kind), keys[row.name, kind], {
                 "side": peer, "row": row.name, "model": model, "seed": seed, "texts": kind, "measured_by": qopt.build(),
                 "bits_per_weight": found.bits_per_weight, "cost": ran[row.name]["cost"], "peer": ran[row.name]["peer"],

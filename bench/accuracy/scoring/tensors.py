@@ -9,7 +9,8 @@ import numpy as np
 
 _TYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32, "I16": np.int16,
           "I8": np.int8, "U8": np.uint8, "BOOL": np.bool_, "BF16": np.uint16}
-_NAMES = {np.dtype(np.float32): "F32", np.dtype(np.float16): "F16", np.dtype(np.int32): "I32", np.dtype(np.int8): "I8"}
+_NAMES = {np.dtype(np.float32): "F32", np.dtype(np.float16): "F16", np.dtype(np.int64): "I64", np.dtype(np.int32): "I32",
+          np.dtype(np.int8): "I8"}
 
 
 def bf16(values: np.ndarray) -> np.ndarray:
@@ -55,6 +56,9 @@ class Checkpoint(Mapping[str, np.ndarray]):
             return (values.astype(np.uint32) << 16).view(np.float32)
         return values
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.entries  # without reading it
+
     def kind(self, name: str) -> str:
         """The stored type: F32, BF16, …"""
         return self.entries[name][2]
@@ -64,6 +68,28 @@ class Checkpoint(Mapping[str, np.ndarray]):
 
     def __len__(self) -> int:
         return len(self.entries)
+
+
+class Read(Mapping[str, np.ndarray]):
+    """Tensors by name, and of which of them somebody has asked for the values."""
+
+    def __init__(self, stored: Mapping[str, np.ndarray]) -> None:
+        self.stored = stored
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        values = self.stored[name]
+        self.names.add(name)
+        return values
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.stored
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.stored)
+
+    def __len__(self) -> int:
+        return len(self.stored)
 
 
 def write(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:

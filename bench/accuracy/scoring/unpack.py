@@ -5,9 +5,11 @@ of ours of its files, shows where what was unpacked is compared with the origina
 """
 
 from dataclasses import dataclass
-from typing import Mapping
+from typing import Mapping, Sequence
 
 import numpy as np
+
+from .tensors import Read
 
 SCALE_BITS = 16  # counted for each scale; one that a peer stores in f32 would lose nothing in 16, so it is not charged for more
 
@@ -35,6 +37,26 @@ class Linear:
         outputs, inputs = self.codes.shape
         zero_bits = self.bits if self.stored_zeros else 0
         return self.bits + self.scales.shape[1] * (SCALE_BITS + zero_bits) / inputs
+
+
+def all_read(tensors: Read) -> None:
+    """Refuses tensors that nobody has read: they mean something to the peer's own reader, a bias or another order of the inputs."""
+    if unread := sorted(set(tensors) - tensors.names):
+        raise Malformed(f"expected tensors that are all read, but {len(unread)} are not known here: {', '.join(unread[:4])}"
+                        f"{', …' if len(unread) > 4 else ''}\nnext: say in scoring/unpack.py what they mean")
+
+
+def input_scales(tensors: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, float]:
+    """The scale of each linear's inputs where the peer has fixed one: `input_scale`, one number."""
+    scales = {}
+    for name in names:
+        if f"{name}.input_scale" not in tensors:
+            raise Malformed(f"{name}.input_scale: expected it, as the row has one scale for all activations of a linear, but it is missing")
+        stored = tensors[f"{name}.input_scale"]
+        if stored.size != 1 or not (np.isfinite(stored).all() and (stored > 0).all()):
+            raise Malformed(f"{name}.input_scale: expected one positive number, but got {stored.reshape(-1)[:4].tolist()} in {list(stored.shape)}")
+        scales[name] = float(stored.item())
+    return scales
 
 
 def stream(words: np.ndarray, bits: int, count: int) -> np.ndarray:

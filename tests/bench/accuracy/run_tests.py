@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs *_test.py beside it. Exit code 77: numpy is missing."""
+"""Runs *_test.py beside it. Exit code 77: numpy or gguf is missing."""
 import importlib.util
 import pathlib
 import sys
@@ -8,9 +8,10 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 BENCH = HERE.parents[2] / "bench"
 
-if importlib.util.find_spec("numpy") is None:
-    print("SKIP: numpy is missing")
-    sys.exit(77)
+for needed in ("numpy", "gguf"):
+    if importlib.util.find_spec(needed) is None:
+        print(f"SKIP: {needed} is missing")
+        sys.exit(77)
 sys.path[:0] = [str(HERE), str(BENCH), str(BENCH / "accuracy")]
 found = unittest.defaultTestLoader.discover(str(HERE), "*_test.py")
 done = unittest.TextTestRunner(verbosity=2).run(found)
