@@ -8,7 +8,8 @@
     run.py fill [--minutes N]                            all peers and scores that there is no record of, one on each CPU
     run.py confirm …                                     whether this build makes what another has left records of
     run.py ingredients [--rows …] [--models …]           what each ingredient of a recipe is worth: the tables of docs/Recipes.md
-    run.py report [--output FILE]                        a table in Markdown; exit code 4 where a bound does not hold
+    run.py report [--output FILE] [--seed N]             a table in Markdown; exit code 4 where a bound does not hold, 3 where
+                                                         results are missing
 
 README.md has the columns, and what is measured and what is not. What has been run is not run again unless what it was made
 from has changed; results/ has a record of each run.
@@ -19,14 +20,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Sequence
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # compare/, which the comparison of speed shares
 
 from scoring import activations, ingredients, lanes, ours, peer, report, steps, unpack, verify  # noqa: E402
-from scoring.settings import ALL_MODELS, MODELS, OUR_SEEDS, PEER_SEEDS, PEERS, ROOT, ROWS, TEXTS, Row, Work  # noqa: E402
+from scoring.settings import ALL_MODELS, MODELS, OUR_SEEDS, PEER_SEEDS, PEERS, ROOT, ROWS, TEXTS, WINDOWS, Row, Work  # noqa: E402
 
-WINDOWS = 64
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "generation_config.json")
 
 
@@ -62,6 +63,7 @@ def arguments() -> argparse.Namespace:
             each.add_argument("--keep", action="store_true", help="keep models and artifacts, half a gigabyte each")
         if name == "report":
             each.add_argument("--output", type=Path, help="also write JSON, with all that the table is made of")
+            each.add_argument("--seed", type=int, help="figures of this seed alone, which are no claims: the table of README.md")
     each = commands.add_parser("ingredients", help="what each ingredient of a recipe is worth, on development texts")
     each.add_argument("--rows", type=lambda text: text.split(","), help="names in scoring/ingredients.py; default: all")
     each.add_argument("--models", type=lambda text: text.split(","), default=list(ALL_MODELS), help=f"of {', '.join(ALL_MODELS)}")
@@ -110,6 +112,41 @@ def prepare(options: argparse.Namespace, work: Work, qopt: ours.Qopt) -> None:
     (exported / "model.safetensors").unlink()
 
 
+def confirm(options: argparse.Namespace, work: Work, qopt: ours.Qopt, rows: Sequence[Row]) -> None:
+    """Whether this build makes what is recorded. Fails where it does not, and where a row that was asked for has no record: nothing is
+    confirmed of it then."""
+    found, differ, texts = set(), [], ",".join(options.texts)
+    for model in options.models:
+        for seed in options.seeds:
+            said = ours.confirm(qopt, work, rows, model, seed, options.texts, options.keep)
+            print(f"confirm: {model}, seed {seed}: recorded: {', '.join(said.found) or 'none'}", file=sys.stderr)
+            found |= set(said.found)
+            differ += [f"{row}, {model}, seed {seed}" for row in said.differ]
+    if differ:
+        raise steps.Failed(f"expected this build to make what is recorded, but it does not, of {'; '.join(differ)}\n"
+                           f"next: remove the records of these rows, and run.py ours --texts {texts}")
+    absent = [row.name for row in rows if row.name not in found]
+    if absent and (options.rows or not found):
+        raise steps.Failed(f"expected records on {texts} texts to confirm, but there is none of {', '.join(absent)} with these models and seeds\n"
+                           f"next: run.py ours --texts {texts}, or --texts {' or '.join(TEXTS)} as it was recorded")
+
+
+def reported(qopt: ours.Qopt, work: Work, texts: str, output: Path | None = None, seed: int | None = None) -> int:
+    """Prints the report; gives 4 where a bound does not hold, 3 where none fails but something is missing, 0 where all is there and holds.
+    Of one seed it prints the figures alone."""
+    report.check_current(qopt, work, texts)
+    if seed is not None:
+        print(report.one_seed(work, texts, seed))
+        return 0
+    made = list(report.comparisons(work, texts, qopt.build()))
+    print(report.markdown(work, texts, made))
+    if output:
+        report.write(work, texts, qopt.build(), made, output)
+    if any(False in (one["holds"], one["time"]["holds"]) for one in made):
+        return 4
+    return 3 if report.missing(work, texts, made) else 0
+
+
 def main() -> int:
     options = arguments()
     work, qopt = Work(options.work.resolve()), ours.Qopt(options.qopt.resolve())
@@ -123,12 +160,7 @@ def main() -> int:
         prepare(options, work, qopt)
         return 0
     if options.command == "report":
-        (texts,), build = options.texts, qopt.build()
-        report.check_current(qopt, work, texts)
-        print(report.markdown(work, texts, build))
-        if options.output:
-            report.write(work, texts, build, options.output)
-        return 4 if any(False in (one["holds"], one["time"]["holds"]) for one in report.comparisons(work, texts, build)) else 0
+        return reported(qopt, work, options.texts[0], options.output, options.seed)
     for model in options.models:
         if not (work.model(model) / "model.safetensors").exists():
             raise steps.Failed(f"expected the model at {work.model(model)}, but there is none\nnext: run.py prepare")
@@ -149,7 +181,9 @@ def main() -> int:
         lanes.report(lanes.run(qopt, work, jobs, options.texts, options.windows, began + 60 * options.minutes))
         return 0
     rows = rows_of(options, getattr(options, "name", None))
-    differ = []
+    if options.command == "confirm":
+        confirm(options, work, qopt, rows)
+        return 0
     # Seeds outside of rows: rows share what calibration gathers, which is large, and what the reference says.
     for model in options.models:
         for seed in options.seeds:
@@ -158,18 +192,12 @@ def main() -> int:
                 for row in rows:
                     peer.run(qopt, work, options.name, row, model, seed, options.again)
                 continue
-            if options.command == "confirm":
-                differ += [f"{row}, {model}, seed {seed}" for row in ours.confirm(qopt, work, rows, model, seed, options.texts, options.keep)]
-                continue
             how = (rows, model, seed, options.texts, options.windows, options.keep)
             made = ours.run(qopt, work, *how) if options.command == "ours" else peer.score(qopt, work, options.name, *how)
             for one in made:
                 for where, said in one["evaluation"].items():
                     print(f"{one['row']} {model} seed {seed} {one['side']} {one['texts']} {where}: "
                           f"KL {said['kl_divergence']['value']:.5f}, {one['bits_per_weight']:.3f} bits", flush=True)
-    if differ:
-        raise steps.Failed(f"expected this build to make what is recorded, but it does not, of {'; '.join(differ)}\n"
-                           "next: remove the records of these rows, and run.py ours")
     return 0
 
 

@@ -212,13 +212,23 @@ def run(qopt: Qopt, work: Work, rows: Sequence[Row], model: str, seed: int, text
     return [steps.read_json(result(row, kind)) for row in rows for kind in texts]
 
 
-def confirm(qopt: Qopt, work: Work, rows: Sequence[Row], model: str, seed: int, texts: Sequence[str], keep: bool) -> list[str]:
-    """Quantizes again what another build has left records of, and adds this build to those of which it makes the same tensors.
-    Gives the rows of which it does not."""
-    differ = []
+@dataclass
+class Confirmed:
+    """Rows by name: those that have records, and of them those of which this build makes something else."""
+
+    found: list[str]
+    differ: list[str]
+
+
+def confirm(qopt: Qopt, work: Work, rows: Sequence[Row], model: str, seed: int, texts: Sequence[str], keep: bool) -> Confirmed:
+    """Quantizes again what another build has left records of, and adds this build to those of which it makes the same tensors. What
+    this build has made or confirmed is not made again."""
+    said = Confirmed([], [])
     for row in rows:
         records = {path: steps.read_json(path) for kind in texts
                    if (path := work.result("ours", row.name, model, seed, kind)).exists()}
+        if records:
+            said.found.append(row.name)
         others = {path: record for path, record in records.items() if qopt.build() not in record["builds"]}
         if not others:
             continue
@@ -229,7 +239,7 @@ def confirm(qopt: Qopt, work: Work, rows: Sequence[Row], model: str, seed: int, 
         for path, record in same.items():
             steps.write_json(path, record | {"builds": [*record["builds"], qopt.build()]})
         if len(same) != len(others):
-            differ.append(row.name)
+            said.differ.append(row.name)
     if not keep:
         _clean(work, rows, model, seed)
-    return differ
+    return said

@@ -203,7 +203,8 @@ def score(qopt: ours.Qopt, work: Work, peer: str, rows: Sequence[Row], model: st
             steps.keep(result(row, kind), keys[row.name, kind], {
                 "side": peer, "row": row.name, "model": model, "seed": seed, "texts": kind, "measured_by": qopt.build(),
                 "bits_per_weight": found.bits_per_weight, "cost": ran[row.name]["cost"], "peer": ran[row.name]["peer"],
-                "verified": asdict(found) | {"untouched": len(found.untouched)}, "evaluation": evaluation})
+                "verified": asdict(found) | {"untouched": len(found.untouched)}, "evaluation": evaluation,
+                **({"measured_with": activations.script()} if row.activations else {})})
     for name, artifact in artifacts.items() if not keep else ():
         shutil.rmtree(folders[name] / "plain")
         artifact.unlink()

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, Sequence
 
 import numpy as np
 
+from texts import TEXTS as SOURCES
+
 from . import activations, intervals, ours, peer, steps
-from .settings import MODELS, OUR_SEEDS, PEER_SEEDS, ROWS, SCORING, SEEDLESS, TEXTS, Row, Work
+from .settings import CALIBRATION, LENGTH, MODELS, OUR_SEEDS, PEER_SEEDS, ROWS, SAMPLES, SCORING, SEEDLESS, TEXTS, WINDOWS, Row, Work
 
 
 # Nats, of a window's reference loss between builds and programs: the same windows and model, or whole nats apart.
@@ -18,36 +20,72 @@ def _records(work: Work, texts: str) -> list[dict[str, Any]]:
     return [record for path in sorted(work.results.glob(f"*-{texts}.json")) for record in [steps.read_json(path)]]
 
 
+def _expected(qopt: ours.Qopt, record: dict[str, Any], row: Row) -> dict[str, Any]:
+    """What a record's key says where it is of what the sources say now. What calibration takes is said by ours, and a peer's tokens
+    are held against those of ours."""
+    known = {text.name: text.sha256 for text in SOURCES}
+    evaluation = {"scoring": SCORING, "texts": {where: known[name] for where, name in TEXTS[record["texts"]].items()}}
+    if record["side"] == "ours":
+        calibration = {"texts": [known[name] for name in CALIBRATION], "samples": SAMPLES, "length": LENGTH, "seed": record["seed"]}
+        return {**ours.of_sources(qopt, row), **calibration, "row": row.name, "evaluation": evaluation}
+    decided = peer.of_sources(record["side"], row)
+    return {**decided, "run": decided["run"] | {"row": row.name, "seed": record["seed"]}, "evaluation": evaluation}
+
+
 def stale(qopt: ours.Qopt, record: dict[str, Any]) -> list[str]:
-    """What of a record's key is not what the sources say now: its row, recipe, settings, scripts, versions or scoring."""
+    """What of a record is not what the sources say now: its row, recipe, settings, scripts, versions, texts, samples or scoring; or a
+    seed that is not the one it is filed under."""
     row = ROWS.get(record["row"])
     if row is None or record["side"] not in ("ours", *row.peers):
         return ["row"]
-    decided = ours.of_sources(qopt, row) if record["side"] == "ours" else peer.of_sources(record["side"], row)
-    expected = decided | {"evaluation": {"scoring": SCORING}}
     differ = []
-    for name, value in json.loads(json.dumps(expected)).items():
+    for name, value in json.loads(json.dumps(_expected(qopt, record, row))).items():
         found = record["key"].get(name)
         if name in ("run", "evaluation"):
             differ += [part for part in value if (found or {}).get(part) != value[part]]
         elif found != value:
             differ.append(name)
+    if record.get("measured_with", activations.script()) != activations.script():  # records that are older do not say it
+        differ.append("activations.py")
     return differ
 
 
 def check_current(qopt: ours.Qopt, work: Work, texts: str) -> None:
-    """Refuses records of other settings than those that stand in the sources."""
-    found = [f"{path.name} ({', '.join(differ)})" for path in sorted(work.results.glob(f"*-{texts}.json"))
-             if (differ := stale(qopt, steps.read_json(path)))]
-    if found:
-        raise steps.Failed("expected records of what the sources say now, but of another one are\n  " + "\n  ".join(found) +
-                           "\nnext: run.py ours or fill, which make them again, or remove them")
+    """Refuses records of other settings than those that stand in the sources, or under another name than their own."""
+    records = {path: steps.read_json(path) for path in sorted(work.results.glob(f"*-{texts}.json"))}
+    found = {path: stale(qopt, record) for path, record in records.items()}
+    for path, record in records.items():
+        if path != work.result(*(record[name] for name in ("side", "row", "model", "seed", "texts"))):
+            found[path].append("name")
+    if said := [f"{path.name} ({', '.join(differ)})" for path, differ in found.items() if differ]:
+        raise steps.Failed("expected records of what the sources say now, but of another one are\n  " + "\n  ".join(said) +
+                           f"\nnext: run.py ours or fill --texts {texts}, which make them again, or remove them")
+
+
+def _tokens(record: dict[str, Any]) -> str:
+    """The digest of the windows that were calibrated on."""
+    return record["tokens"] if record["side"] == "ours" else record["key"]["run"]["tokens"]
+
+
+def _check_calibration(records: list[dict[str, Any]], texts: str) -> None:
+    """A seed is the same calibration windows for everybody who takes any."""
+    windows: dict[int, dict[str, list[str]]] = {}
+    for record in records:
+        if record["side"] not in SEEDLESS:
+            name = f"{record['side']} {record['row']} {record['model']}"
+            windows.setdefault(record["seed"], {}).setdefault(_tokens(record), []).append(name)
+    for seed, groups in windows.items():
+        if len(groups) > 1:
+            few = min(groups.values(), key=len)
+            raise steps.Failed(f"expected all results with seed {seed} to have calibrated on the same windows, but on others than the rest "
+                               f"have\n  " + "\n  ".join(few) + f"\nnext: run.py fill and ours --texts {texts}, after removing these records")
 
 
 def comparisons(work: Work, texts: str, build: str) -> Iterator[dict[str, Any]]:
     """Each row, model and peer of which both sides have been measured, on each text. Ours are of `build`, or of builds that make
     the same."""
     records = _records(work, texts)
+    _check_calibration(records, texts)
     for row in ROWS.values():
         for model in sorted({record["model"] for record in records if record["row"] == row.name}):
             def of(side: str) -> list[dict[str, Any]]:
@@ -56,12 +94,12 @@ def comparisons(work: Work, texts: str, build: str) -> Iterator[dict[str, Any]]:
             for name in row.peers:
                 left, right = of("ours"), of(name)
                 if left and right:
-                    _check_builds(row, [record for record in records if (record["row"], record["side"]) == (row.name, "ours")], build)
+                    _check_builds(row, [record for record in records if (record["row"], record["side"]) == (row.name, "ours")], build, texts)
                     for where in TEXTS[texts]:
                         yield _compare(row, model, name, where, left, right)
 
 
-def _check_builds(row: Row, ours: list[dict[str, Any]], build: str) -> None:
+def _check_builds(row: Row, ours: list[dict[str, Any]], build: str, texts: str) -> None:
     """A record names the builds that have made what it says. Refuses records that are not of `build`, or of a build that another
     record connects with it."""
     connected, rest = {build}, [set(record["builds"]) for record in ours]
@@ -70,8 +108,8 @@ def _check_builds(row: Row, ours: list[dict[str, Any]], build: str) -> None:
         rest = [builds for builds in rest if not builds & connected]
     if rest:
         raise steps.Failed(f"expected all results of ours for {row.name} to be of this build of qopt, or of builds that make the same, "
-                           f"but {len(rest)} are not\nnext: run.py confirm --rows {row.name} --models … --seeds 0, and where it makes "
-                           "something else, run.py ours after removing the records")
+                           f"but {len(rest)} are not\nnext: run.py confirm --rows {row.name} --models … --seeds 0 --texts {texts}, and where "
+                           f"it makes something else, run.py ours --texts {texts} after removing the records")
 
 
 def _versions(record: dict[str, Any]) -> str:
@@ -91,11 +129,15 @@ def _compare(row: Row, model: str, name: str, where: str, left: list[dict[str, A
     if len(windows) != 1 or len(digests) != 1:
         raise steps.Failed(f"expected all results of {row.name} on {model}, {where}, to be on the same windows of the same text, but "
                            f"they are not\nnext: run ours and score again with the same --windows")
+    for record in left + right:
+        counted = len(record["evaluation"][where]["window_kl"])
+        if counted != (said := record["evaluation"][where]["protocol"]["windows"]):
+            raise steps.Failed(f"expected {said} windows of {record['side']}, {row.name} on {model}, {where}, seed {record['seed']}, as it says, "
+                               f"but got {counted}\nnext: remove its record, and run ours or score again")
     losses = np.array([record["evaluation"][where]["window_reference_loss"] for record in left + right])
     if (apart := np.ptp(losses, axis=0).max()) > LOSS_TOLERANCE:
         raise steps.Failed(f"expected all results of {row.name} on {model}, {where}, to be measured against one reference, but its loss "
                            f"on a window differs by {apart:.2g} nats\nnext: run ours and score again")
-    _check_tokens(row, model, name, left, right)
     value, low, high = intervals.ratio([record["evaluation"][where]["window_kl"] for record in left],
                                        [record["evaluation"][where]["window_kl"] for record in right])
 
@@ -111,21 +153,23 @@ def _compare(row: Row, model: str, name: str, where: str, left: list[dict[str, A
                 "perplexity": mean(side, lambda r: r["evaluation"][where]["perplexity"]["value"]),
                 "top1_agreement": mean(side, lambda r: r["evaluation"][where]["top1_agreement"]["value"])}
 
-    wanted = 1 if name in SEEDLESS else len(PEER_SEEDS)
-    return {"row": row.name, "title": row.title, "model": model, "peer": name, "text": where, "ours": summary(left),
-            "theirs": summary(right), "ratio": value, "low": low, "high": high, "bound": row.bound,
-            "enough_seeds": len(left) >= len(OUR_SEEDS) and len(right) >= wanted,
-            "holds": None if row.bound is None else high < row.bound, "time": _time(row, left, right)}
+    mine, theirs = summary(left), summary(right)
+    more_bits = mine["bits_per_weight"] > theirs["bits_per_weight"] + row.spare_bits
+    protocol = left[0]["evaluation"][where]["protocol"]
+    return {"row": row.name, "title": row.title, "model": model, "peer": name, "text": where, "ours": mine, "theirs": theirs,
+            "ratio": value, "low": low, "high": high, "bound": row.bound, "windows": protocol["windows"], "window": protocol["window"],
+            "lacking": _lacking(name, left, right, protocol["windows"]), "more_bits": more_bits,
+            "holds": None if row.bound is None else high < row.bound and not more_bits, "time": _time(row, left, right)}
 
 
-def _check_tokens(row: Row, model: str, name: str, left: list[dict[str, Any]], right: list[dict[str, Any]]) -> None:
-    """A seed is the same calibration windows on both sides."""
-    if name in SEEDLESS:
-        return
-    taken = {record["seed"]: record["key"]["run"]["tokens"] for record in right}
-    if apart := [record["seed"] for record in left if record["tokens"] != taken.get(record["seed"], record["tokens"])]:
-        raise steps.Failed(f"expected ours and {name} of {row.name} on {model} to have calibrated on the same windows, but they have not, "
-                           f"with seed {', '.join(map(str, apart))}\nnext: run.py fill and ours with one set of texts")
+def _lacking(name: str, left: list[dict[str, Any]], right: list[dict[str, Any]], windows: int) -> list[str]:
+    """What a comparison has too little of to claim anything."""
+    wanted = {"ours": (left, OUR_SEEDS), name: (right, (0,) if name in SEEDLESS else PEER_SEEDS)}
+    lacking = []
+    for side, (records, seeds) in wanted.items():
+        if absent := sorted(set(seeds) - {record["seed"] for record in records}):
+            lacking.append(f"seed{'s' * (len(absent) > 1)} {', '.join(map(str, absent))} of {side}")
+    return lacking + ([f"windows: {windows} of {WINDOWS}"] if windows < WINDOWS else [])
 
 
 def _time(row: Row, left: list[dict[str, Any]], right: list[dict[str, Any]]) -> dict[str, Any]:
@@ -139,23 +183,48 @@ def _time(row: Row, left: list[dict[str, Any]], right: list[dict[str, Any]]) -> 
     return {"ratio": ratio, "bound": row.time_bound, "holds": None if row.time_bound is None else ratio < row.time_bound}
 
 
-def markdown(work: Work, texts: str, build: str) -> str:
-    made = list(comparisons(work, texts, build))
+def missing(work: Work, texts: str, made: Sequence[dict[str, Any]]) -> list[str]:
+    """What the comparisons that were `made` lack of all that is to be compared, a line each: sides, seeds, windows, times."""
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for one in made:
+        lacking = found.setdefault((one["row"], one["model"], one["peer"]), {})  # said once for both texts
+        lacking |= dict.fromkeys(one["lacking"])
+        if one["time"]["bound"] is not None and one["time"]["ratio"] is None:
+            lacking["undisturbed seconds on as many CPUs of both sides"] = None
+    said = []
+    for row in ROWS.values():
+        for model in MODELS:
+            for name in row.peers:
+                of = found.get((row.name, model, name))
+                if of is None:
+                    said.append(f"{row.title}, {model}, {name}: not both sides were measured{_alone(work, texts, row, model, name)}")
+                elif of:
+                    said.append(f"{row.title}, {model}, {name}: {'; '.join(of)}")
+    return said
+
+
+def _verdict(one: dict[str, Any]) -> str:
+    if one["holds"] is None:
+        return "reported"
+    if not one["holds"]:
+        return "**does not hold**" + (", of more bits" if one["more_bits"] else "")
+    return "holds, of too few seeds or windows" if one["lacking"] else "holds"  # the former is no claim
+
+
+def markdown(work: Work, texts: str, made: Sequence[dict[str, Any]]) -> str:
+    """The table, the bounds on time, and what is missing."""
     lines = [f"KL divergence from the unquantized model in nats per token, {texts} texts; the ratio's 95% interval by bootstrap over "
              "windows (paired) and seeds.", "",
-             "| row | model | peer | text | bits ours / theirs | KL ours | theirs | ratio | bound | | seeds | seconds ours / theirs "
+             "| row | model | peer | text, windows | bits ours / theirs | KL ours | theirs | ratio | bound | | seeds | seconds ours / theirs "
              "| peak MiB ours / theirs |", "|---|---|---|---|---|---|---|---|---|---|---|---|---|"]
     noisy = False
     for one in made:
         left, right = one["ours"], one["theirs"]
         mark = ["", "*"][left["noisy"] or right["noisy"]]
         noisy |= bool(mark)
-        verdict = {True: "holds", False: "**does not hold**", None: "reported"}[one["holds"]]
-        if one["holds"] and not one["enough_seeds"]:
-            verdict = "holds, of too few seeds"  # which is no claim
-        lines.append(f"| {one['title']} | {one['model']} | {one['peer']} | {one['text']} | {left['bits_per_weight']:.3f} / "
+        lines.append(f"| {one['title']} | {one['model']} | {one['peer']} | {one['text']}, {one['windows']} of {one['window']} | {left['bits_per_weight']:.3f} / "
                      f"{right['bits_per_weight']:.3f} | {left['kl']:.4f} | {right['kl']:.4f} | {one['ratio']:.3f} [{one['low']:.3f}, "
-                     f"{one['high']:.3f}] | {'' if one['bound'] is None else '< ' + format(one['bound'], 'g')} | {verdict} | "
+                     f"{one['high']:.3f}] | {'' if one['bound'] is None else '< ' + format(one['bound'], 'g')} | {_verdict(one)} | "
                      f"{len(left['seeds'])} / {len(right['seeds'])} | {left['seconds']:.0f} / {right['seconds']:.0f}{mark} | "
                      f"{left['peak_mib']:.0f} / {right['peak_mib']:.0f} |")
     if noisy:
@@ -165,10 +234,37 @@ def markdown(work: Work, texts: str, build: str) -> str:
         verdict = {True: "holds", False: "**does not hold**", None: "not measured: both sides on as many CPUs, undisturbed"}[time["holds"]]
         said = "" if time["ratio"] is None else f"{time['ratio']:.3f}, "
         lines += ["", f"Our seconds over {name}'s, {row} on {model}: {said}bound {time['bound']:g}: {verdict}."]
-    compared = {(one["row"], one["model"], one["peer"]) for one in made}
-    absent = [f"- {row.title}, {model}, {name}: not both sides were measured{_alone(work, texts, row, model, name)}"
-              for row in ROWS.values() for model in MODELS for name in row.peers if (row.name, model, name) not in compared]
-    return "\n".join(lines + (["", "Not in the table:"] + absent if absent else []))
+    unnamed = [f"{record['side']} {record['row']} {record['model']} seed {record['seed']}" for record in _records(work, texts)
+               if record["side"] != "ours" and ROWS[record["row"]].activations and "measured_with" not in record]
+    if unnamed:
+        lines += ["", f"By which activations.py they were measured the records of {', '.join(unnamed)} do not say: they are older than that."]
+    if absent := missing(work, texts, made):
+        lines += ["", "Missing, so that the whole is not claimed:", *(f"- {line}" for line in absent)]
+    return "\n".join(lines)
+
+
+def one_seed(work: Work, texts: str, seed: int) -> str:
+    """One seed of each side, on each model: what there is before a report can be. No intervals, no bounds."""
+    records = {(record["row"], record["model"], record["side"]): record for record in _records(work, texts) if record["seed"] == seed}
+    builds = sorted({build for record in records.values() for build in record.get("builds", ())})
+
+    def of(record: dict[str, Any] | None) -> list[float]:
+        return [] if record is None else [one["kl_divergence"]["value"] for one in record["evaluation"].values()]
+
+    def said(values: list[float], digits: int, absent: str = "not run") -> str:
+        return " / ".join(f"{value:.{digits}f}" for value in values) or absent
+
+    lines = ["| row | peer | bits theirs / ours |" + "".join(f" {model}: KL | ours | ratio |" for model in MODELS),
+             "|---|---|---|" + "---|---|---|" * len(MODELS)]
+    for row in ROWS.values():
+        for name in row.peers:
+            cells, bits = [], {}
+            for model in MODELS:
+                theirs, mine = records.get((row.name, model, name)), records.get((row.name, model, "ours"))
+                cells += [said(of(theirs), 4), said(of(mine), 4), said([left / right for left, right in zip(of(mine), of(theirs))], 2, "")]
+                bits |= {side: f"{record['bits_per_weight']:.2f}" for side, record in ((0, theirs), (1, mine)) if record}
+            lines.append(f"| `{row.name}` | {name} | {bits.get(0, '')} / {bits.get(1, '')} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", f"Seed {seed}, {texts} texts, near / far; ours of the builds {', '.join(builds)}."])
 
 
 def _alone(work: Work, texts: str, row: Row, model: str, name: str) -> str:
@@ -179,7 +275,7 @@ def _alone(work: Work, texts: str, row: Row, model: str, name: str) -> str:
     return f" ({'; '.join(said)})" if said else ""
 
 
-def write(work: Work, texts: str, build: str, output: Path) -> None:
+def write(work: Work, texts: str, build: str, made: Sequence[dict[str, Any]], output: Path) -> None:
     """The comparisons and every record that they are made of: settings, versions, costs, each window's divergence."""
-    steps.write_json(output, {"format": 1, "texts": texts, "build": build, "comparisons": list(comparisons(work, texts, build)),
+    steps.write_json(output, {"format": 1, "texts": texts, "build": build, "comparisons": made, "missing": missing(work, texts, made),
                               "records": _records(work, texts)})

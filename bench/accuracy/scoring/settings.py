@@ -7,6 +7,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent.parent
 ROOT = HERE.parent.parent
 SAMPLES, LENGTH = 128, 512  # calibration windows and the tokens in each
+WINDOWS = 64  # of each text that is evaluated
 SCORING = 2  # raised where a score comes to mean something else: every record is then made again
 OUR_SEEDS, PEER_SEEDS = (0, 1, 2, 3, 4), (0, 1)
 SEEDLESS = ("llamacpp",)  # draw nothing and take no calibration text: seed 0 is all that there is
@@ -34,6 +35,7 @@ class Row:
     feedback: bool = False  # the peer feeds a weight's error on to others, as GPTQ does
     activations: str | None = None  # the peer's, in 8 bits: "token" or "tensor", of which each has one scale
     budget: float | None = None  # bits of a weight, for `qopt search` to spend: the recipe is what it starts from
+    spare_bits: float = 0.005  # that ours may spend on a weight beyond the peer: where it spends more, no bound holds
     time_bound: float | None = None  # what our seconds over theirs have to stay below, on the same CPUs and with nobody beside
 
     def recipe_text(self) -> str:

@@ -1,5 +1,7 @@
 import contextlib
 import dataclasses
+import functools
+import importlib.util
 import io
 import pathlib
 import tempfile
@@ -8,8 +10,14 @@ import unittest
 from unittest import mock
 
 import numpy as np
+import texts
 from scoring import activations, ingredients, intervals, lanes, ours, report, settings, steps, tensors
 from scoring.settings import Work
+
+# bench/run.py has the same name, and is found first.
+PROGRAM = importlib.util.spec_from_file_location("accuracy_run", settings.HERE / "run.py")
+run = importlib.util.module_from_spec(PROGRAM)
+PROGRAM.loader.exec_module(run)
 
 
 class Intervals(unittest.TestCase):
@@ -51,10 +59,10 @@ class Intervals(unittest.TestCase):
             intervals.ratio(np.ones((2, 5)), np.ones((2, 6)))
 
 
-def record(side, seed, kl, digest="d", builds="b", weights="w", script="s", loss=3.0, tokens="t", noisy=None):
-    window_kl = (np.linspace(0.5, 1.5, 8) * kl).tolist()
-    said = {"protocol": {"window": 512, "windows": 8}, "kl_divergence": {"value": kl}, "perplexity": {"value": 20.0},
-            "top1_agreement": {"value": 0.9}, "window_kl": window_kl, "window_reference_loss": [loss] * 8}
+def record(side, seed, kl, digest="d", builds="b", weights="w", script="s", loss=3.0, tokens="t", noisy=None, windows=64):
+    window_kl = (np.linspace(0.5, 1.5, windows) * kl).tolist()
+    said = {"protocol": {"window": 512, "windows": windows}, "kl_divergence": {"value": kl}, "perplexity": {"value": 20.0},
+            "top1_agreement": {"value": 0.9}, "window_kl": window_kl, "window_reference_loss": [loss] * windows}
     made_from = {"model": weights} if side == "ours" else {"run": {"model": weights, "script": script, "seed": seed, "tokens": tokens}}
     key = made_from | {"evaluation": {"texts": {"near": digest, "far": digest}}}
     return {"key": key, "builds": builds.split(), "side": side, "row": "w4-gptq", "model": "plain", "seed": seed, "texts": "development",
@@ -65,6 +73,10 @@ def record(side, seed, kl, digest="d", builds="b", weights="w", script="s", loss
 
 class Report(unittest.TestCase):
     def setUp(self):
+        few = functools.partial(intervals.ratio, draws=200)  # what is compared here is the same with more, and takes longer
+        patch = mock.patch.object(intervals, "ratio", few)
+        patch.start()
+        self.addCleanup(patch.stop)
         self.folder = tempfile.TemporaryDirectory()
         self.addCleanup(self.folder.cleanup)
         self.work = Work(pathlib.Path(self.folder.name), pathlib.Path(self.folder.name, "results"))
@@ -72,6 +84,12 @@ class Report(unittest.TestCase):
     def put(self, *records):
         for each in records:
             steps.write_json(self.work.result(each["side"], each["row"], each["model"], each["seed"], "development"), each)
+
+    def markdown(self):
+        return report.markdown(self.work, "development", list(report.comparisons(self.work, "development", "b")))
+
+    def missing(self):
+        return report.missing(self.work, "development", list(report.comparisons(self.work, "development", "b")))
 
     def test_compares_and_judges(self):
         self.put(record("ours", 0, 0.1), record("ours", 1, 0.12), record("gptqmodel", 0, 0.2), record("llmcompressor", 0, 0.14),
@@ -81,8 +99,9 @@ class Report(unittest.TestCase):
         self.assertAlmostEqual(made["gptqmodel", "near"]["ratio"], 0.55)
         self.assertTrue(made["gptqmodel", "near"]["holds"])
         self.assertFalse(made["llmcompressor", "far"]["holds"])
-        table = report.markdown(self.work, "development", "b")
-        self.assertIn("0.550 [0.479, 0.621] | < 0.75 | holds, of too few seeds | 2 / 1 | 10 / 10* |", table)
+        table = self.markdown()
+        self.assertIn("0.550 [0.479, 0.621] | < 0.75 | holds, of too few seeds or windows | 2 / 1 | 10 / 10* |", table)
+        self.assertIn("| gptqmodel | near, 64 of 512 | 4.250 / 4.250 |", table)
         self.assertIn("| **does not hold** | 2 / 1 | 10 / 10 |", table)
         self.assertIn("not for publication", table)
         self.assertIn("- W3 g64, GPTQ, plain, gptqmodel: not both sides were measured", table)
@@ -105,27 +124,57 @@ class Report(unittest.TestCase):
         self.assertEqual(said(fast, record("autoround", 0, 0.2, noisy=True))["holds"], None)
         theirs["peer"]["cpus"] = 1
         self.assertEqual(said(fast, theirs)["holds"], None)
-        self.assertIn("Our seconds over autoround's, w4-best on plain: bound 0.25: not measured", report.markdown(self.work, "development", "b"))
+        self.assertIn("Our seconds over autoround's, w4-best on plain: bound 0.25: not measured", self.markdown())
 
     def test_a_seed_is_the_same_windows_on_both_sides(self):
-        self.refuses("to have calibrated on the same windows, but they have not, with seed 1", record("ours", 0, 0.1),
-                     record("ours", 1, 0.1), record("gptqmodel", 0, 0.2), record("gptqmodel", 1, 0.2, tokens="u"))
+        self.refuses("with seed 1 to have calibrated on the same windows, but on others than the rest have\n  gptqmodel w4-gptq plain\nnext: ",
+                     record("ours", 0, 0.1), record("ours", 1, 0.1), record("llmcompressor", 1, 0.1), record("gptqmodel", 0, 0.2),
+                     record("gptqmodel", 1, 0.2, tokens="u"))
+
+    def test_a_seed_is_the_same_windows_in_all_rows(self):
+        self.refuses("with seed 1 to have calibrated", record("ours", 0, 0.1), record("gptqmodel", 0, 0.2), record("ours", 1, 0.1),
+                     record("gptqmodel", 1, 0.2, tokens="u") | {"row": "w3-gptq"})
+
+    def test_llama_cpp_takes_no_windows(self):
+        self.put(record("ours", 0, 0.1) | {"row": "mixed"}, record("llamacpp", 0, 0.2, tokens="u") | {"row": "mixed"})
+        self.assertIn("0.500", self.markdown())
 
     def test_refuses_what_the_sources_no_longer_say(self):
         row, qopt = settings.ROWS["w4-gptq"], mock.Mock(recipe=lambda row: f"recipe of {row.name}")
-        ours_ = {"row": "w4-gptq", "side": "ours", "key": {"recipe": "recipe of w4-gptq", "budget": None,
-                                                          "evaluation": {"scoring": settings.SCORING}}}
-        theirs = {"row": "w4-gptq", "side": "gptqmodel", "key": lanes.peer.of_sources("gptqmodel", row) |
-                  {"evaluation": {"scoring": settings.SCORING}}}
-        for current in (ours_, theirs):
+        sums = {text.name: text.sha256 for text in texts.TEXTS}
+        evaluation = {"scoring": settings.SCORING, "texts": {"near": sums["development-near"], "far": sums["development-far"]}}
+        filed = {"row": "w4-gptq", "seed": 1, "texts": "development", "model": "plain"}
+        calibration = {"texts": [sums["calibration-technical"], sums["calibration-essays"]], "samples": 128, "length": 512, "seed": 1}
+        ours_ = filed | {"side": "ours", "tokens": "t", "key": {"recipe": "recipe of w4-gptq", "budget": None, "row": "w4-gptq",
+                                                               "evaluation": evaluation, **calibration}}
+        sources = lanes.peer.of_sources("gptqmodel", row)
+        theirs = filed | {"side": "gptqmodel", "key": sources | {"evaluation": evaluation, "run": sources["run"] | {
+            "seed": 1, "row": "w4-gptq", "tokens": "t"}}}
+        for current in (ours_, theirs, theirs | {"measured_with": activations.script()}):
             self.assertEqual(report.stale(qopt, current), [])
+        for part, other in (("samples", 64), ("length", 256), ("seed", 0), ("texts", list(reversed(calibration["texts"]))), ("row", "w4-best-sym")):
+            self.assertEqual(report.stale(qopt, ours_ | {"key": ours_["key"] | {part: other}}), [part])
+        for side in (ours_, theirs):
+            self.assertEqual(report.stale(qopt, side | {"texts": "evaluation"}), ["texts"])
+            older = evaluation | {"texts": evaluation["texts"] | {"far": "0" * 64}}
+            self.assertEqual(report.stale(qopt, side | {"key": side["key"] | {"evaluation": older}}), ["texts"])
+        self.assertEqual(report.stale(qopt, theirs | {"seed": 0}), ["seed"])
+        self.assertEqual(report.stale(qopt, theirs | {"measured_with": {"activations.py": "older"}}), ["activations.py"])
         self.assertEqual(report.stale(qopt, ours_ | {"row": "gone"}), ["row"])
-        self.assertEqual(report.stale(qopt, ours_ | {"key": ours_["key"] | {"recipe": "older", "evaluation": {"scoring": 0}}}), ["recipe", "scoring"])
+        self.assertEqual(report.stale(qopt, ours_ | {"key": ours_["key"] | {"recipe": "older", "evaluation": evaluation | {"scoring": 0}}}),
+                         ["recipe", "scoring"])
         for name in ("settings", "script", "requirements"):
             self.assertEqual(report.stale(qopt, theirs | {"key": theirs["key"] | {"run": theirs["key"]["run"] | {name: "older"}}}), [name])
         path = self.work.result("ours", "w4-gptq", "plain", 0, "development")
         steps.write_json(path, ours_ | {"key": {}})
-        with self.assertRaisesRegex(steps.Failed, r"ours-w4-gptq-plain-0-development.json \(recipe, scoring\)"):
+        with self.assertRaisesRegex(steps.Failed, r"ours-w4-gptq-plain-0-development.json \(recipe, .*, scoring, texts, name\)"):
+            report.check_current(qopt, self.work, "development")
+        path.unlink()
+        for current in (ours_, theirs):
+            steps.write_json(self.work.result(current["side"], "w4-gptq", "plain", 1, "development"), current)
+        report.check_current(qopt, self.work, "development")
+        steps.write_json(self.work.result("ours", "w4-gptq", "plain", 2, "development"), ours_)  # a copy is not another seed
+        with self.assertRaisesRegex(steps.Failed, r"ours-w4-gptq-plain-2-development.json \(name\)"):
             report.check_current(qopt, self.work, "development")
 
     def test_judges_the_interval_and_not_the_ratio(self):
@@ -133,22 +182,61 @@ class Report(unittest.TestCase):
         made = next(report.comparisons(self.work, "development", "b"))
         self.assertTrue(made["ratio"] < made["bound"] < made["high"] and not made["holds"], made)
 
+    def test_ours_of_more_bits_holds_nothing(self):
+        for ours_, spare, holds in ((4.254, 0.005, True), (4.256, 0.005, False), (4.256, 0.01, True)):
+            self.put(record("ours", 0, 0.1) | {"bits_per_weight": ours_}, record("gptqmodel", 0, 0.2))
+            with mock.patch.dict(settings.ROWS, {"w4-gptq": dataclasses.replace(settings.ROWS["w4-gptq"], spare_bits=spare)}):
+                self.assertEqual(next(report.comparisons(self.work, "development", "b"))["holds"], holds)
+        self.assertIn("| **does not hold**, of more bits |", self.markdown())
+        self.assertEqual({row.name for row in settings.ROWS.values() if row.spare_bits != 0.005}, set())
+
+    def test_seeds_and_windows_that_a_claim_needs(self):
+        theirs = [record("gptqmodel", seed, 0.2) for seed in (0, 1)]
+        self.put(*(record("ours", seed, 0.1) for seed in (0, 1, 2, 3, 5)), *theirs)  # five, of which one is not asked for
+        self.assertIn("W4 g64, default GPTQ, plain, gptqmodel: seed 4 of ours", self.missing())
+        self.assertIn("| holds, of too few seeds or windows | 5 / 2 |", self.markdown())
+        self.put(record("ours", 4, 0.1))
+        self.assertFalse([line for line in self.missing() if "plain, gptqmodel" in line and line.startswith("W4 g64, default GPTQ")])
+        self.assertIn("| holds | 6 / 2 |", self.markdown())
+        self.work.result("gptqmodel", "w4-gptq", "plain", 0, "development").unlink()
+        self.assertIn("W4 g64, default GPTQ, plain, gptqmodel: seed 0 of gptqmodel", self.missing())
+        for path in self.work.results.glob("*.json"):
+            path.unlink()
+        self.put(record("ours", 0, 0.1, windows=8), record("gptqmodel", 0, 0.2, windows=8))
+        self.assertIn("W4 g64, default GPTQ, plain, gptqmodel: seeds 1, 2, 3, 4 of ours; seed 1 of gptqmodel; windows: 8 of 64", self.missing())
+        self.assertIn("near, 8 of 512 |", self.markdown())
+
+    def test_llama_cpp_has_one_seed(self):
+        self.put(*(record("ours", seed, 0.1) | {"row": "mixed"} for seed in range(5)), record("llamacpp", 0, 0.2) | {"row": "mixed"})
+        self.assertIn("| holds | 5 / 1 |", self.markdown())
+
+    def test_refuses_other_windows_of_the_same_text(self):
+        for part, other in (("windows", 32), ("window", 256), ("spread", True)):
+            theirs = record("gptqmodel", 0, 0.2)
+            for said in theirs["evaluation"].values():
+                said["protocol"][part] = other
+            self.refuses("to be on the same windows of the same text", record("ours", 0, 0.1), theirs)
+        theirs["evaluation"]["near"]["protocol"] = dict(record("ours", 0, 0.1)["evaluation"]["near"]["protocol"])
+        theirs["evaluation"]["near"]["window_kl"].pop()
+        self.refuses("expected 64 windows of gptqmodel, .*, as it says, but got 63", record("ours", 0, 0.1), theirs)
+
     def test_refuses_results_on_different_texts(self):
         self.put(record("ours", 0, 0.1), record("gptqmodel", 0, 0.2, digest="e"))
         with self.assertRaisesRegex(steps.Failed, "the same windows of the same text"):
-            report.markdown(self.work, "development", "b")
+            self.markdown()
 
     def refuses(self, why, *records):
         self.put(*records)
         with self.assertRaisesRegex(steps.Failed, why):
-            report.markdown(self.work, "development", "b")
+            self.markdown()
 
     def test_refuses_results_of_another_build(self):
         theirs = record("gptqmodel", 0, 0.2, builds="z")  # builds are of qopt: a peer's are of no interest
-        self.refuses("1 are not", record("ours", 0, 0.1), record("ours", 1, 0.1, builds="c"), theirs)
+        self.refuses("1 are not\nnext: run.py confirm --rows w4-gptq --models … --seeds 0 --texts development, and where",
+                     record("ours", 0, 0.1), record("ours", 1, 0.1, builds="c"), theirs)
         self.refuses("2 are not", record("ours", 0, 0.1, builds="c d"), record("ours", 1, 0.1, builds="d"), theirs)
         self.put(record("ours", 0, 0.1, builds="c d"), record("ours", 1, 0.1, builds="d b"))
-        self.assertIn("0.500", report.markdown(self.work, "development", "b"))
+        self.assertIn("0.500", self.markdown())
 
     def test_refuses_what_cannot_be_compared(self):
         ours = [record("ours", 0, 0.1), record("ours", 1, 0.1)]
@@ -157,6 +245,60 @@ class Report(unittest.TestCase):
                      record("gptqmodel", 1, 0.2, script="t"))
         self.refuses("one reference, but its loss on a window differs by 0.1 nats", *ours, record("gptqmodel", 0, 0.2),
                      record("gptqmodel", 1, 0.2, loss=3.1))
+        self.refuses("its loss on a window differs by 0.0002 nats", *ours, record("gptqmodel", 0, 0.2), record("gptqmodel", 1, 0.2, loss=3.0002))
+        self.put(*ours, record("gptqmodel", 1, 0.2, loss=3.00005))
+        self.assertIn("0.500", self.markdown())
+
+    def test_records_that_do_not_say_their_script_are_named(self):
+        theirs = record("llmcompressor", 0, 0.2) | {"row": "w4a8"}
+        self.put(record("ours", 0, 0.1) | {"row": "w4a8"}, theirs)
+        self.assertIn("the records of llmcompressor w4a8 plain seed 0 do not say", self.markdown())
+        self.put(theirs | {"measured_with": activations.script()})
+        self.assertNotIn("do not say", self.markdown())
+
+    def test_one_seed_of_each_side(self):
+        self.put(record("ours", 0, 0.1), record("gptqmodel", 0, 0.2) | {"bits_per_weight": 4.3125}, record("gptqmodel", 1, 0.3))
+        lines = report.one_seed(self.work, "development", 0).splitlines()
+        self.assertIn("| `w4-gptq` | gptqmodel | 4.31 / 4.25 | 0.2000 / 0.2000 | 0.1000 / 0.1000 | 0.50 / 0.50 | not run | not run |  |", lines)
+        self.assertIn("| `w4-gptq` | llmcompressor |  / 4.25 | not run | 0.1000 / 0.1000 |  | not run | not run |  |", lines)
+        self.assertEqual(lines[-1], "Seed 0, development texts, near / far; ours of the builds b.")
+
+    def test_the_exit_code_says_what_holds_and_what_is_missing(self):
+        def code():
+            with contextlib.redirect_stdout(io.StringIO()) as said, mock.patch.object(report, "check_current") as checked:
+                returned = run.reported(mock.Mock(build=lambda: "b"), self.work, "development")
+            self.assertTrue(checked.called)
+            return returned, said.getvalue()
+
+        rows = {"w4-gptq": settings.ROWS["w4-gptq"]}
+        with mock.patch.object(report, "ROWS", rows):
+            for model in settings.MODELS:
+                for side, seeds in (("ours", range(5)), ("gptqmodel", (0, 1)), ("llmcompressor", (0, 1))):
+                    self.put(*(record(side, seed, 0.1 if side == "ours" else 0.2) | {"model": model} for seed in seeds))
+            self.assertEqual(code()[0], 0)
+            self.assertNotIn("Missing", code()[1])
+            late = self.work.result("llmcompressor", "w4-gptq", "dithered", 1, "development")
+            late.unlink()
+            self.assertEqual(code()[0], 3)
+            self.assertIn("Missing, so that the whole is not claimed:\n- W4 g64, default GPTQ, dithered, llmcompressor: seed 1 of llmcompr", code()[1])
+            self.put(*(record("llmcompressor", seed, 0.12) for seed in (0, 1)))
+            self.assertEqual(code()[0], 4)  # also where something is missing
+            rows["w4-gptq"] = dataclasses.replace(rows["w4-gptq"], bound=1.0, time_bound=0.5)
+            self.assertEqual(code()[0], 4)  # 10 s of both sides
+            for path in self.work.results.glob("*.json"):
+                each = steps.read_json(path)
+                each["cost"]["noisy"] = True
+                steps.write_json(path, each)
+            self.put(record("llmcompressor", 1, 0.2) | {"model": "dithered"})
+            self.assertEqual(code()[0], 3)
+            self.assertIn("- W4 g64, default GPTQ, plain, gptqmodel: undisturbed seconds on as many CPUs of both sides\n", code()[1])
+
+
+    def test_the_program_ends_with_that_code(self):
+        options = mock.Mock(command="report", work=self.work.base, qopt=pathlib.Path(__file__), texts=["development"], output=None, seed=None)
+        for code in (0, 3, 4):
+            with mock.patch.object(run, "arguments", return_value=options), mock.patch.object(run, "reported", return_value=code):
+                self.assertEqual(run.main(), code)
 
 
 class Builds(unittest.TestCase):
@@ -201,15 +343,33 @@ class Builds(unittest.TestCase):
 
     def test_the_same_tensors_are_confirmed_once(self):
         self.record()
-        self.assertEqual(self.confirm(), [])
+        self.assertEqual(self.confirm(), ours.Confirmed(["w4-gptq"], []))
         self.assertEqual(steps.read_json(self.path)["builds"], ["old", "new"])
-        self.assertEqual((self.confirm(), self._quantize.call_count), ([], 1))
+        self.assertEqual((self.confirm(), self._quantize.call_count), (ours.Confirmed(["w4-gptq"], []), 1))
 
     def test_other_tensors_or_another_recipe_are_not(self):
         for changed in ({"tensors": "u"}, {"key": {"recipe": "s", "seed": 0}}):
             made = self.record(**changed)
-            self.assertEqual(self.confirm(), ["w4-gptq"])
+            self.assertEqual(self.confirm(), ours.Confirmed(["w4-gptq"], ["w4-gptq"]))
             self.assertEqual(steps.read_json(self.path), made)
+
+    def test_what_has_no_record_is_not_confirmed(self):
+        def of(rows):
+            options = mock.Mock(models=["plain"], seeds=[0], texts=["development"], keep=True, rows=rows)
+            with contextlib.redirect_stderr(io.StringIO()):
+                run.confirm(options, self.work, self.qopt, [settings.ROWS[name] for name in rows or ("w4-gptq", "w4-awq")])
+
+        for rows, absent in ((["w4-gptq"], "w4-gptq"), (None, "w4-gptq, w4-awq")):
+            with self.assertRaisesRegex(steps.Failed, f"expected records on development texts to confirm, but there is none of {absent} with"):
+                of(rows)
+        self.record()
+        of(None)
+        of(["w4-gptq"])
+        with self.assertRaisesRegex(steps.Failed, "there is none of w4-awq with"):
+            of(["w4-gptq", "w4-awq"])
+        self.record(tensors="u")
+        with self.assertRaisesRegex(steps.Failed, "but it does not, of w4-gptq, plain, seed 0\nnext: .* run.py ours --texts development"):
+            of(["w4-gptq"])
 
     def test_digest_is_of_names_types_shapes_and_bytes(self):
         def of(**made):
@@ -300,7 +460,7 @@ class Lanes(unittest.TestCase):
 class Agreement(unittest.TestCase):
     def test_refuses_what_two_programs_measure_differently(self):
         compiled = {"window_kl": [0.1, 0.2], "window_reference_loss": [3.0, 3.5]}
-        plain = [{"kl_divergence": 0.1005, "reference_loss": 3.0005}, {"kl_divergence": 0.2, "reference_loss": 3.5}]
+        plain = [{"kl_divergence": 0.1005, "reference_loss": 3.00005}, {"kl_divergence": 0.2, "reference_loss": 3.5}]
         self.assertAlmostEqual(activations.agree(plain, plain, compiled, "near"), 0.3005 / 0.3)
         with self.assertRaisesRegex(activations.Disagree, "expected 2 windows with plain activations and .* got 1 and 2"):
             activations.agree(plain[:1], plain, compiled, "near")
@@ -310,6 +470,8 @@ class Agreement(unittest.TestCase):
             activations.agree([plain[0], plain[1] | {"kl_divergence": 0.21}], plain, compiled, "near")
         with self.assertRaisesRegex(activations.Disagree, "window 0: expected the reference's loss of 3.00000"):
             activations.agree(plain, [plain[0] | {"reference_loss": 3.1}, plain[1]], compiled, "near")
+        with self.assertRaisesRegex(activations.Disagree, "window 1: expected the reference's loss of 3.50000.* but got 3.50020"):
+            activations.agree(plain, [plain[0], plain[1] | {"reference_loss": 3.5002}], compiled, "near")
 
     def test_windows_that_both_measure_are_among_all(self):
         for whole in (5, 8, 63, 64, 65, 149, 635):
