@@ -54,6 +54,17 @@ class Intervals(unittest.TestCase):
             below += intervals.ratio(left, right, 400)[2] > 1
         self.assertTrue(1360 <= below <= 1400, below)  # 92%, of two seeds; 88% where they are taken for all that there are
 
+    def test_covers_as_often_as_the_readme_says(self):
+        """Five seeds of ours and two of theirs whose spreads differ; the middle of each range is README's figure."""
+        random = np.random.default_rng(2)
+        for windows, ours_, theirs, low, high in ((0, 0, 0.05, 0.77, 0.87), (0.09, 0, 0.02, 0.9, 0.97), (0.09, 0.02, 0.02, 0.91, 0.98)):
+            below, count = 0, 400
+            for _ in range(count):
+                paired = 1 + random.normal(0, windows, 64)
+                left = (1 + random.normal(0, ours_, (5, 1))) * paired
+                below += intervals.ratio(left, (1 + random.normal(0, theirs, (2, 1))) * np.ones(64), 200)[2] > 1
+            self.assertTrue(low < below / count < high, (windows, ours_, theirs, below / count))
+
     def test_refuses_other_windows(self):
         with self.assertRaisesRegex(ValueError, "expected the same windows"):
             intervals.ratio(np.ones((2, 5)), np.ones((2, 6)))
