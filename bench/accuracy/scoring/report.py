@@ -222,8 +222,9 @@ def markdown(work: Work, texts: str, made: Sequence[dict[str, Any]]) -> str:
         left, right = one["ours"], one["theirs"]
         mark = ["", "*"][left["noisy"] or right["noisy"]]
         noisy |= bool(mark)
-        lines.append(f"| {one['title']} | {one['model']} | {one['peer']} | {one['text']}, {one['windows']} of {one['window']} | {left['bits_per_weight']:.3f} / "
-                     f"{right['bits_per_weight']:.3f} | {left['kl']:.4f} | {right['kl']:.4f} | {one['ratio']:.3f} [{one['low']:.3f}, "
+        lines.append(f"| {one['title']} | {one['model']} | {one['peer']} | {one['text']}, {one['windows']} of {one['window']} | "
+                     f"{left['bits_per_weight']:.3f} / {right['bits_per_weight']:.3f} | {left['kl']:.4f} | {right['kl']:.4f} | "
+                     f"{one['ratio']:.3f} [{one['low']:.3f}, "
                      f"{one['high']:.3f}] | {'' if one['bound'] is None else '< ' + format(one['bound'], 'g')} | {_verdict(one)} | "
                      f"{len(left['seeds'])} / {len(right['seeds'])} | {left['seconds']:.0f} / {right['seconds']:.0f}{mark} | "
                      f"{left['peak_mib']:.0f} / {right['peak_mib']:.0f} |")
