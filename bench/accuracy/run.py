@@ -128,7 +128,7 @@ def confirm(options: argparse.Namespace, work: Work, qopt: ours.Qopt, rows: Sequ
     absent = [row.name for row in rows if row.name not in found]
     if absent and (options.rows or not found):
         raise steps.Failed(f"expected records on {texts} texts to confirm, but there is none of {', '.join(absent)} with these models and seeds\n"
-                           f"next: run.py ours --texts {texts}, or --texts {' or '.join(TEXTS)} as it was recorded")
+                           f"next: run.py ours --texts {texts} makes them; what was recorded on other texts is confirmed with their --texts")
 
 
 def reported(qopt: ours.Qopt, work: Work, texts: str, output: Path | None = None, seed: int | None = None) -> int:
