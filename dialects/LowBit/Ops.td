@@ -301,10 +301,11 @@ def LowBit_EmbeddingOp : LowBit_Op<"embedding", [Pure]> {
 def LowBit_EncodeOp : LowBit_Op<"encode", [Pure, AttrSizedResultSegments]> {
   let summary = "activations as a matmul reads them: codes, scales, and sums over groups";
   let description = [{
-    i8: payload [tokens, inputs] codes, scales [tokens, 1 or inputs/group], and, where `sums` is not 0, the sums of the codes
-    of each `sums` inputs [tokens, inputs/sums] in i32. bf16: payload rounded to nearest even, sums of the rounded values
-    in f32. There is no encoding of f32: a matmul reads them as they are. A matmul multiplies sums by zero points, so that it can work on unsigned codes. Fixed activations take their
-    scale from `static`, and it is the scale of every token. lib/Numerics/Activations.h has the formulas.
+    i8: payload [tokens, inputs] codes, scales [tokens, 1 or inputs/group], and, where `sums` is not 0, the sums of the
+    codes of each `sums` inputs [tokens, inputs/sums] in i32. bf16: payload rounded to nearest even, sums of the rounded
+    values in f32. There is no encoding of f32: a matmul reads them as they are. A matmul multiplies sums by zero points,
+    so that it can work on unsigned codes. Fixed activations take their scale from `static`, and it is the scale of every
+    token. lib/Numerics/Activations.h has the formulas.
 
     ```mlir
     func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xi8> {

@@ -26,7 +26,10 @@ std::string describe(const TensorEntry &entry) {
 static std::optional<std::pair<const char *, const char *>> recognize(std::string_view start) {
   if (start.starts_with("version https://git-lfs"))
     return {{"a Git LFS pointer that stands for the file", "fetch the file itself with 'git lfs pull'"}};
-  if (start.starts_with("PK\x03\x04") || start.starts_with("\x80\x02") || start.starts_with("\x80\x04"))
+  // A safetensors header of 640 bytes begins as a pickle does: its brace tells them apart.
+  bool opensPickle =
+      (start.starts_with("\x80\x02") || start.starts_with("\x80\x04")) && (start.size() <= 8 || start[8] != '{');
+  if (start.starts_with("PK\x03\x04") || opensPickle)
     return {{"a pickled PyTorch checkpoint", "save the model as safetensors: pickles can run code and are not read"}};
   if (start.starts_with("FUGG"))
     return {{"a byte-swapped GGUF file (big-endian)", "convert the file to little-endian GGUF"}};

@@ -42,8 +42,8 @@ Status qopt::checkCuts(func::FuncOp forward) {
   if (!llvm::hasSingleElement(forward.getBody()))
     return refuse("several blocks");
   ArrayRef<Type> types = forward.getArgumentTypes();
-  if (types.size() < 6 || !isa<CacheType>(types[5]) ||
-      !llvm::all_of(types.take_front(5), [](Type type) { return isa<RankedTensorType>(type); })) {
+  if (types.size() < kModelArguments || !isa<CacheType>(types[Cache]) ||
+      !llvm::all_of(types.take_front(Cache), [](Type type) { return isa<RankedTensorType>(type); })) {
     std::string got;
     llvm::raw_string_ostream(got) << forward.getFunctionType();
     return refuse(got);
@@ -163,11 +163,11 @@ OwningOpRef<ModuleOp> qopt::extractPart(ModuleOp module, ArrayRef<Value> inputs,
   OpBuilder builder = OpBuilder::atBlockEnd(part->getBody());
   copySymbols(module, slice, builder);
 
-  SmallVector<Type> arguments(forward.getArgumentTypes().take_front(6));
-  auto whole = cast<CacheType>(arguments[5]);
+  SmallVector<Type> arguments(forward.getArgumentTypes().take_front(kModelArguments));
+  auto whole = cast<CacheType>(arguments[Cache]);
   auto cacheType = CacheType::get(module.getContext(), std::max<int64_t>(slice.layers.size(), 1), whole.getHeads(),
                                   whole.getDim(), whole.getElementType());
-  arguments[5] = cacheType;
+  arguments[Cache] = cacheType;
   SmallVector<Type> results;
   for (Value input : inputs)
     arguments.push_back(input.getType());
@@ -182,12 +182,12 @@ OwningOpRef<ModuleOp> qopt::extractPart(ModuleOp module, ArrayRef<Value> inputs,
   Block *body = function.addEntryBlock();
   builder.setInsertionPointToStart(body);
   IRMapping mapping;
-  for (unsigned i = 0; i < transformer::kModelArguments; ++i)
+  for (unsigned i = 0; i < kModelArguments; ++i)
     mapping.map(forward.getArgument(i), body->getArgument(i));
   for (auto [index, input] : llvm::enumerate(inputs))
-    mapping.map(input, body->getArgument(transformer::kModelArguments + index));
+    mapping.map(input, body->getArgument(kModelArguments + index));
 
-  Value cache = body->getArgument(transformer::Cache);
+  Value cache = body->getArgument(Cache);
   llvm::DenseMap<int64_t, Value> layers;
   for (auto [index, layer] : llvm::enumerate(slice.layers))
     layers[layer] = arith::ConstantIndexOp::create(builder, forward.getLoc(), index);

@@ -118,6 +118,8 @@ struct FuseProjections : qopt::impl::FuseProjectionsBase<FuseProjections>, qopt:
       for (const Projection &other : ArrayRef(group).drop_front())
         if (reason.empty())
           reason = whyNot(group.front(), other);
+      if (reason.empty() && llvm::any_of(group, isReturnedByForward))
+        reason = "the model returns one of them, which a slice of both is no buffer for";
       if (!reason.empty()) {
         LLVM_DEBUG(llvm::dbgs() << "not fused at " << group.front().op->getLoc() << ": " << reason << "\n");
         continue;
@@ -125,6 +127,11 @@ struct FuseProjections : qopt::impl::FuseProjectionsBase<FuseProjections>, qopt:
       fuse(group, symbols);
       ++fusedGroups, fusedLinears += group.size();
     }
+  }
+
+  static bool isReturnedByForward(const Projection &projection) {
+    return projection.op->getParentOfType<func::FuncOp>().getSymName() == "forward" &&
+           llvm::any_of(projection.result.getUsers(), llvm::IsaPred<func::ReturnOp>);
   }
 
   /// The gated product that consumes gate and up, both of them and nothing else, or null.
@@ -169,7 +176,8 @@ struct FuseProjections : qopt::impl::FuseProjectionsBase<FuseProjections>, qopt:
     for (const Projection &projection : group)
       outputs += projection.outputs();
     auto type = RankedTensorType::get({ShapedType::kDynamic, outputs}, builder.getF32Type());
-    Value input = group.front().input, scale = group.front().staticScale, fused;
+    // As it is now: groups before may have replaced what it was.
+    Value input = group.front().op->getOperand(0), scale = group.front().staticScale, fused;
     if (FlatSymbolRefAttr name = group.front().staticScaleName())
       scale = GetOp::create(builder, loc, scale.getType(), name);
     if (group.front().scheme)

@@ -27,8 +27,8 @@ def FuseProjections : Pass<"fuse-projections", "::mlir::ModuleOp"> {
     dispatch.
 
     *Requires:* weights that are values of parameters used by one linear each. *Guarantees:* the same results to the last
-    bit. *Leaves alone:* linears whose schemes or types differ, that mix biases with none, or whose outputs 16 does not
-    divide.
+    bit. *Leaves alone:* linears whose schemes or types differ, that mix biases with none, whose outputs 16 does not
+    divide, or of which `@forward` returns one.
 
     ```mlir
     %q = transformer.linear %x, %wq : (tensor<?x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>

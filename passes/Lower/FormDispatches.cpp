@@ -12,6 +12,7 @@
 #include "mlir/IR/AffineExpr.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/SetVector.h"
 
 namespace qopt {
@@ -23,6 +24,9 @@ using namespace mlir;
 using namespace qopt;
 
 namespace {
+
+/// A dispatch's name says what it computes, up to so many bytes: manifests take no more than 256.
+constexpr size_t kNameLength = 160;
 
 bool isRowOp(Operation *op) {
   return isa<transformer::RmsNormOp, transformer::LayerNormOp, transformer::RotaryTableOp, transformer::RotateOp,
@@ -38,23 +42,26 @@ Value bindingOf(Value operand) {
   return operand;
 }
 
-/// Ops that a matmul's tiles can compute on their way out: elementwise, within one tile of outputs, of what is there
-/// when the matmul runs.
+/// Whether what `op` computes is written where `value` stands: a kernel.repeat calls a function on (index, carried
+/// values, …), and wants their successors in their places.
+bool replaces(Operation *op, Value value) {
+  auto argument = dyn_cast<BlockArgument>(bindingOf(value));
+  Operation *terminator = op->getBlock()->getTerminator();
+  return argument && argument.getArgNumber() >= 1 && argument.getArgNumber() <= terminator->getNumOperands() &&
+         terminator->getOperand(argument.getArgNumber() - 1) == op->getResult(0);
+}
+
+/// Ops that a matmul's tiles can compute on their way out: elementwise, within one tile of outputs, next to it, and
+/// without writing over inputs that other tiles still read.
 bool isEpilogue(Operation *op, lowbit::MatmulOp matmul) {
+  Operation *next = matmul->getNextNode();
+  while (next != op && isa<transformer::GetOp, transformer::SliceOp, arith::ConstantOp>(next))
+    next = next->getNextNode();
+  if (next != op || replaces(op, matmul.getPayload()))
+    return false;
   if (auto product = dyn_cast<transformer::InterleavedGatedProductOp>(op))
     return product.getBlock() == kernel::PanelAttr::kOutputs;
-  if (!isa<transformer::ResidualOp, transformer::ActivationOp>(op))
-    return false;
-  // Of a residual that is also multiplied, tiles would be overwritten that other tiles still read.
-  if (llvm::any_of(op->getOperands(), [&](Value operand) {
-        return operand != matmul.getResult() && bindingOf(operand) == bindingOf(matmul.getPayload());
-      }))
-    return false;
-  return llvm::all_of(op->getOperands(), [&](Value operand) {
-    Operation *producer = bindingOf(operand).getDefiningOp();
-    return !producer || producer == matmul || producer->getBlock() != op->getBlock() ||
-           producer->isBeforeInBlock(matmul);
-  });
+  return isa<transformer::ResidualOp, transformer::ActivationOp>(op);
 }
 
 /// Ops that become one dispatch; `overRows`: its grid is of the wanted rows, not of all tokens.
@@ -89,6 +96,9 @@ struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches>, qopt::Re
         overRows.insert(op.result_begin(), op.result_end());
       return rows;
     };
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+      if (isOpTriviallyDead(&op))
+        op.erase();
     for (Operation &op : block.without_terminator()) {
       if (isa<transformer::GetOp, transformer::SliceOp, arith::ConstantOp>(op))
         continue;
@@ -106,11 +116,14 @@ struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches>, qopt::Re
         clusters.push_back({{&op}, rows});
         open = false;
       } else if (isRowOp(&op)) {
-        scratch += emit::rowBytes(&op);
+        int64_t bytes = 0;
+        for (Value result : op.getResults())
+          bytes += emit::rowBytes(result);
+        scratch += bytes;
         if (!open || clusters.back().overRows != rows || isa<transformer::SelectRowsOp>(op) ||
             scratch > emit::kMostScratchBytes) {
           clusters.push_back({{}, rows});
-          scratch = emit::rowBytes(&op);
+          scratch = bytes;
         }
         clusters.back().ops.push_back(&op);
         open = true;
@@ -152,7 +165,8 @@ struct FormDispatches : qopt::impl::FormDispatchesBase<FormDispatches>, qopt::Re
     std::string name = getOperation().getSymName().str() + "." + std::to_string(counter++);
     for (Operation *op : cluster) {
       locations.push_back(op->getLoc());
-      name += "." + op->getName().stripDialect().str();
+      if (name.size() < kNameLength)
+        name += "." + op->getName().stripDialect().str();
     }
     SmallVector<Type> types = llvm::map_to_vector(outputs, [](Value value) { return value.getType(); });
     auto dispatch = kernel::DispatchOp::create(builder, FusedLoc::get(&getContext(), locations), types, name,

@@ -7,6 +7,7 @@
 // what is the same for all (invariant), and its row of parameters. See Passes.td for an example.
 #include "passes/Lower/Passes.h"
 #include "passes/Support/PassCounts.h"
+#include "passes/Support/WantedRows.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
@@ -107,12 +108,7 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks>, qopt::Repor
     Run run = findRun(sequence);
     if (run.saved() == 0)
       return false;
-    // Values whose first axis is the wanted rows.
-    llvm::DenseSet<Value> overRows;
-    for (Operation *op : sequence)
-      if (isa<transformer::SelectRowsOp>(op) ||
-          llvm::any_of(op->getOperands(), [&](Value operand) { return overRows.contains(operand); }))
-        overRows.insert(op->result_begin(), op->result_end());
+    llvm::DenseSet<Value> overRows = wantedRows(function);
     // Equal kinds need not be equal def-use chains: shorten the run, or start it later, until they are.
     for (; run.count > 1; --run.count) {
       size_t slack = run.period; // rotations of the block within the run
@@ -128,6 +124,19 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks>, qopt::Repor
       }
     }
     return false;
+  }
+
+  /// Whether a block, whose ops `inBlock` tells, reads what it is given before `successor` is written over it. The
+  /// successor itself may read it as a residual, element by element in their places.
+  static bool givesWayTo(Value given, Operation *successor, llvm::function_ref<bool(Operation *)> inBlock) {
+    return llvm::all_of(given.getUsers(), [&](Operation *user) {
+      if (!inBlock(user))
+        return true;
+      if (isa<transformer::SliceOp>(user))
+        return user != successor && !llvm::is_contained(user->getUsers(), successor) &&
+               givesWayTo(user->getResult(0), successor, inBlock);
+      return user->isBeforeInBlock(successor) || (user == successor && isa<transformer::ResidualOp>(user));
+    });
   }
 
   /// The signature under which all blocks of the run are the same function, if there is one.
@@ -194,6 +203,8 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks>, qopt::Repor
           for (size_t block = 0; block < run.count; ++block)
             if (operandOf(block) != next)
               return std::nullopt;
+          if (next.getDefiningOp<transformer::SliceOp>()) // a view has no buffer to hand in
+            return std::nullopt;
           invariants.insert(next);
           continue;
         }
@@ -238,20 +249,29 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks>, qopt::Repor
     for (auto [op, result] : carried)
       if (isa<transformer::SliceOp>(sequence[run.start + op]))
         return std::nullopt;
-    // What a block gives is written over what it was given, which therefore nothing reads afterwards.
     for (auto [op, result] : carried)
-      for (Operation *user : sequence[run.start + op]->getResult(result).getUsers())
-        if (size_t at = position.lookup(user); at >= run.period && at % run.period > op)
-          return std::nullopt;
+      if (!givesWayTo(sequence[run.start + op]->getResult(result), sequence[run.start + run.period + op],
+                      [&](Operation *user) { return position.lookup(user) / run.period == 1; }))
+        return std::nullopt;
     // What the first block is given lives on in the buffer that its results get: each has one, which nobody else reads
-    // afterwards.
+    // afterwards, and which is not the caller's.
+    bool isForward = cast<func::FuncOp>(sequence.front()->getParentOp()).getSymName() == "forward";
     llvm::DenseSet<Value> given;
     for (auto &[source, value] : initial) {
       if (value.getDefiningOp<transformer::SliceOp>() || !given.insert(value).second || invariants.contains(value))
         return std::nullopt;
-      for (Operation *user : value.getUsers())
-        if (!position.contains(user) && !user->isBeforeInBlock(sequence[run.start]))
+      SmallVector<Operation *> users(value.getUsers());
+      for (size_t i = 0; i < users.size(); ++i) {
+        if (isa<transformer::SliceOp>(users[i]))
+          llvm::append_range(users, users[i]->getUsers());
+        else if (!position.contains(users[i]) && !users[i]->isBeforeInBlock(sequence[run.start]))
           return std::nullopt;
+      }
+      if (!isForward || isa<transformer::CacheType>(value.getType()))
+        continue;
+      Value last = sequence[run.start + (run.count - 1) * run.period + source.first]->getResult(source.second);
+      if (isa<BlockArgument>(value) || llvm::any_of(last.getUsers(), llvm::IsaPred<func::ReturnOp>))
+        return std::nullopt;
     }
     signature.invariants = llvm::to_vector(invariants);
     signature.carried = llvm::to_vector(carried);

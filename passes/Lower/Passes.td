@@ -10,11 +10,12 @@ def VerifyForward : Pass<"verify-forward", "::mlir::ModuleOp"> {
     the logits of the wanted rows, and checks token ids against the logits' width. Types do not say what `?` counts, so a
     function that returns the logits of all tokens would write beyond that memory: it is refused here.
 
-    *Requires:* the graph as importers leave it. *Guarantees:* one block, without ops of kernels and without constants but
-    layers; the arguments and results of a model, or of a part (`transformer.part`); logits and hidden states of the wanted rows,
-    a part's outputs of all tokens, no op on both, and no batch of a known length; tables with a row for each token that has a
-    logit, or each position; layers that the cache has, each updated before it is attended to; caches used in the order of their
-    updates. Or an error. *Leaves alone:* everything.
+    *Requires:* the graph as importers leave it. *Guarantees:* one block, without ops of kernels and without constants
+    but layers, and no other function with a body; the arguments and results of a model, or of a part
+    (`transformer.part`); logits and hidden states of the wanted rows, a part's outputs of all tokens, no op on both, and
+    no batch of a known length, of results or of what is read row by row; tables with a row for each token that has a
+    logit, or each position; layers that the cache has, each updated once, and before it is attended to; caches used in
+    the order of their updates. Or an error. *Leaves alone:* everything.
 
     ```mlir
     %x = transformer.select_rows %h, %rows : tensor<?x64xf32>, tensor<?xi32> -> tensor<?x64xf32>
@@ -69,8 +70,9 @@ def OutlineBlocks : Pass<"outline-blocks", "::mlir::ModuleOp"> {
     `kernel.repeat` of one private function. Types, schemes and layouts are part of isomorphism, so a mixed recipe gives
     several functions.
 
-    *Requires:* one flat block. *Guarantees:* each call computes what its copy computed. *Leaves alone:* what does not repeat,
-    what works on the wanted rows, and blocks that read what they were given after they have made its successor.
+    *Requires:* one flat block. *Guarantees:* each call computes what its copy computed. *Leaves alone:* what does not
+    repeat, what works on the wanted rows, blocks that read what they were given after they have made its successor, and
+    runs of which a first value or a last one belongs to the caller of `@forward`.
 
     ```mlir
     %1 = transformer.rms_norm %0, %a … ; %2 = transformer.rms_norm %1, %b …
@@ -84,8 +86,10 @@ def OutlineBlocks : Pass<"outline-blocks", "::mlir::ModuleOp"> {
 def FormDispatches : Pass<"form-dispatches", "::mlir::func::FuncOp"> {
   let summary = "Group the ops that one kernel computes";
   let description = [{
-    A matmul takes the residual or gated product that alone consumes it; runs of ops that work on one token at a time
-    become one dispatch; attention is a dispatch of its own. Slices move into their consumers, where they are views.
+    A matmul takes the residual, activation or gated product that alone consumes it, and comes next, unless that is
+    written over what the matmul reads; runs of ops that work on one token at a time become one dispatch, while what only
+    they read takes at most 256 KiB; attention is a dispatch of its own. Slices move into their consumers, where they are
+    views. What nobody reads is dropped.
 
     *Requires:* `select-layouts`. *Guarantees:* all computation is within dispatches. *Leaves alone:* `transformer.get`,
     constants, `kernel.repeat`.
@@ -104,8 +108,8 @@ def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
   let description = [{
     The results of `@forward` go to the caller: logits and hidden states, or, of a part of a model (`transformer.part`),
     output number so and so. Offsets are affine in the batch: `array<i64: constant, per_token, per_row>`. Values that are never live together share
-    memory; a value carried around a `kernel.repeat` keeps its place, and its successor is written over it once nothing but
-    the residual that makes it still reads it. The module's `kernel.arena` says how much is needed.
+    memory; a value carried around a `kernel.repeat` keeps its place, and its successor is written over it by the last
+    op that reads it, if that is a residual, or by a later one. The module's `kernel.arena` says how much is needed.
 
     *Requires:* `form-dispatches`. *Guarantees:* every result has a placement, or an error. *Leaves alone:* the ops.
   }];

@@ -216,17 +216,18 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory>, qopt::ReportsCounts 
     bool inOrder =
         llvm::none_of(body, llvm::IsaPred<lowbit::MatmulOp, transformer::AttentionOp, transformer::SelectRowsOp>);
     for (auto [binding, argument] : llvm::zip(dispatch.getBindings(), body.getArguments()))
-      if (binding == value && !readsBefore(argument, producer, inOrder))
+      if (binding == value && !mayBeOverwrittenBy(producer, argument, inOrder))
         return false;
     return true;
   }
 
-  static bool readsBefore(Value read, Operation *producer, bool inOrder) {
+  /// `inOrder`: ops before the producer have run by then for the same token.
+  static bool mayBeOverwrittenBy(Operation *producer, Value read, bool inOrder) {
     return producer && llvm::all_of(read.getUsers(), [&](Operation *user) {
              if (user == producer)
                return isa<transformer::ResidualOp>(user) && !read.getDefiningOp();
              if (auto slice = dyn_cast<transformer::SliceOp>(user)) // a view, of other elements than those in its place
-               return readsBefore(slice.getResult(), producer, inOrder);
+               return mayBeOverwrittenBy(producer, slice.getResult(), inOrder);
              return inOrder && user->isBeforeInBlock(producer);
            });
   }

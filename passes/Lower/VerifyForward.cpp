@@ -53,6 +53,11 @@ struct VerifyForward : qopt::impl::VerifyForwardBase<VerifyForward>, qopt::Repor
       mlir::emitError(getOperation().getLoc(), "expected a function @forward with a body");
       return signalPassFailure();
     }
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (function != forward && !function.isExternal()) {
+        function.emitOpError("expected no function with a body but @forward, which is what is compiled: remove it");
+        return signalPassFailure();
+      }
     isPart = forward->hasAttr("transformer.part");
     axes.clear(), updatedLayers.clear();
     if (failed(checkType(forward)) || failed(checkBody(forward)))
@@ -117,6 +122,8 @@ private:
       axes[select.getResult()] = Axis::WantedRows;
       return success();
     }
+    if (failed(checkBatches(op, block)))
+      return failure();
     Axis axis = Axis::None;
     for (auto [index, operand] : llvm::enumerate(op.getOperands())) {
       Axis here = axes.lookup(operand);
@@ -144,8 +151,9 @@ private:
         })
         .Case([&](CacheUpdateOp update) {
           FailureOr<int64_t> layer = checkCacheUse(update, block);
-          if (succeeded(layer))
-            updatedLayers.insert(*layer);
+          // Which tokens an attention between two updates would see depends on how a batch is divided.
+          if (succeeded(layer) && !updatedLayers.insert(*layer).second)
+            return LogicalResult(update.emitOpError() << "expected one update of layer " << *layer << ", but got two");
           latestCache = update.getResult();
           return LogicalResult(layer);
         })
@@ -157,6 +165,33 @@ private:
           return layer;
         })
         .Default(success());
+  }
+
+  /// What has a row for each token has as many rows as there are tokens: it is computed of them, and no parameter.
+  LogicalResult checkBatches(Operation &op, Block &block) {
+    SmallVector<Value, 4> batches;
+    Value positions;
+    llvm::TypeSwitch<Operation *>(&op)
+        .Case<GetOp, arith::ConstantOp, EmbeddingOp, lowbit::EmbeddingOp, lowbit::GatherOp>([](auto) {})
+        .Case([&](RotaryTableOp table) { positions = table.getPositions(); })
+        .Case([&](RotaryOp rotary) { batches.push_back(rotary.getInput()), positions = rotary.getPositions(); })
+        .Case([&](CacheUpdateOp update) { batches.append({update.getKey(), update.getValue()}); })
+        .Case([&](lowbit::MatmulOp matmul) {
+          batches.append({matmul.getPayload(), matmul.getScales(), matmul.getSums()});
+        })
+        .Case<RotateOp, ResidualOp, GatedProductOp>(
+            [&](auto both) { llvm::append_range(batches, both->getOperands()); })
+        .Default([&](Operation *other) {
+          if (other->getNumResults() != 0 && isBatch(other->getResult(0).getType()))
+            batches.push_back(other->getOperand(0));
+        });
+    for (Value batch : batches)
+      if (batch && axes.lookup(batch) == Axis::None)
+        return op.emitOpError() << "expected a value with a row for each token, or each wanted row, but got one of "
+                                << batch.getType() << " that is not computed of them";
+    if (positions && positions != block.getArgument(Positions))
+      return op.emitOpError("expected positions to be argument 1 of @forward");
+    return success();
   }
 
   /// The runtime takes token ids below the number of logits, and positions below the context.

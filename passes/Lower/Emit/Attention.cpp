@@ -37,8 +37,11 @@ public:
     shared = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(1) / (heads * dim);
   }
 
-  void emit(Value lower, Value upper) {
+  LogicalResult emit(Value lower, Value upper) {
     int64_t together = largestDivisorUpTo(shared, mostHeads);
+    if (int64_t bytes = together * (kBlockTokens + dim) * 4; bytes > kMostScratchBytes)
+      return op.emitOpError() << "expected heads of which " << together << " take at most " << kMostScratchBytes
+                              << " bytes of a worker's stack, but those of " << dim << " channels take " << bytes;
     probabilities =
         memref::AllocaOp::create(b, MemRefType::get({together, kBlockTokens}, b.getF32Type()), b.getI64IntegerAttr(64));
     totals = memref::AllocaOp::create(b, MemRefType::get({together, dim}, b.getF32Type()), b.getI64IntegerAttr(64));
@@ -51,6 +54,7 @@ public:
         emitHeads(token, head, b.mul(first, dim), together, position, sequence);
       });
     });
+    return success();
   }
 
 private:
@@ -228,7 +232,8 @@ LogicalResult qopt::emit::emitAttention(KernelBuilder &b, KernelContext &context
     auto attention = dyn_cast<transformer::AttentionOp>(op);
     if (!attention)
       return op.emitOpError("has no place in the kernel of attention");
-    AttentionEmitter(b, context, attention).emit(context.lower, context.upper);
+    if (failed(AttentionEmitter(b, context, attention).emit(context.lower, context.upper)))
+      return failure();
   }
   return success();
 }

@@ -1,6 +1,8 @@
 // What the caller of @qopt_forward hands in: see CallArguments.h.
 #include "passes/Lower/Emit/CallArguments.h"
 
+#include "dialects/Transformer/Entry.h"
+
 #include <limits>
 
 using namespace mlir;
@@ -80,18 +82,19 @@ llvm::DenseMap<Value, Value> qopt::emit::inputBuffers(KernelBuilder &b, Environm
     return view(b, bytesAt(b, loadField(b, env, field, pointer)), b.index(0), {length},
                 MemRefType::get({ShapedType::kDynamic}, b.getI32Type()));
   };
-  values[forward.getArgument(0)] = vectorAt(kTokens, env.numTokens);
-  values[forward.getArgument(1)] = vectorAt(kPositions, env.numTokens);
-  values[forward.getArgument(2)] = vectorAt(kSequences, env.numTokens);
-  values[forward.getArgument(3)] =
+  values[forward.getArgument(transformer::Tokens)] = vectorAt(kTokens, env.numTokens);
+  values[forward.getArgument(transformer::Positions)] = vectorAt(kPositions, env.numTokens);
+  values[forward.getArgument(transformer::Sequences)] = vectorAt(kSequences, env.numTokens);
+  values[forward.getArgument(transformer::BlockTables)] =
       view(b, bytesAt(b, loadField(b, env, kBlockTables, pointer)), b.index(0),
            {env.numTokens, b.toIndex(loadField(b, env, kBlocksPerSequence, b.getI64Type()))},
            MemRefType::get({ShapedType::kDynamic, ShapedType::kDynamic}, b.getI32Type()));
-  values[forward.getArgument(4)] = vectorAt(kRows, env.numRows);
-  values[forward.getArgument(5)] =
-      view(b, env.cache, b.index(0), {env.numTokens}, bufferType(forward.getArgument(5).getType()));
-  for (BlockArgument input : forward.getArguments().drop_front(6))
-    values[input] = view(b, bytesAt(b, loadElement(b, env, kInputs, input.getArgNumber() - 6)), b.index(0),
-                         {env.numTokens}, bufferType(input.getType()));
+  values[forward.getArgument(transformer::WantedRows)] = vectorAt(kRows, env.numRows);
+  values[forward.getArgument(transformer::Cache)] =
+      view(b, env.cache, b.index(0), {env.numTokens}, bufferType(forward.getArgument(transformer::Cache).getType()));
+  for (BlockArgument input : forward.getArguments().drop_front(transformer::kModelArguments))
+    values[input] =
+        view(b, bytesAt(b, loadElement(b, env, kInputs, input.getArgNumber() - transformer::kModelArguments)),
+             b.index(0), {env.numTokens}, bufferType(input.getType()));
   return values;
 }

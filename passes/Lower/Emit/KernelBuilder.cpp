@@ -22,12 +22,9 @@ int64_t qopt::emit::mostInputsOfSum(kernel::PanelAttr layout) {
   return std::numeric_limits<int32_t>::max() / (mostOfActivation * mostOfWeight);
 }
 
-int64_t qopt::emit::rowBytes(Operation *op) {
-  int64_t bytes = 0;
-  for (Type type : op->getResultTypes())
-    if (auto tensor = dyn_cast<RankedTensorType>(type))
-      bytes += tensor.getDimSize(1) * tensor.getElementTypeBitWidth() / 8;
-  return bytes;
+int64_t qopt::emit::rowBytes(Value value) {
+  auto tensor = dyn_cast<RankedTensorType>(value.getType());
+  return tensor ? tensor.getDimSize(1) * tensor.getElementTypeBitWidth() / 8 : 0;
 }
 
 Value KernelBuilder::index(int64_t value) { return arith::ConstantIndexOp::create(*this, value); }

@@ -23,8 +23,8 @@ int64_t mostInputsOfSum(kernel::PanelAttr layout);
 
 /// What rows that only later ops of a dispatch read may take of a worker's stack, in bytes.
 constexpr int64_t kMostScratchBytes = 256 * 1024;
-/// The bytes of one row of each of the op's results.
-int64_t rowBytes(mlir::Operation *op);
+/// The bytes of one row of [rows, channels]; 0 of what is no tensor.
+int64_t rowBytes(mlir::Value value);
 
 /// Builds loops and vectors with the constants, casts and loads that kernels are full of.
 class KernelBuilder : public mlir::ImplicitLocOpBuilder {

@@ -410,10 +410,9 @@ static LogicalResult checkMatmul(lowbit::MatmulOp op) {
   Type element = payload.getElementType();
   bool integer = element.isInteger(8), bf16 = element.isBF16();
   int64_t dot = integer ? 4 : bf16 ? 2 : 1;
-  if (layout.getDot() != dot || (integer && !layout.isQuantized()))
-    return op.emitOpError() << "expected a layout of " << (integer ? "codes" : "weights") << " that a payload of "
-                            << element << " reads " << dot << " at a time, but got " << layout
-                            << "; run --select-layouts";
+  if (layout.getDot() != dot) // of four inputs at a time there are codes alone
+    return op.emitOpError() << "expected a layout that a payload of " << element << " reads " << dot
+                            << " inputs at a time, but got " << layout << "; run --select-layouts";
   bool wantsSums = integer || (bf16 && layout.getZeroPoints());
   if (!wantsSums)
     return success();

@@ -126,7 +126,7 @@ private:
         for (Value result : op.getResults())
           if (!yielded.contains(result)) {
             auto type = cast<RankedTensorType>(result.getType());
-            bytes += type.getDimSize(1) * type.getElementTypeBitWidth() / 8;
+            bytes += rowBytes(result);
             scratch[result] = memref::AllocaOp::create(
                 b, MemRefType::get({1, type.getDimSize(1)}, type.getElementType()), b.getI64IntegerAttr(64));
           }
@@ -312,7 +312,10 @@ private:
   LogicalResult emitCacheUpdate(transformer::CacheUpdateOp update, Value token) {
     transformer::CacheType type = update.getCache().getType();
     Row key = rowOf(update.getKey(), token), value = rowOf(update.getValue(), token);
-    Value cache = context.buffers.lookup(update.getCache()), layer = context.buffers.lookup(update.getLayer());
+    Value before = update.getCache(); // updates of this dispatch write the same memory
+    while (auto other = before.getDefiningOp<transformer::CacheUpdateOp>())
+      before = other.getCache();
+    Value cache = context.buffers.lookup(before), layer = context.buffers.lookup(update.getLayer());
     Value position = b.toIndex(b.loadScalar(context.buffers.lookup(update.getPositions()), {token}));
     Value sequence = b.toIndex(b.loadScalar(context.buffers.lookup(update.getSequences()), {token}));
     Value page = b.toIndex(

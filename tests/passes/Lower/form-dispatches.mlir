@@ -34,19 +34,43 @@ func.func @residual_epilogue(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
   return %3 : tensor<?x64xf32>
 }
 
-// It declines to fuse the residual of what is multiplied: its place may be that of the sum.
-// CHECK-LABEL: func.func @multiplied_residual
-// CHECK: %[[M:.*]] = kernel.dispatch @multiplied_residual.0.matmul grid #[[FOUR]](
-// CHECK: kernel.dispatch @multiplied_residual.1.residual grid #[[TOKENS]](%{{.*}}, %[[M]])
-func.func @multiplied_residual(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+// It declines: of a function that is called on (index, carried values), the sum is written where tiles still read.
+// CHECK-LABEL: func.func @replaced
+// CHECK: %[[M:.*]] = kernel.dispatch @replaced.0.matmul grid #[[FOUR]](
+// CHECK: kernel.dispatch @replaced.1.residual grid #[[TOKENS]](%{{.*}}, %[[M]])
+func.func @replaced(%layer: index, %x: tensor<?x64xf32>) -> tensor<?x64xf32> {
   %w = transformer.get @w : tensor<4x4096xi8>
   %0 = lowbit.matmul %x, %w layout(#kernel.panel<code = f32, dot = 1>) : (tensor<?x64xf32>, tensor<4x4096xi8>) -> tensor<?x64xf32>
   %1 = transformer.residual %x, %0 : tensor<?x64xf32>
   return %1 : tensor<?x64xf32>
 }
 
-// Rows of 2^15 numbers take an eighth of a megabyte: a third would not fit into a worker's scratch.
+// It declines: between a matmul and what would be its epilogue another op stands, which would run before both or after.
+// CHECK-LABEL: func.func @apart
+// CHECK: kernel.dispatch @apart.0.matmul grid #[[FOUR]](
+// CHECK: kernel.dispatch @apart.1.activation.residual grid #[[TOKENS]](
+func.func @apart(%x: tensor<?x64xf32>) -> (tensor<?x64xf32>, tensor<?x64xf32>) {
+  %w = transformer.get @w : tensor<4x4096xi8>
+  %0 = lowbit.matmul %x, %w layout(#kernel.panel<code = f32, dot = 1>) : (tensor<?x64xf32>, tensor<4x4096xi8>) -> tensor<?x64xf32>
+  %1 = transformer.activation silu %x : tensor<?x64xf32>
+  %2 = transformer.residual %x, %0 : tensor<?x64xf32>
+  return %1, %2 : tensor<?x64xf32>, tensor<?x64xf32>
+}
+
+// What nobody reads is dropped, and so is what only that reads.
+// CHECK-LABEL: func.func @unread
+// CHECK-NEXT: kernel.dispatch @unread.0.activation grid
+// CHECK-NOT: kernel.dispatch
 // CHECK-LABEL: func.func @wide_rows
+func.func @unread(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  %w = transformer.get @w : tensor<4x4096xi8>
+  %0 = lowbit.matmul %x, %w layout(#kernel.panel<code = f32, dot = 1>) : (tensor<?x64xf32>, tensor<4x4096xi8>) -> tensor<?x64xf32>
+  %1 = transformer.activation silu %0 : tensor<?x64xf32>
+  %2 = transformer.activation silu %x : tensor<?x64xf32>
+  return %2 : tensor<?x64xf32>
+}
+
+// Rows of 2^15 numbers take an eighth of a megabyte: a third would not fit into a worker's scratch.
 // CHECK: kernel.dispatch @wide_rows.0.activation.activation grid
 // CHECK: kernel.dispatch @wide_rows.1.activation.activation grid
 // CHECK: kernel.dispatch @wide_rows.2.activation grid

@@ -201,7 +201,7 @@ module attributes {kernel.arena = array<i64: 0, 0, 0>} {
     %y = kernel.dispatch @matmul grid #one (%a, %b, %d, %w) {placement = ["logits"]}
         : (tensor<?x64xi8>, tensor<?x1xf32>, tensor<?x1xi32>, tensor<1x544xi8>) -> tensor<?x16xf32> {
     ^bb0(%i: tensor<?x64xi8>, %j: tensor<?x1xf32>, %k: tensor<?x1xi32>, %v: tensor<1x544xi8>):
-      // expected-error@+1 {{expected a layout of codes that a payload of 'i8' reads 4 at a time, but got #kernel.panel<code = u4, dot = 1, group = 64, scale = f16>; run --select-layouts}}
+      // expected-error@+1 {{expected a layout that a payload of 'i8' reads 4 inputs at a time, but got #kernel.panel<code = u4, dot = 1, group = 64, scale = f16>; run --select-layouts}}
       %2 = lowbit.matmul %i scales %j sums %k, %v layout(#kernel.panel<code = u4, dot = 1, group = 64, scale = f16>)
           : (tensor<?x64xi8>, tensor<?x1xf32>, tensor<?x1xi32>, tensor<1x544xi8>) -> tensor<?x16xf32>
       kernel.yield %2 : tensor<?x16xf32>

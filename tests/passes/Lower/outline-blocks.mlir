@@ -240,7 +240,7 @@ func.func @read_afterwards(%x: tensor<?x16xf32>, %v: tensor<?x16xf32>) -> (tenso
   return %d1, %v1 : tensor<?x16xf32>, tensor<?x16xf32>
 }
 
-// It declines: the first block is given what it makes itself.
+// It declines: the first block is given what it makes itself, later ones what the block before has made.
 // CHECK-LABEL: func.func @own_value
 // CHECK-NOT: kernel.repeat
 // CHECK-COUNT-2: transformer.linear
@@ -249,13 +249,122 @@ func.func @own_value(%x: tensor<?x16xf32>) -> tensor<?x16xf32> {
   %w0 = transformer.get @w0 : tensor<16x16xf32>
   %a0 = transformer.rms_norm %x, %n0 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
   %b0 = transformer.linear %a0, %w0 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c0 = transformer.residual %b0, %a0 : tensor<?x16xf32>
+  %d0 = transformer.residual %x, %c0 : tensor<?x16xf32>
+  %n1 = transformer.get @n1 : tensor<16xf32>
+  %w1 = transformer.get @w1 : tensor<16x16xf32>
+  %a1 = transformer.rms_norm %d0, %n1 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b1 = transformer.linear %a1, %w1 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c1 = transformer.residual %b1, %c0 : tensor<?x16xf32>
+  %d1 = transformer.residual %d0, %c1 : tensor<?x16xf32>
+  return %d1 : tensor<?x16xf32>
+}
+
+// It declines: the successor reads elements of what it replaces that are not in its own places.
+// CHECK-LABEL: func.func @gated_successor
+// CHECK-NOT: kernel.repeat
+// CHECK-COUNT-2: transformer.linear
+func.func @gated_successor(%x: tensor<?x16xf32>) -> tensor<?x16xf32> {
+  %n0 = transformer.get @n0 : tensor<16xf32>
+  %w0 = transformer.get @w0 : tensor<16x16xf32>
+  %a0 = transformer.rms_norm %x, %n0 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b0 = transformer.linear %a0, %w0 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
   %c0 = transformer.activation silu %b0 : tensor<?x16xf32>
-  %d0 = transformer.residual %b0, %c0 : tensor<?x16xf32>
+  %d0 = transformer.gated_product silu %x, %c0 : tensor<?x16xf32>
   %n1 = transformer.get @n1 : tensor<16xf32>
   %w1 = transformer.get @w1 : tensor<16x16xf32>
   %a1 = transformer.rms_norm %d0, %n1 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
   %b1 = transformer.linear %a1, %w1 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
   %c1 = transformer.activation silu %b1 : tensor<?x16xf32>
-  %d1 = transformer.residual %b0, %c1 : tensor<?x16xf32>
+  %d1 = transformer.gated_product silu %d0, %c1 : tensor<?x16xf32>
+  return %d1 : tensor<?x16xf32>
+}
+
+// It declines: a slice of what a block is given is read afterwards.
+// CHECK-LABEL: func.func @slice_afterwards
+// CHECK-NOT: kernel.repeat
+// CHECK-COUNT-2: transformer.linear
+func.func @slice_afterwards(%x: tensor<?x16xf32>, %v: tensor<?x8xf32>) -> (tensor<?x16xf32>, tensor<?x8xf32>) {
+  %n0 = transformer.get @n0 : tensor<16xf32>
+  %w0 = transformer.get @w0 : tensor<16x16xf32>
+  %a0 = transformer.rms_norm %x, %n0 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b0 = transformer.linear %a0, %w0 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c0 = transformer.activation silu %b0 : tensor<?x16xf32>
+  %d0 = transformer.residual %x, %c0 : tensor<?x16xf32>
+  %s0 = transformer.slice %x at 8 : tensor<?x16xf32> -> tensor<?x8xf32>
+  %v0 = transformer.residual %v, %s0 : tensor<?x8xf32>
+  %n1 = transformer.get @n1 : tensor<16xf32>
+  %w1 = transformer.get @w1 : tensor<16x16xf32>
+  %a1 = transformer.rms_norm %d0, %n1 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b1 = transformer.linear %a1, %w1 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c1 = transformer.activation silu %b1 : tensor<?x16xf32>
+  %d1 = transformer.residual %d0, %c1 : tensor<?x16xf32>
+  %s1 = transformer.slice %d0 at 8 : tensor<?x16xf32> -> tensor<?x8xf32>
+  %v1 = transformer.residual %v0, %s1 : tensor<?x8xf32>
+  return %d1, %v1 : tensor<?x16xf32>, tensor<?x8xf32>
+}
+
+// It declines: what is the same for all blocks is a view, which has no buffer to hand in.
+// CHECK-LABEL: func.func @slice_for_all
+// CHECK-NOT: kernel.repeat
+// CHECK-COUNT-2: transformer.linear
+func.func @slice_for_all(%x: tensor<?x16xf32>, %t: tensor<?x32xf32>) -> tensor<?x16xf32> {
+  %s = transformer.slice %t at 16 : tensor<?x32xf32> -> tensor<?x16xf32>
+  %n0 = transformer.get @n0 : tensor<16xf32>
+  %w0 = transformer.get @w0 : tensor<16x16xf32>
+  %a0 = transformer.rms_norm %x, %n0 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b0 = transformer.linear %a0, %w0 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c0 = transformer.residual %b0, %s : tensor<?x16xf32>
+  %d0 = transformer.residual %x, %c0 : tensor<?x16xf32>
+  %n1 = transformer.get @n1 : tensor<16xf32>
+  %w1 = transformer.get @w1 : tensor<16x16xf32>
+  %a1 = transformer.rms_norm %d0, %n1 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b1 = transformer.linear %a1, %w1 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c1 = transformer.residual %b1, %s : tensor<?x16xf32>
+  %d1 = transformer.residual %d0, %c1 : tensor<?x16xf32>
+  return %d1 : tensor<?x16xf32>
+}
+
+// It declines: a slice of what the first block is given is read after the last.
+// CHECK-LABEL: func.func @slice_of_first
+// CHECK-NOT: kernel.repeat
+// CHECK-COUNT-2: transformer.linear
+func.func @slice_of_first(%t: tensor<?x16xf32>) -> (tensor<?x16xf32>, tensor<?x8xf32>) {
+  %x = transformer.activation silu %t : tensor<?x16xf32>
+  %s = transformer.slice %x at 8 : tensor<?x16xf32> -> tensor<?x8xf32>
+  %n0 = transformer.get @n0 : tensor<16xf32>
+  %w0 = transformer.get @w0 : tensor<16x16xf32>
+  %a0 = transformer.rms_norm %x, %n0 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b0 = transformer.linear %a0, %w0 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c0 = transformer.activation silu %b0 : tensor<?x16xf32>
+  %d0 = transformer.residual %x, %c0 : tensor<?x16xf32>
+  %n1 = transformer.get @n1 : tensor<16xf32>
+  %w1 = transformer.get @w1 : tensor<16x16xf32>
+  %a1 = transformer.rms_norm %d0, %n1 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b1 = transformer.linear %a1, %w1 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c1 = transformer.activation silu %b1 : tensor<?x16xf32>
+  %d1 = transformer.residual %d0, %c1 : tensor<?x16xf32>
+  %y = transformer.activation silu %s : tensor<?x8xf32>
+  %z = transformer.activation silu %d1 : tensor<?x16xf32>
+  return %z, %y : tensor<?x16xf32>, tensor<?x8xf32>
+}
+
+// It declines: what comes in and what goes out belongs to the caller.
+// CHECK-LABEL: func.func @forward
+// CHECK-NOT: kernel.repeat
+// CHECK-COUNT-2: transformer.linear
+func.func @forward(%x: tensor<?x16xf32>) -> tensor<?x16xf32> {
+  %n0 = transformer.get @n0 : tensor<16xf32>
+  %w0 = transformer.get @w0 : tensor<16x16xf32>
+  %a0 = transformer.rms_norm %x, %n0 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b0 = transformer.linear %a0, %w0 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c0 = transformer.activation silu %b0 : tensor<?x16xf32>
+  %d0 = transformer.residual %x, %c0 : tensor<?x16xf32>
+  %n1 = transformer.get @n1 : tensor<16xf32>
+  %w1 = transformer.get @w1 : tensor<16x16xf32>
+  %a1 = transformer.rms_norm %d0, %n1 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b1 = transformer.linear %a1, %w1 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c1 = transformer.activation silu %b1 : tensor<?x16xf32>
+  %d1 = transformer.residual %d0, %c1 : tensor<?x16xf32>
   return %d1 : tensor<?x16xf32>
 }

@@ -470,3 +470,119 @@ module attributes {transformer.model = {vocabulary = 32 : i64, context = 8 : i64
     return %logits, %cache : tensor<?x32xf32>, !cache
   }
 }
+
+// -----
+
+// A parameter of four rows is read beyond its end where there are more tokens.
+!cache = !transformer.cache<layers = 2, heads = 1, dim = 16, f32>
+module attributes {transformer.model = {vocabulary = 32 : i64, context = 8 : i64}} {
+  transformer.parameter @table : tensor<32x16xf32>
+  transformer.parameter @four : tensor<4x16xf32>
+  transformer.parameter @head : tensor<32x16xf32>
+  func.func @forward(%tokens: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>,
+                   %tables: tensor<?x?xi32>, %rows: tensor<?xi32>, %cache: !cache) -> (tensor<?x32xf32>, !cache) {
+    %table = transformer.get @table : tensor<32x16xf32>
+    %e = transformer.embedding %tokens, %table : (tensor<?xi32>, tensor<32x16xf32>) -> tensor<?x16xf32>
+    %four = transformer.get @four : tensor<4x16xf32>
+    // expected-error@+1 {{expected a value with a row for each token, or each wanted row, but got one of 'tensor<4x16xf32>' that is not computed of them}}
+    %h = transformer.rotate %e, %four : tensor<?x16xf32>, tensor<4x16xf32>
+    %x = transformer.select_rows %h, %rows : tensor<?x16xf32>, tensor<?xi32> -> tensor<?x16xf32>
+    %head = transformer.get @head : tensor<32x16xf32>
+    %logits = transformer.linear %x, %head : (tensor<?x16xf32>, tensor<32x16xf32>) -> tensor<?x32xf32>
+    return %logits, %cache : tensor<?x32xf32>, !cache
+  }
+}
+
+// -----
+
+// So is one that the cache would take.
+!cache = !transformer.cache<layers = 2, heads = 1, dim = 16, f32>
+module attributes {transformer.model = {vocabulary = 32 : i64, context = 8 : i64}} {
+  transformer.parameter @table : tensor<32x16xf32>
+  transformer.parameter @four : tensor<4x16xf32>
+  transformer.parameter @head : tensor<32x16xf32>
+  func.func @forward(%tokens: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>,
+                   %tables: tensor<?x?xi32>, %rows: tensor<?xi32>, %cache: !cache) -> (tensor<?x32xf32>, !cache) {
+    %table = transformer.get @table : tensor<32x16xf32>
+    %e = transformer.embedding %tokens, %table : (tensor<?xi32>, tensor<32x16xf32>) -> tensor<?x16xf32>
+    %zero = arith.constant 0 : index
+    %four = transformer.get @four : tensor<4x16xf32>
+    // expected-error@+1 {{expected a value with a row for each token, or each wanted row, but got one of 'tensor<4x16xf32>'}}
+    %c = transformer.cache_update %cache[%zero], %four, %four at (%positions, %sequences, %tables) : !cache, tensor<4x16xf32>, tensor<?xi32>, tensor<?xi32>, tensor<?x?xi32>
+    %h = transformer.activation silu %e : tensor<?x16xf32>
+    %x = transformer.select_rows %h, %rows : tensor<?x16xf32>, tensor<?xi32> -> tensor<?x16xf32>
+    %head = transformer.get @head : tensor<32x16xf32>
+    %logits = transformer.linear %x, %head : (tensor<?x16xf32>, tensor<32x16xf32>) -> tensor<?x32xf32>
+    return %logits, %c : tensor<?x32xf32>, !cache
+  }
+}
+
+// -----
+
+// A table by wanted rows would be read as one by tokens.
+!cache = !transformer.cache<layers = 2, heads = 1, dim = 16, f32>
+module attributes {transformer.model = {vocabulary = 32 : i64, context = 8 : i64}} {
+  transformer.parameter @table : tensor<32x16xf32>
+  transformer.parameter @four : tensor<4x16xf32>
+  transformer.parameter @head : tensor<32x16xf32>
+  func.func @forward(%tokens: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>,
+                   %tables: tensor<?x?xi32>, %rows: tensor<?xi32>, %cache: !cache) -> (tensor<?x32xf32>, !cache) {
+    %table = transformer.get @table : tensor<32x16xf32>
+    %e = transformer.embedding %tokens, %table : (tensor<?xi32>, tensor<32x16xf32>) -> tensor<?x16xf32>
+    // expected-error@+1 {{expected positions to be argument 1 of @forward}}
+    %t = transformer.rotary_table %rows <dim = 16, base = 1.0e4 : f64> : tensor<?xi32> -> tensor<?x16xf32>
+    %h = transformer.rotate %e, %t : tensor<?x16xf32>, tensor<?x16xf32>
+    %x = transformer.select_rows %h, %rows : tensor<?x16xf32>, tensor<?xi32> -> tensor<?x16xf32>
+    %head = transformer.get @head : tensor<32x16xf32>
+    %logits = transformer.linear %x, %head : (tensor<?x16xf32>, tensor<32x16xf32>) -> tensor<?x32xf32>
+    return %logits, %cache : tensor<?x32xf32>, !cache
+  }
+}
+
+// -----
+
+// An attention between two updates would see of the second what was in chunks before.
+!cache = !transformer.cache<layers = 2, heads = 1, dim = 16, f32>
+module attributes {transformer.model = {vocabulary = 32 : i64, context = 8 : i64}} {
+  transformer.parameter @table : tensor<32x16xf32>
+  transformer.parameter @four : tensor<4x16xf32>
+  transformer.parameter @head : tensor<32x16xf32>
+  func.func @forward(%tokens: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>,
+                   %tables: tensor<?x?xi32>, %rows: tensor<?xi32>, %cache: !cache) -> (tensor<?x32xf32>, !cache) {
+    %table = transformer.get @table : tensor<32x16xf32>
+    %e = transformer.embedding %tokens, %table : (tensor<?xi32>, tensor<32x16xf32>) -> tensor<?x16xf32>
+    %zero = arith.constant 0 : index
+    %b = transformer.cache_update %cache[%zero], %e, %e at (%positions, %sequences, %tables) : !cache, tensor<?x16xf32>, tensor<?xi32>, tensor<?xi32>, tensor<?x?xi32>
+    %h = transformer.attention %e, %b[%zero] at (%positions, %sequences, %tables) scale 0.25 : tensor<?x16xf32>, !cache, tensor<?xi32>, tensor<?xi32>, tensor<?x?xi32>
+    // expected-error@+1 {{expected one update of layer 0, but got two}}
+    %c = transformer.cache_update %b[%zero], %h, %h at (%positions, %sequences, %tables) : !cache, tensor<?x16xf32>, tensor<?xi32>, tensor<?xi32>, tensor<?x?xi32>
+    %x = transformer.select_rows %h, %rows : tensor<?x16xf32>, tensor<?xi32> -> tensor<?x16xf32>
+    %head = transformer.get @head : tensor<32x16xf32>
+    %logits = transformer.linear %x, %head : (tensor<?x16xf32>, tensor<32x16xf32>) -> tensor<?x32xf32>
+    return %logits, %c : tensor<?x32xf32>, !cache
+  }
+}
+
+// -----
+
+// Nothing would compile another function.
+!cache = !transformer.cache<layers = 2, heads = 1, dim = 16, f32>
+module attributes {transformer.model = {vocabulary = 32 : i64, context = 8 : i64}} {
+  transformer.parameter @table : tensor<32x16xf32>
+  transformer.parameter @four : tensor<4x16xf32>
+  transformer.parameter @head : tensor<32x16xf32>
+  func.func @forward(%tokens: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>,
+                   %tables: tensor<?x?xi32>, %rows: tensor<?xi32>, %cache: !cache) -> (tensor<?x32xf32>, !cache) {
+    %table = transformer.get @table : tensor<32x16xf32>
+    %e = transformer.embedding %tokens, %table : (tensor<?xi32>, tensor<32x16xf32>) -> tensor<?x16xf32>
+    %h = transformer.activation silu %e : tensor<?x16xf32>
+    %x = transformer.select_rows %h, %rows : tensor<?x16xf32>, tensor<?xi32> -> tensor<?x16xf32>
+    %head = transformer.get @head : tensor<32x16xf32>
+    %logits = transformer.linear %x, %head : (tensor<?x16xf32>, tensor<32x16xf32>) -> tensor<?x32xf32>
+    return %logits, %cache : tensor<?x32xf32>, !cache
+  }
+  // expected-error@+1 {{expected no function with a body but @forward, which is what is compiled: remove it}}
+  func.func private @other() {
+    return
+  }
+}

@@ -43,6 +43,8 @@ std::vector<Malformed> malformedSafetensors() {
       {"LengthAbsurd", raw(uint64_t{1} << 40) + "{}", "a header of 1099511627776 bytes", "byte 0"},
       {"NotAnArchive", "hello, world: this is some text", "neither a safetensors nor a GGUF file", "byte 0"},
       {"ZipFile", std::string("PK\x03\x04") + std::string(40, 'x'), "but got a pickled PyTorch checkpoint", "byte 0"},
+      {"Pickle", std::string("\x80\x02") + "}q\x01" + std::string(40, 'x'), "but got a pickled PyTorch checkpoint",
+       "byte 0"},
       {"LfsPointer", "version https://git-lfs.github.com/spec/v1\noid sha256:00", "but got a Git LFS pointer",
        "byte 0"},
       {"WebPage", "<!DOCTYPE html><html></html>", "but got a web page", "byte 0"},

@@ -69,6 +69,16 @@ TEST(Safetensors, ReadsThroughArchive) {
   EXPECT_TRUE(archive.ggufMetadata().pairs().empty());
 }
 
+/// Headers of 640 and 1,152 bytes begin with the bytes of a pickle.
+TEST(Safetensors, IsNoPickleWhateverItsLength) {
+  for (size_t length : {640, 1152}) {
+    std::string header = "{" + described("a", "U8", "[3]", "[0,3]") + "}";
+    std::string file = test::safetensors(header + std::string(length - header.size(), ' '), "xyz");
+    auto read = readArchiveHeader(bytesOf(file));
+    ASSERT_TRUE(read) << read.error().format();
+  }
+}
+
 TEST(Safetensors, AFileWithoutTensors) {
   for (const char *header : {"{}", "{\"__metadata__\":{}}"}) {
     auto read = readSafetensors(bytesOf(test::safetensors(header)));

@@ -129,37 +129,107 @@ TEST(Blocks, OfTheWantedRows) {
   checkGraph(graph, x, "blocks of the wanted rows");
 }
 
-/// What a block is given is read by another residual than the one that is written over it, before or after that.
+/// A block of two values that it gives to the next: `x`, whose place its successor takes, and a sum.
+struct Wiring {
+  const char *name;
+  void (*block)(Graph &graph, const std::string &layer, Graph::Value &x, Graph::Value &sum);
+};
+
+Graph::Value plainLinear(Graph &graph, Graph::Value input, const std::string &name) {
+  return graph.linear(input, name, 64, LinearKind::parse("f32"));
+}
+
+// What a block is given is read in many ways beside that of the op that is written over it; where that is too late,
+// blocks are not outlined, or a matmul does without an epilogue.
+const Wiring kWirings[] = {
+    {"another residual reads it before",
+     [](Graph &graph, const std::string &layer, Graph::Value &x, Graph::Value &sum) {
+       Graph::Value normed = graph.rmsNorm(x, layer + ".norm"), bent = graph.activation("silu", normed);
+       Graph::Value other = graph.residual(x, normed);
+       x = graph.residual(x, bent);
+       sum = graph.residual(sum, plainLinear(graph, other, layer + ".linear"));
+     }},
+    {"another residual reads it afterwards",
+     [](Graph &graph, const std::string &layer, Graph::Value &x, Graph::Value &sum) {
+       Graph::Value normed = graph.rmsNorm(x, layer + ".norm"), bent = graph.activation("silu", normed);
+       Graph::Value next = graph.residual(x, bent), other = graph.residual(x, normed);
+       sum = graph.residual(sum, plainLinear(graph, other, layer + ".linear"));
+       x = next;
+     }},
+    {"a slice of it is read afterwards",
+     [](Graph &graph, const std::string &layer, Graph::Value &x, Graph::Value &sum) {
+       Graph::Value next = graph.residual(x, graph.activation("silu", graph.rmsNorm(x, layer + ".norm")));
+       sum = graph.residual(sum, plainLinear(graph, graph.slice(x, 16, 32), layer + ".linear"));
+       x = next;
+     }},
+    {"a slice of it is the residual",
+     [](Graph &graph, const std::string &layer, Graph::Value &x, Graph::Value &sum) {
+       Graph::Value normed = graph.rmsNorm(x, layer + ".norm");
+       sum = graph.residual(sum, plainLinear(graph, normed, layer + ".linear"));
+       x = graph.residual(graph.slice(x, 0, 64), graph.activation("silu", normed));
+     }},
+    {"a gated product takes its place",
+     [](Graph &graph, const std::string &layer, Graph::Value &x, Graph::Value &sum) {
+       Graph::Value normed = graph.rmsNorm(x, layer + ".norm");
+       sum = graph.residual(sum, graph.activation("silu", normed));
+       x = graph.gatedProduct("silu", x, normed);
+     }},
+    {"it is multiplied, and the residual",
+     [](Graph &graph, const std::string &layer, Graph::Value &x, Graph::Value &sum) {
+       sum = graph.residual(sum, graph.activation("silu", graph.rmsNorm(x, layer + ".norm")));
+       x = graph.residual(x, plainLinear(graph, x, layer + ".linear"));
+     }},
+    {"it is multiplied, and another the residual",
+     [](Graph &graph, const std::string &layer, Graph::Value &x, Graph::Value &sum) {
+       Graph::Value normed = graph.rmsNorm(x, layer + ".norm");
+       sum = graph.residual(sum, graph.activation("silu", normed));
+       x = graph.residual(normed, plainLinear(graph, x, layer + ".linear"));
+     }},
+    {"it is multiplied, and bent",
+     [](Graph &graph, const std::string &layer, Graph::Value &x, Graph::Value &sum) {
+       sum = graph.residual(sum, graph.activation("silu", graph.rmsNorm(x, layer + ".norm")));
+       x = graph.activation("silu", plainLinear(graph, x, layer + ".linear"));
+     }},
+    {"it is multiplied before, and the product added afterwards",
+     [](Graph &graph, const std::string &layer, Graph::Value &x, Graph::Value &sum) {
+       Graph::Value normed = graph.rmsNorm(x, layer + ".norm"), product = plainLinear(graph, x, layer + ".linear");
+       x = graph.residual(x, graph.activation("silu", normed));
+       sum = graph.residual(sum, product);
+     }},
+};
+
 TEST(Blocks, ThatReadWhatTheyReplace) {
-  for (bool late : {false, true}) {
-    SCOPED_TRACE(late ? "after" : "before");
+  for (const Wiring &wiring : kWirings) {
+    SCOPED_TRACE(wiring.name);
     Graph graph;
-    LinearKind plain = LinearKind::parse("f32");
-    Graph::Value x = graph.embedding(50, 64), v = graph.rmsNorm(x, "first");
-    for (const char *layer : {"a", "b", "c"}) {
-      Graph::Value normed = graph.rmsNorm(x, layer + std::string(".norm"));
-      Graph::Value bent = graph.activation("silu", normed), other, next;
-      if (!late)
-        other = graph.residual(x, normed);
-      next = graph.residual(x, bent);
-      if (late)
-        other = graph.residual(x, normed);
-      v = graph.residual(v, graph.linear(other, layer + std::string(".linear"), 64, plain));
-      x = next;
-    }
-    checkGraph(graph, graph.selectRows(graph.residual(x, v)), "blocks that read what they replace");
+    Graph::Value x = graph.embedding(50, 64), sum = graph.rmsNorm(x, "first");
+    for (const char *layer : {"a", "b", "c"})
+      wiring.block(graph, layer, x, sum);
+    checkGraph(graph, graph.selectRows(graph.residual(x, sum)), wiring.name);
   }
 }
 
-/// A residual of what its own linear multiplies: tiles of the one must not overwrite what tiles of the other read.
-TEST(Blocks, WhoseResidualIsMultiplied) {
+TEST(Graphs, WithResultsThatNobodyReads) {
   Graph graph;
-  Graph::Value x = graph.embedding(50, 64), v = graph.rmsNorm(x, "first");
-  for (const char *layer : {"a", "b", "c"}) {
-    v = graph.residual(v, graph.activation("silu", graph.rmsNorm(x, layer + std::string(".norm"))));
-    x = graph.residual(x, graph.linear(x, layer + std::string(".linear"), 64, LinearKind::parse("f32")));
-  }
-  checkGraph(graph, graph.selectRows(graph.residual(x, v)), "blocks whose residual is multiplied");
+  Graph::Value x = graph.embedding(50, 64);
+  plainLinear(graph, x, "dead");
+  graph.activation("silu", plainLinear(graph, x, "bent"));
+  checkGraph(graph, graph.selectRows(x), "dead linears");
+}
+
+TEST(Graphs, WithTwoCacheUpdatesInARow) {
+  Graph graph({.layers = 2, .heads = 1, .dim = 64});
+  Graph::Value x = graph.embedding(50, 64), y = graph.rmsNorm(x, "norm");
+  graph.cacheUpdate(0, x, y), graph.cacheUpdate(1, y, x);
+  checkGraph(graph, graph.selectRows(graph.residual(graph.attention(0, x), graph.attention(1, y))), "two updates");
+}
+
+TEST(Graphs, WithManyRowOpsInARow) {
+  Graph graph;
+  Graph::Value x = graph.embedding(50, 64);
+  for (int i = 0; i < 30; ++i)
+    x = graph.residual(x, graph.activation("silu", x));
+  checkGraph(graph, graph.rmsNorm(graph.selectRows(x), "norm"), "a long run");
 }
 
 /// Logits and final hidden states through the C ABI, as a program sees them, against the reference.
