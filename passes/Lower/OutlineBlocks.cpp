@@ -249,10 +249,13 @@ struct OutlineBlocks : qopt::impl::OutlineBlocksBase<OutlineBlocks>, qopt::Repor
     for (auto [op, result] : carried)
       if (isa<transformer::SliceOp>(sequence[run.start + op]))
         return std::nullopt;
-    for (auto [op, result] : carried)
-      if (!givesWayTo(sequence[run.start + op]->getResult(result), sequence[run.start + run.period + op],
-                      [&](Operation *user) { return position.lookup(user) / run.period == 1; }))
+    for (auto [op, result] : carried) {
+      Value given = sequence[run.start + op]->getResult(result);
+      auto inSecond = [&](Operation *user) { return position.lookup(user) / run.period == 1; };
+      if (!isa<transformer::CacheType>(given.getType()) && // written in place
+          !givesWayTo(given, sequence[run.start + run.period + op], inSecond))
         return std::nullopt;
+    }
     // What the first block is given lives on in the buffer that its results get: each has one, which nobody else reads
     // afterwards, and which is not the caller's.
     bool isForward = cast<func::FuncOp>(sequence.front()->getParentOp()).getSymName() == "forward";

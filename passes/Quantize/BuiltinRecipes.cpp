@@ -9,6 +9,8 @@ using namespace qopt;
 // What several of the texts below have; literals, which the compiler joins.
 #define QOPT_AWQ "awq: {shrink: 0.1}\n"
 #define QOPT_GPTQ "method: gptq\ngptq: {inputs: statistics, range: hessian, shrink: 0.1}\n"
+// Codes without zero points reach one step further on one side: the scale's sign says on which.
+#define QOPT_GPTQ_SIGNED "method: gptq\ngptq: {inputs: statistics, range: signed, shrink: 0.1}\n"
 // Hessians of inputs as they are rounded.
 #define QOPT_GPTQ_OF_ROUNDED "method: gptq\ngptq: {inputs: quantized, range: hessian, shrink: 0.1}\n"
 #define QOPT_GATES "gates:\n  - {held_out: true}\n"
@@ -17,7 +19,7 @@ static constexpr BuiltinRecipe recipes[] = {
     {"w4-g64", "4 bits with zero points in groups of 64, bf16 activations: AWQ, then GPTQ",
      "version: 1\nscheme: w4a16:g64:asym\nhead: keep\n" QOPT_AWQ QOPT_GPTQ QOPT_GATES},
     {"w4-g64-sym", "4 bits without zero points in groups of 64, bf16 activations: GPTQ",
-     "version: 1\nscheme: w4a16:g64\nhead: keep\n" QOPT_GPTQ QOPT_GATES},
+     "version: 1\nscheme: w4a16:g64\nhead: keep\n" QOPT_GPTQ_SIGNED QOPT_GATES},
     {"w3-g64", "3 bits with zero points in groups of 64, bf16 activations: GPTQ",
      "version: 1\nscheme: w3a16:g64:asym\nhead: keep\n" QOPT_GPTQ QOPT_GATES},
     {"w4a8", "4 bits with zero points in groups of 64, 8-bit activations by token: AWQ, then GPTQ",

@@ -368,3 +368,32 @@ func.func @forward(%x: tensor<?x16xf32>) -> tensor<?x16xf32> {
   %d1 = transformer.residual %d0, %c1 : tensor<?x16xf32>
   return %d1 : tensor<?x16xf32>
 }
+
+// A cache is carried as well: every block writes its layer of it, in place.
+// CHECK-LABEL: func.func @decoder
+// CHECK: kernel.repeat @decoder.block from 0
+// CHECK-NOT: transformer.linear
+// CHECK-LABEL: func.func private @decoder.block
+// CHECK: transformer.cache_update
+// CHECK: transformer.attention
+!cache = !transformer.cache<layers = 2, heads = 1, dim = 16, f32>
+func.func @decoder(%x: tensor<?x16xf32>, %p: tensor<?xi32>, %s: tensor<?xi32>, %t: tensor<?x?xi32>, %k: !cache)
+    -> (tensor<?x16xf32>, !cache) {
+  %l0 = arith.constant 0 : index
+  %n0 = transformer.get @n0 : tensor<16xf32>
+  %w0 = transformer.get @w0 : tensor<16x16xf32>
+  %a0 = transformer.rms_norm %x, %n0 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b0 = transformer.linear %a0, %w0 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c0 = transformer.cache_update %k[%l0], %b0, %b0 at (%p, %s, %t) : !cache, tensor<?x16xf32>, tensor<?xi32>, tensor<?xi32>, tensor<?x?xi32>
+  %e0 = transformer.attention %b0, %c0[%l0] at (%p, %s, %t) scale 0.25 : tensor<?x16xf32>, !cache, tensor<?xi32>, tensor<?xi32>, tensor<?x?xi32>
+  %d0 = transformer.residual %x, %e0 : tensor<?x16xf32>
+  %l1 = arith.constant 1 : index
+  %n1 = transformer.get @n1 : tensor<16xf32>
+  %w1 = transformer.get @w1 : tensor<16x16xf32>
+  %a1 = transformer.rms_norm %d0, %n1 epsilon 1.0e-5 : (tensor<?x16xf32>, tensor<16xf32>) -> tensor<?x16xf32>
+  %b1 = transformer.linear %a1, %w1 : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %c1 = transformer.cache_update %c0[%l1], %b1, %b1 at (%p, %s, %t) : !cache, tensor<?x16xf32>, tensor<?xi32>, tensor<?xi32>, tensor<?x?xi32>
+  %e1 = transformer.attention %b1, %c1[%l1] at (%p, %s, %t) scale 0.25 : tensor<?x16xf32>, !cache, tensor<?xi32>, tensor<?xi32>, tensor<?x?xi32>
+  %d1 = transformer.residual %d0, %e1 : tensor<?x16xf32>
+  return %d1, %c1 : tensor<?x16xf32>, !cache
+}
