@@ -61,7 +61,7 @@ TABLES = (
     Table("4 bits in groups of 64", (
         Ingredient("w4-rtn", "round to nearest", _recipe(FOUR)),
         Ingredient("w4-gptq-hessian", "GPTQ, `range: hessian`", _recipe(FOUR, _gptq())),
-        Ingredient("w4-gptq-signed", "GPTQ, `range: signed`", _recipe(FOUR, _gptq(range="signed"))),
+        Ingredient("w4-gptq-signed", "the same, `range: signed` (`builtin:w4-g64-sym`)", _recipe(FOUR, _gptq(range="signed"))),
         Ingredient("w4-awq-gptq", "AWQ, then GPTQ", _recipe(FOUR, AWQ, _gptq())),
         Ingredient("w4-asym-rtn", "round to nearest, zero points", _recipe(FOUR_ASYM)),
         Ingredient("w4-asym-awq-rtn", "AWQ, then round to nearest, zero points", _recipe(FOUR_ASYM, AWQ)),
