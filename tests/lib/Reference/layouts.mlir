@@ -45,8 +45,7 @@ func.func @unquantized() -> tensor<3x20xf32> {
   %w = transformer.get @w : tensor<20x6xf32>
   %x = transformer.get @x : tensor<3x6xf32>
   %p = lowbit.pack %w layout(#kernel.panel<code = f32, dot = 1>) : (tensor<20x6xf32>) -> tensor<2x384xi8>
-  %e = lowbit.encode %x <kind = f32> : tensor<3x6xf32> -> tensor<3x6xf32>
-  %0 = lowbit.matmul %e, %p layout(#kernel.panel<code = f32, dot = 1>)
+  %0 = lowbit.matmul %x, %p layout(#kernel.panel<code = f32, dot = 1>)
       : (tensor<3x6xf32>, tensor<2x384xi8>) -> tensor<3x20xf32>
   return %0 : tensor<3x20xf32>
 }
