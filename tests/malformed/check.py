@@ -17,6 +17,7 @@ import formats
 MOST_SECONDS = 0.1
 MOST_BYTES = 256 << 20
 TRIES = 3
+MOST_TRIES = 10  # where even the processor time is too long: neighbours on the same core slow that down as well
 # A machine with more to do than processors must not fail a test of time: there the processor time of the best try counts,
 # as long as the answer comes at all.
 MOST_SECONDS_UNDER_LOAD = 60
@@ -77,10 +78,10 @@ class Bench:
             make(self, inputs / name)
         before = listing(inputs)
         seconds = processor = peak = float("inf")
-        for _ in range(1 if self.sanitizers else TRIES):
+        for tried in range(1, 1 + (1 if self.sanitizers else MOST_TRIES)):
             code, stdout, stderr, took, worked, size = self.run(case.command, inputs, outputs, scratch, case.stdin)
             seconds, processor, peak = min(seconds, took), min(processor, worked), min(peak, size)
-            if seconds <= MOST_SECONDS:
+            if seconds <= MOST_SECONDS or (tried >= TRIES and processor <= MOST_SECONDS):
                 break
         if MOST_SECONDS < seconds < MOST_SECONDS_UNDER_LOAD and os.getloadavg()[0] > len(os.sched_getaffinity(0)):
             self.under_load += 1
