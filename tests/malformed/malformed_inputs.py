@@ -1,5 +1,5 @@
 """Every malformed input that we know of, what is run on it, and what must come of it: the exit code, the message in its parts,
-nothing left behind, under 100 ms and 256 MiB. The tables are in *_cases.py; docs/Errors.md has the rules.
+nothing left behind, under 100 ms beyond the program's start and 256 MiB. The tables are in *_cases.py; docs/Errors.md has the rules.
 
     malformed_inputs.py --qopt … --qopt-run … --fixtures tests/fixtures --base B --work W GROUP…
     GROUP: make (the sound models that others are broken copies of, into B), or a table's name; --only TEXT runs some cases,
