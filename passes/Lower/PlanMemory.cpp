@@ -4,6 +4,7 @@
 // stacked by their bytes per token, buffers of rows by their bytes per row behind them. A buffer's place is taken again
 // once its last reader has run. The function called by a kernel.repeat runs while its caller's live values stay where
 // they are, so its buffers lie above them; what it carries goes back to the place that the initial value has.
+#include "passes/Lower/Emit/KernelBuilder.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Support/PassCounts.h"
 
@@ -232,10 +233,7 @@ struct PlanMemory : qopt::impl::PlanMemoryBase<PlanMemory>, qopt::ReportsCounts 
            });
   }
 
-  static int64_t bytesPerRow(Value value) {
-    auto type = cast<RankedTensorType>(value.getType());
-    return llvm::alignTo(type.getDimSize(1) * type.getElementTypeBitWidth() / 8, kAlignment);
-  }
+  static int64_t bytesPerRow(Value value) { return llvm::alignTo(emit::rowBytes(value), kAlignment); }
   llvm::DenseSet<Operation *> planned; // functions
   int64_t bytesPerToken = 0, bytesPerWantedRow = 0;
 };

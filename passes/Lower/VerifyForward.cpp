@@ -5,6 +5,7 @@
 // the logits. Both kinds of batch axis are `?` in types, so that only the ops tell them apart. See Passes.td.
 #include "dialects/Kernel/Dialect.h"
 #include "dialects/LowBit/Dialect.h"
+#include "dialects/Shapes.h"
 #include "dialects/Transformer/Dialect.h"
 #include "dialects/Transformer/Entry.h"
 #include "passes/Lower/Passes.h"
@@ -26,8 +27,6 @@ using namespace qopt;
 using namespace qopt::transformer;
 
 namespace {
-
-int64_t rowsOf(Value table) { return cast<RankedTensorType>(table.getType()).getDimSize(0); }
 
 /// What the first axis of a value counts.
 enum class Axis { None, Tokens, WantedRows };
