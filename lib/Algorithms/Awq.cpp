@@ -4,6 +4,7 @@
 #include "lib/Algorithms/Columns.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -158,7 +159,44 @@ static std::vector<float> ofChannels(std::span<const float> factor, const AwqInp
   return scale;
 }
 
-/// Σ tr(ΔW·H·ΔWᵀ) of each candidate : [candidates]
+/// Knows of candidates that cannot win any more: no chunk's error is less than 0, so that what a candidate's chunks sum
+/// to so far is the least that it will cost. Which are found out early depends on the order of things; which wins does
+/// not.
+class Race {
+public:
+  explicit Race(size_t candidates, size_t chunks) : chunks(chunks), sums(candidates), done(candidates) {}
+
+  bool isLost(size_t candidate) const { return sums[candidate].load() > least.load() * kMargin; }
+
+  void add(size_t candidate, double error) {
+    double sum = sums[candidate].fetch_add(error) + error;
+    if (++done[candidate] != chunks)
+      return;
+    double known = least.load();
+    while (sum < known && !least.compare_exchange_weak(known, sum))
+      ;
+  }
+
+private:
+  /// Sums in f32 of what is about 0 may lie below it, and those of an order differ from those of another.
+  static constexpr double kMargin = 1 + 1e-4;
+  size_t chunks;
+  std::vector<std::atomic<double>> sums;
+  std::vector<std::atomic<size_t>> done;
+  std::atomic<double> least{std::numeric_limits<double>::infinity()};
+};
+
+/// Candidates from what tends to win to what hardly does, 1 (the first) before all of them.
+static std::vector<size_t> likelyOrder(std::span<const Candidate> candidates) {
+  std::vector<size_t> order(candidates.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  auto rank = [&](size_t candidate) { return std::pair(std::fabs(candidates[candidate].alpha - 0.4), candidate); };
+  std::sort(order.begin() + 1, order.end(), [&](size_t a, size_t b) { return rank(a) < rank(b); });
+  return order;
+}
+
+/// Σ tr(ΔW·H·ΔWᵀ) of each candidate : [candidates]; infinite where another was seen to be better before all of its rows
+/// were looked at.
 static std::vector<double> outputErrors(std::span<const AwqLinear> linears, const AwqInputs &inputs,
                                         std::span<const Candidate> candidates, const ParallelFor &parallel) {
   auto n = static_cast<int64_t>(inputs.meanAbs.size());
@@ -168,10 +206,16 @@ static std::vector<double> outputErrors(std::span<const AwqLinear> linears, cons
   for (const Candidate &candidate : candidates)
     scales.push_back(ofChannels(candidate.factor, inputs));
   // Candidates and chunks in one loop: a weight of few rows alone would leave threads without work.
-  std::vector<double> parts(candidates.size() * chunks.size());
+  std::vector<size_t> order = likelyOrder(candidates);
+  std::vector<double> parts(candidates.size() * chunks.size(), std::numeric_limits<double>::infinity());
+  Race race(candidates.size(), chunks.size());
   parallel(static_cast<int64_t>(parts.size()), [&](int64_t i) {
-    size_t candidate = i / chunks.size(), chunk = i % chunks.size();
-    parts[i] = chunkError(chunks[chunk], h, scales[candidate], {});
+    size_t candidate = order[i / chunks.size()], chunk = i % chunks.size();
+    if (candidate != 0 && race.isLost(candidate))
+      return;
+    double error = chunkError(chunks[chunk], h, scales[candidate], {});
+    parts[candidate * chunks.size() + chunk] = error;
+    race.add(candidate, error);
   });
   std::vector<double> errors;
   for (auto part = parts.begin(); part != parts.end(); part += static_cast<int64_t>(chunks.size()))
