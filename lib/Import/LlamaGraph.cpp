@@ -1,6 +1,8 @@
 // The graph of a Llama model; see LlamaGraph.h.
 #include "lib/Import/LlamaGraph.h"
 
+#include "dialects/Transformer/Entry.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -227,8 +229,9 @@ Status LlamaBuilder::build() {
   static constexpr StringRef names[] = {"tokens", "positions", "sequences", "block_tables", "rows", "cache"};
   for (auto [argument, name] : llvm::zip_equal(type.getInputs(), names))
     block->addArgument(argument, named(name));
-  tokens = block->getArgument(0), positions = block->getArgument(1), sequences = block->getArgument(2);
-  blockTables = block->getArgument(3), rows = block->getArgument(4), cache = block->getArgument(5);
+  tokens = block->getArgument(Tokens), positions = block->getArgument(Positions);
+  sequences = block->getArgument(Sequences), blockTables = block->getArgument(BlockTables);
+  rows = block->getArgument(WantedRows), cache = block->getArgument(Cache);
   parameters.setInsertionPoint(forward);
   body.setInsertionPointToEnd(block);
 

@@ -36,6 +36,10 @@ inline constexpr double kBf16ModelTolerance = 2e-2;
 /// largest activation of its group. Single kernels, whose inputs are equal to the bit, are held to kIntegerTolerance.
 inline constexpr double kI8ModelTolerance = 4e-2;
 
+/// Random graphs: products of sums of products carry an f32 difference far, and the last norm hides its size. A buffer
+/// that is read too late, or a value that is another, is off by about 1.
+inline constexpr double kRandomGraphTolerance = 1e-2;
+
 inline double linearTolerance(const LinearKind &kind) {
   if (!kind.scheme)
     return kFloatTolerance;

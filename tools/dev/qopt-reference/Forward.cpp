@@ -1,6 +1,7 @@
 #include "tools/dev/qopt-reference/Forward.h"
 
 #include "dialects/LowBit/Dialect.h"
+#include "dialects/Transformer/Entry.h"
 #include "lib/Reference/RandomParameters.h"
 
 #include <limits>
@@ -25,7 +26,8 @@ static int64_t vocabularyOf(ModuleOp module) {
 
 bool reference::isForward(func::FuncOp function) {
   ArrayRef<Type> types = function.getArgumentTypes();
-  if (types.size() != 6 || !isa<transformer::CacheType>(types[5]) || function.getNumResults() < 2)
+  if (types.size() != transformer::kModelArguments || !isa<transformer::CacheType>(types[transformer::Cache]) ||
+      function.getNumResults() < 2)
     return false;
   return llvm::all_of(llvm::zip(types.take_front(5), ArrayRef<int64_t>{1, 1, 1, 2, 1}), [](auto pair) {
     auto tensor = dyn_cast<RankedTensorType>(std::get<0>(pair));
@@ -103,7 +105,7 @@ FailureOr<Tensor> reference::runForward(Evaluator &evaluator, func::FuncOp funct
   int64_t perSequence = (static_cast<int64_t>(longest) + options.pageTokens - 1) / options.pageTokens;
   TensorRef tables = share({sequences, perSequence}, blockTables(options.texts, perSequence, options, i32));
 
-  Cache cache(cast<transformer::CacheType>(function.getArgumentTypes()[5]), options.pageTokens);
+  Cache cache(cast<transformer::CacheType>(function.getArgumentTypes()[transformer::Cache]), options.pageTokens);
   int64_t width = cast<RankedTensorType>(function.getResultTypes()[0]).getDimSize(1);
   Tensor logits = Tensor::zeros(RankedTensorType::get({static_cast<int64_t>(total), width}, Float32Type::get(context)));
   size_t step = options.chunk > 0 ? static_cast<size_t>(options.chunk) : longest;
