@@ -37,6 +37,10 @@ static unsigned codeBits(PanelCode code) {
     return 3;
   case PanelCode::U4:
     return 4;
+  case PanelCode::U5:
+    return 5;
+  case PanelCode::U6:
+    return 6;
   case PanelCode::U8:
     return 8;
   case PanelCode::F32:
@@ -52,18 +56,22 @@ static bool isCode(PanelCode code) {
   return code != PanelCode::F32 && code != PanelCode::F16 && code != PanelCode::BF16;
 }
 
-/// Inputs of a block: one word of 32 bits for each output, or three.
-static int64_t blockDepth(PanelCode code, int64_t dot) {
+static int64_t highBits(PanelCode code) {
   switch (code) {
-  case PanelCode::U4:
-    return 8;
-  case PanelCode::U2:
-    return 16;
   case PanelCode::U3:
-    return 32;
+  case PanelCode::U5:
+    return 1;
+  case PanelCode::U6:
+    return 2;
   default:
-    return dot;
+    return 0;
   }
+}
+
+/// Inputs of a block: as many as a word of 32 bits has codes, or high bits of codes.
+static int64_t blockDepth(PanelCode code, int64_t dot) {
+  int64_t bits = codeBits(code), high = highBits(code);
+  return bits >= 8 ? dot : 32 / (high != 0 ? high : bits);
 }
 
 LogicalResult PanelAttr::verify(function_ref<InFlightDiagnostic()> emitError, PanelCode code, int64_t dot,
@@ -86,6 +94,7 @@ LogicalResult PanelAttr::verify(function_ref<InFlightDiagnostic()> emitError, Pa
   return success();
 }
 
+int64_t PanelAttr::getHighBits() const { return highBits(getCode()); }
 int64_t PanelAttr::getBlockDepth() const { return blockDepth(getCode(), getDot()); }
 int64_t PanelAttr::getBlockBytes() const { return kOutputs * getBlockDepth() * codeBits(getCode()) / 8; }
 
@@ -122,17 +131,13 @@ int64_t PanelAttr::getBitOffset(int64_t inputs, int64_t outputInTile, int64_t in
     int64_t steps = 32 / bits / getDot(), step = input / getDot(), element = input % getDot();
     return start + 32 * word + bits * (element * steps + step);
   };
-  switch (getCode()) {
-  case PanelCode::U2:
-  case PanelCode::U4:
-    return inWord(outputInTile, bits, inBlock) + bit;
-  case PanelCode::U3:
-    if (bit == 2)
-      return inWord(2 * kOutputs + outputInTile, 1, inBlock);
-    return inWord(inBlock / 16 * kOutputs + outputInTile, 2, inBlock % 16) + bit;
-  default:
+  if (bits >= 8)
     return start + (outputInTile * getBlockDepth() + inBlock) * bits + bit;
-  }
+  int64_t high = getHighBits(), low = bits - high;
+  if (bit >= low)
+    return inWord(low / high * kOutputs + outputInTile, high, inBlock) + bit - low;
+  int64_t depth = 32 / low;
+  return inWord(inBlock / depth * kOutputs + outputInTile, low, inBlock % depth) + bit;
 }
 
 LogicalResult PanelAttr::verifyShape(function_ref<InFlightDiagnostic()> emitError, int64_t outputs,

@@ -98,8 +98,10 @@ LogicalResult DotOp::verify() {
 LogicalResult DecodeCodesOp::verify() {
   if (cast<VectorType>(getWords().getType()).getShape() != cast<VectorType>(getResult().getType()).getShape())
     return emitOpError("expected a result as long as the words"); // decode_codes_c1
-  int64_t zero = static_cast<int64_t>(getZero());
-  if (zero < 0 || zero > 15) // decode_codes_c2
-    return emitOpError() << "expected a zero point in [0, 15], but got " << zero;
+  int64_t bits = static_cast<int64_t>(getBits()), zero = static_cast<int64_t>(getZero());
+  if (bits < 4 || bits > 6) // decode_codes_c2
+    return emitOpError() << "expected 4, 5 or 6 bits, but got " << bits;
+  if (zero < 0 || zero >> bits != 0) // decode_codes_c3
+    return emitOpError() << "expected a zero point in [0, " << (1 << bits) - 1 << "], but got " << zero;
   return success();
 }

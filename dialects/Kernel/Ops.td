@@ -121,20 +121,20 @@ def Kernel_DotOp : Kernel_Op<"dot", [Pure, AllTypesMatch<["accumulator", "result
 }
 
 def Kernel_DecodeCodesOp : Kernel_Op<"decode_codes", [Pure]> {
-  let summary = "the low four bits of each word, less the zero point, as bf16";
+  let summary = "the low bits of each word, less the zero point, as bf16";
   let description = [{
-    result[i] = bf16((words[i] & 15) − zero), exact.
+    result[i] = bf16((words[i] & (2^bits − 1)) − zero), exact. `bits` is 4, 5 or 6.
 
     ```mlir
     func.func @f(%words: vector<32xi16>) -> vector<32xbf16> {
-      %0 = kernel.decode_codes %words zero 8 : vector<32xi16> -> vector<32xbf16>
+      %0 = kernel.decode_codes %words bits 4 zero 8 : vector<32xi16> -> vector<32xbf16>
       return %0 : vector<32xbf16>
     }
     ```
   }];
-  let arguments = (ins VectorOfRankAndType<[1], [I16]>:$words, I64Attr:$zero);
+  let arguments = (ins VectorOfRankAndType<[1], [I16]>:$words, I64Attr:$bits, I64Attr:$zero);
   let results = (outs VectorOfRankAndType<[1], [BF16]>:$result);
-  let assemblyFormat = "$words `zero` $zero attr-dict `:` type($words) `->` type($result)";
+  let assemblyFormat = "$words `bits` $bits `zero` $zero attr-dict `:` type($words) `->` type($result)";
   let hasVerifier = 1;
 }
 

@@ -8,14 +8,15 @@ class Transformer_Attr<string name, string attrMnemonic, list<Trait> traits = []
   let mnemonic = attrMnemonic;
 }
 
-// How an archive stores a tensor. The names are those of lib/Numerics/ElementFormat.h; packed_u2 to packed_u4
+// How an archive stores a tensor. The names are those of lib/Numerics/ElementFormat.h; packed_u2 to packed_u6
 // and u8 hold codes.
 def Transformer_Encoding : I32EnumAttr<"Encoding", "how an archive stores a tensor's elements", [
     I32EnumAttrCase<"F32", 0, "f32">, I32EnumAttrCase<"F16", 1, "f16">, I32EnumAttrCase<"BF16", 2, "bf16">,
     I32EnumAttrCase<"U8", 3, "u8">, I32EnumAttrCase<"PackedU4", 4, "packed_u4">,
     I32EnumAttrCase<"Q4_0", 5, "q4_0">, I32EnumAttrCase<"Q4_1", 6, "q4_1">, I32EnumAttrCase<"Q5_0", 7, "q5_0">,
     I32EnumAttrCase<"Q5_1", 8, "q5_1">, I32EnumAttrCase<"Q8_0", 9, "q8_0">, I32EnumAttrCase<"Q6_K", 10, "q6_k">,
-    I32EnumAttrCase<"PackedU2", 11, "packed_u2">, I32EnumAttrCase<"PackedU3", 12, "packed_u3">]> {
+    I32EnumAttrCase<"PackedU2", 11, "packed_u2">, I32EnumAttrCase<"PackedU3", 12, "packed_u3">,
+    I32EnumAttrCase<"PackedU5", 13, "packed_u5">, I32EnumAttrCase<"PackedU6", 14, "packed_u6">]> {
   let cppNamespace = "::qopt::transformer";
   let genSpecializedAttr = 0;
 }
@@ -51,7 +52,7 @@ def Transformer_EntryAttr : Transformer_Attr<"Entry", "entry"> {
   let summary = "a tensor in an archive: file, key, and how its elements are stored";
   let description = [{
     Reading the entry gives the parameter's type: a block encoding such as `q4_1` is decoded exactly to f32, `f16` and
-    `bf16` may be widened to f32. `packed_u2`, `packed_u3` and `packed_u4` hold codes of so many bits, which follow each
+    `bf16` may be widened to f32. `packed_u2` to `packed_u6` hold codes of so many bits, which follow each
     other from the lowest bit of the first byte up: of two 4-bit codes in a byte, the lower index is in the lower nibble.
 
     ```mlir

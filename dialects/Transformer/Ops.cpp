@@ -39,6 +39,10 @@ std::optional<unsigned> qopt::transformer::getPackedBits(Encoding encoding) {
     return 3;
   case Encoding::PackedU4:
     return 4;
+  case Encoding::PackedU5:
+    return 5;
+  case Encoding::PackedU6:
+    return 6;
   default:
     return std::nullopt;
   }
@@ -56,7 +60,9 @@ LogicalResult ParameterOp::verify() {
   switch (encoding) {
   case Encoding::PackedU2:
   case Encoding::PackedU3:
-  case Encoding::PackedU4: {
+  case Encoding::PackedU4:
+  case Encoding::PackedU5:
+  case Encoding::PackedU6: {
     unsigned bits = *getPackedBits(encoding);
     fits = element.isInteger(bits) && type.getRank() > 0 && type.getShape().back() % 8 * bits % 8 == 0;
     break;

@@ -17,22 +17,26 @@ constexpr uint64_t lowBits(int count, int bits) {
 /// Eight codes, one per byte, whose higher bits are ignored → 8·bits bits. Each step moves the upper of two neighbours
 /// down to the lower one.
 template <int bits> constexpr uint64_t gatherCodes(uint64_t codes) {
-  codes &= lowBits(8, bits);
-  codes = (codes | codes >> (8 - bits)) & lowBits(4, 2 * bits);
-  codes = (codes | codes >> (16 - 2 * bits)) & lowBits(2, 4 * bits);
-  return (codes | codes >> (32 - 4 * bits)) & lowBits(1, 8 * bits);
+  auto join = [](uint64_t word, int count, int width) { // `count` parts of `width` bits become half as many
+    uint64_t mask = lowBits(count / 2, width);
+    return (word & mask) | (word >> (64 / count) & mask) << width;
+  };
+  return join(join(join(codes, 8, bits), 4, 2 * bits), 2, 4 * bits);
 }
 
 /// The way back; bits beyond the 8·bits are ignored.
 template <int bits> constexpr uint64_t spreadCodes(uint64_t codes) {
-  codes &= lowBits(1, 8 * bits);
-  codes = (codes | codes << (32 - 4 * bits)) & lowBits(2, 4 * bits);
-  codes = (codes | codes << (16 - 2 * bits)) & lowBits(4, 2 * bits);
-  return (codes | codes << (8 - bits)) & lowBits(8, bits);
+  auto part = [](uint64_t word, int count, int width) {
+    uint64_t mask = lowBits(count / 2, width);
+    return (word & mask) | (word >> width & mask) << (64 / count);
+  };
+  return part(part(part(codes, 2, 4 * bits), 4, 2 * bits), 8, bits);
 }
 
 static_assert(gatherCodes<3>(0x0706050403020100) == 0b111'110'101'100'011'010'001'000);
 static_assert(spreadCodes<3>(0b111'110'101'100'011'010'001'000) == 0x0706050403020100);
+static_assert(gatherCodes<6>(0x3F00'2A15'0120'3F01) == 0xFC0A'9506'0FC1);
+static_assert(spreadCodes<6>(0xFC0A'9506'0FC1) == 0x3F00'2A15'0120'3F01);
 
 } // namespace qopt
 

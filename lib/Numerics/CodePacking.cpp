@@ -12,7 +12,7 @@ namespace qopt {
 static_assert(std::endian::native == std::endian::little, "bytes of codes are moved as words");
 
 std::optional<uint64_t> packedCodeBytes(int bits, int64_t cols) {
-  if (cols < 0 || (bits != 2 && bits != 3 && bits != 4 && bits != 8) || cols % 8 * bits % 8 != 0)
+  if (cols < 0 || bits < 2 || bits > 8 || bits == 7 || cols % 8 * bits % 8 != 0)
     return std::nullopt;
   return static_cast<uint64_t>(cols / 8 * bits + cols % 8 * bits / 8);
 }
@@ -21,8 +21,8 @@ std::optional<uint64_t> packedCodeBytes(int bits, int64_t cols) {
 static Status checkSizes(int bits, size_t codeCount, size_t packedSize) {
   std::optional<uint64_t> bytes = packedCodeBytes(bits, static_cast<int64_t>(codeCount));
   if (!bytes)
-    return badInput("expected codes of 2, 3, 4 or 8 bits that fill whole bytes, but got " + std::to_string(codeCount) +
-                    " codes of " + std::to_string(bits) + " bits");
+    return badInput("expected codes of 2, 3, 4, 5, 6 or 8 bits that fill whole bytes, but got " +
+                    std::to_string(codeCount) + " codes of " + std::to_string(bits) + " bits");
   if (*bytes != packedSize)
     return badInput("expected " + std::to_string(*bytes) + " bytes of packed codes, but got " +
                     std::to_string(packedSize));
@@ -73,6 +73,10 @@ Status packCodes(int bits, std::span<const uint8_t> codes, std::span<std::byte> 
     std::memcpy(packed.data(), codes.data(), codes.size());
   else if (bits == 4)
     packPairs(codes, packed);
+  else if (bits == 6)
+    packEights<6>(codes, packed.data());
+  else if (bits == 5)
+    packEights<5>(codes, packed.data());
   else if (bits == 3)
     packEights<3>(codes, packed.data());
   else
@@ -87,6 +91,10 @@ Status unpackCodes(int bits, std::span<const std::byte> packed, std::span<uint8_
     std::memcpy(codes.data(), packed.data(), codes.size());
   else if (bits == 4)
     unpackPairs(packed, codes);
+  else if (bits == 6)
+    unpackEights<6>(packed.data(), codes);
+  else if (bits == 5)
+    unpackEights<5>(packed.data(), codes);
   else if (bits == 3)
     unpackEights<3>(packed.data(), codes);
   else

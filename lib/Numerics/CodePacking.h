@@ -1,4 +1,4 @@
-// How an archive holds codes of 2, 3, 4 or 8 bits: along K they follow each other from the lowest bit of the first byte
+// How an archive holds codes of 2 to 6 or 8 bits: along K they follow each other from the lowest bit of the first byte
 // up. So of two 4-bit codes in a byte the even one lies in the low nibble, and eight 3-bit codes are three bytes. A
 // packed row is whole bytes, so that rows follow each other directly.
 #ifndef QOPT_LIB_NUMERICS_CODEPACKING_H
@@ -13,7 +13,7 @@
 
 namespace qopt {
 
-/// Bytes of `cols` codes of `bits` (2, 3, 4 or 8) bits; nothing for other widths, cols < 0, or codes that do not fill
+/// Bytes of `cols` codes of `bits` (2 to 6, or 8) bits; nothing for other widths, cols < 0, or codes that do not fill
 /// their last byte.
 std::optional<uint64_t> packedCodeBytes(int bits, int64_t cols);
 

@@ -2,7 +2,7 @@
 //
 // Whatever the code, a block gives each of its 16 rows one word (8 codes of 4 bits, 16 of 2, `dot` bytes, two bf16, one
 // float), and the words of a row follow each other in the source. So packing is the transposition of words, with narrow
-// codes permuted inside their word on the way. Codes of 3 bits are first cut into their three words.
+// codes permuted inside their word on the way. Codes of 3, 5 and 6 bits are first cut into the words of their planes.
 #include "lib/Numerics/Panel.h"
 
 #include "lib/Numerics/CodeBits.h"
@@ -86,37 +86,38 @@ void transposeWords(const RowPointers &rows, int64_t blocks, uint8_t fill, std::
       move(block, r);
 }
 
-/// The planes of a block of U3, of one row: 32 codes as an archive holds them → the low bits of both halves, the high
-/// bits.
-struct ThreePlanes {
-  uint64_t low = 0;
-  uint32_t high = 0;
-};
-ThreePlanes cutThreeBits(const std::byte *codes) {
-  ThreePlanes planes;
-  for (int eight = 0; eight < 4; ++eight) {
-    uint64_t word = 0;
-    std::memcpy(&word, codes + 3 * eight, 3);
-    word = spreadCodes<3>(word);
-    planes.low |= gatherCodes<2>(word) << (16 * eight);
-    planes.high |= static_cast<uint32_t>(gatherCodes<1>(word >> 2)) << (8 * eight);
-  }
-  return planes;
-}
-
-/// The code blocks of one group of 3-bit rows.
-template <int dot> void packThreeBits(const RowPointers &rows, int64_t blocks, bool storedZeros, std::byte *out) {
-  constexpr StepOrder<2, dot> lowOrder;
-  constexpr StepOrder<1, dot> highOrder;
+/// The code blocks of one group of rows whose codes lie in two planes: their `low` bits as blocks of codes of so many
+/// bits, then the `high` bits above, which one word holds of all inputs of the block.
+template <int low, int high, int dot>
+void packPlanes(const RowPointers &rows, int64_t blocks, bool storedZeros, std::byte *out) {
+  constexpr int bits = low + high, eights = 32 / high / 8, lowWords = low / high;
+  constexpr StepOrder<low, dot> lowOrder;
+  constexpr StepOrder<high, dot> highOrder;
+  constexpr uint8_t impliedZeros =
+      high == 1 ? 0xFF : 0xAA; // of the high bits: of the implied zero point the highest is 1
   for (int64_t block = 0; block < blocks; ++block) {
-    uint32_t words[3][panelRows];
+    uint32_t words[lowWords + 1][panelRows];
     std::memset(words, 0, sizeof words);
-    std::memset(words[2], storedZeros ? 0 : 0xFF, sizeof words[2]); // the implied zero point is 0b100
+    std::memset(words[lowWords], storedZeros ? 0 : impliedZeros, sizeof words[lowWords]);
     for (int r = 0; r < rows.count; ++r) {
-      ThreePlanes planes = cutThreeBits(rows.row[r] + 12 * block);
-      words[0][r] = lowOrder(static_cast<uint32_t>(planes.low));
-      words[1][r] = lowOrder(static_cast<uint32_t>(planes.low >> 32));
-      words[2][r] = highOrder(planes.high);
+      const std::byte *codes = rows.row[r] + block * eights * bits;
+      std::byte lows[lowWords * 4], highs[4];
+      for (int eight = 0; eight < eights; ++eight) {
+        uint64_t word = 0;
+        std::memcpy(&word, codes + bits * eight, bits);
+        word = spreadCodes<bits>(word);
+        uint64_t lowCodes = gatherCodes<low>(word), highCodes = gatherCodes<high>(word >> low);
+        std::memcpy(lows + low * eight, &lowCodes, low);
+        std::memcpy(highs + high * eight, &highCodes, high);
+      }
+      auto wordAt = [](const std::byte *from) {
+        uint32_t word = 0;
+        std::memcpy(&word, from, sizeof word);
+        return word;
+      };
+      for (int word = 0; word < lowWords; ++word)
+        words[word][r] = lowOrder(wordAt(lows + 4 * word));
+      words[lowWords][r] = highOrder(wordAt(highs));
     }
     std::memcpy(out, words, sizeof words);
     out += sizeof words;
@@ -130,7 +131,11 @@ template <int dot> void packCodeBlocks(const PanelLayout &layout, const RowPoint
   if (layout.code == PanelCode::U2)
     transposeWords<uint32_t, StepOrder<2, dot>>(rows, blocks, fill(0xAA), out);
   else if (layout.code == PanelCode::U3)
-    packThreeBits<dot>(rows, blocks, layout.zeroPoints, out);
+    packPlanes<2, 1, dot>(rows, blocks, layout.zeroPoints, out);
+  else if (layout.code == PanelCode::U5)
+    packPlanes<4, 1, dot>(rows, blocks, layout.zeroPoints, out);
+  else if (layout.code == PanelCode::U6)
+    packPlanes<4, 2, dot>(rows, blocks, layout.zeroPoints, out);
   else if (layout.code == PanelCode::U4)
     transposeWords<uint32_t, StepOrder<4, dot>>(rows, blocks, fill(0x88), out);
   else if (dot == 4)
@@ -310,11 +315,12 @@ PanelElement unpackElement(const PanelLayout &layout, int64_t k, std::span<const
   int64_t offset = inGroup % layout.blockDepth();
 
   PanelElement element;
-  if (layout.code == PanelCode::U2 || layout.code == PanelCode::U4) {
-    element.code = unpackUnit(block, lane, layout.codeBits(), offset, layout.dot);
-  } else if (layout.code == PanelCode::U3) {
-    element.code = unpackUnit(block, offset / 16 * panelRows + lane, 2, offset % 16, layout.dot) |
-                   unpackUnit(block, 2 * panelRows + lane, 1, offset, layout.dot) << 2;
+  int high = layout.highBits(), low = layout.codeBits() - high;
+  if (low < 8) {
+    int64_t depth = 32 / low; // of a word of low bits
+    element.code = unpackUnit(block, offset / depth * panelRows + lane, low, offset % depth, layout.dot);
+    if (high != 0)
+      element.code |= unpackUnit(block, low / high * panelRows + lane, high, offset, layout.dot) << low;
   } else {
     size_t size = static_cast<size_t>(layout.codeBits()) / 8;
     std::memcpy(&element.code, block + (lane * layout.blockDepth() + offset) * static_cast<int64_t>(size), size);

@@ -5,8 +5,8 @@
 //
 //   for each group along K:   [code blocks][16 scales][16 zero points; only if `zeroPoints`]
 //
-// A zero point takes a byte beside codes of 8 bits, and 4 bits beside narrower ones: that of row r < 8 is in the low
-// half of byte r, that of row r + 8 in the high half.
+// A zero point takes a byte beside codes of 5 bits and more, and 4 bits beside narrower ones: that of row r < 8 is in
+// the low half of byte r, that of row r + 8 in the high half.
 //
 // A block holds some consecutive k of all 16 rows; lane r (row r of the panel) owns the r-th slice of the block.
 // `dot` is how many adjacent k one lane consumes per dot instruction.
@@ -19,6 +19,10 @@
 //   U3    4, 2, 1  32           192    code = low | high << 2, in planes: the two low bits of inputs 0 to 15 as a block
 //                                      of U2, those of inputs 16 to 31 as another, then the high bits of all 32:
 //                                      dword r, bit p = e*(32/dot) + s, a shift by s
+//   U5    4, 2, 1  32           320    code = low | high << 4: the low bits as four blocks of U4, the high bits as in
+//   U3 U6    4, 2, 1  16           192    code = low | high << 4: the low bits as two blocks of U4, the two high bits
+//   as a
+//                                      block of U2
 //   U8    4, 2, 1  dot          16*dot byte dot*r + kk
 //   BF16  2        2            64     u16 2r + kk
 //   F32   1        1            64     f32 r
@@ -39,9 +43,9 @@
 
 namespace qopt {
 
-enum class PanelCode : uint8_t { U4, U8, F32, F16, BF16, U2, U3 };
+enum class PanelCode : uint8_t { U4, U8, F32, F16, BF16, U2, U3, U5, U6 };
 
-/// "u4", "u8", "f32", "f16", "bf16", "u2", "u3".
+/// "u4", "u8", "f32", "f16", "bf16", "u2", "u3", "u5", "u6".
 std::string_view panelCodeName(PanelCode code);
 
 struct PanelLayout {
@@ -61,9 +65,11 @@ struct PanelLayout {
   bool operator==(const PanelLayout &) const = default;
 
   bool isQuantized() const { return code != PanelCode::F32 && code != PanelCode::F16 && code != PanelCode::BF16; }
-  /// Bits of a code: 2, 3, 4, 8, 16 or 32.
+  /// Bits of a code: 2 to 6, 8, 16 or 32.
   int codeBits() const;
-  /// Zero point of codes without stored ones: 2, 4, 8 or 128; 0 for unquantized codes.
+  /// Of these, the highest bits that lie in a plane of their own; 0 where all lie together.
+  int highBits() const;
+  /// Zero point of codes without stored ones, 2^(bits-1); 0 for unquantized codes.
   int impliedZero() const;
 
   // Sizes. All require a valid layout; bytes are exact, and validate() has seen to it that none overflows.

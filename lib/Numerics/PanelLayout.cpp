@@ -21,6 +21,10 @@ std::string_view panelCodeName(PanelCode code) {
     return "u2";
   case PanelCode::U3:
     return "u3";
+  case PanelCode::U5:
+    return "u5";
+  case PanelCode::U6:
+    return "u6";
   }
   return {};
 }
@@ -33,6 +37,10 @@ static PanelCode codeOfBits(int bits) {
     return PanelCode::U3;
   case 4:
     return PanelCode::U4;
+  case 5:
+    return PanelCode::U5;
+  case 6:
+    return PanelCode::U6;
   default:
     return PanelCode::U8;
   }
@@ -64,6 +72,10 @@ int PanelLayout::codeBits() const {
     return 3;
   case PanelCode::U4:
     return 4;
+  case PanelCode::U5:
+    return 5;
+  case PanelCode::U6:
+    return 6;
   case PanelCode::U8:
     return 8;
   case PanelCode::F16:
@@ -77,18 +89,21 @@ int PanelLayout::codeBits() const {
 
 int PanelLayout::impliedZero() const { return isQuantized() ? 1 << (codeBits() - 1) : 0; }
 
-int64_t PanelLayout::blockDepth() const {
+int PanelLayout::highBits() const {
   switch (code) {
-  // One 32-bit word for each row, or three.
-  case PanelCode::U4:
-    return 8;
-  case PanelCode::U2:
-    return 16;
   case PanelCode::U3:
-    return 32;
+  case PanelCode::U5:
+    return 1;
+  case PanelCode::U6:
+    return 2;
   default:
-    return dot;
+    return 0;
   }
+}
+
+int64_t PanelLayout::blockDepth() const {
+  // As many as one word of each row has codes, or high bits of codes.
+  return codeBits() >= 8 ? dot : 32 / (highBits() != 0 ? highBits() : codeBits());
 }
 
 int64_t PanelLayout::blockBytes() const { return panelRows * blockDepth() * codeBits() / 8; }
@@ -112,6 +127,8 @@ static bool hasDot(PanelCode code, int dot) {
   case PanelCode::U2:
   case PanelCode::U3:
   case PanelCode::U4:
+  case PanelCode::U5:
+  case PanelCode::U6:
   case PanelCode::U8:
     return dot == 4 || dot == 2 || dot == 1;
   case PanelCode::BF16:

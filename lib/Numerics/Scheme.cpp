@@ -19,8 +19,8 @@ uint64_t WeightScheme::bitsPerRow(int64_t cols) const {
 }
 
 Status WeightScheme::validate() const {
-  if (bits != 2 && bits != 3 && bits != 4 && bits != 8)
-    return badInput("expected weights of 2, 3, 4 or 8 bits, but got " + std::to_string(bits));
+  if (bits < 2 || bits > 8 || bits == 7)
+    return badInput("expected weights of 2, 3, 4, 5, 6 or 8 bits, but got " + std::to_string(bits));
   if (group != 0 && group != 32 && group != 64 && group != 128 && group != 256)
     return badInput("expected a group of 32, 64, 128 or 256 weights, or one per row, but got " + std::to_string(group));
   if (!isScaleFormat(scale))
@@ -40,7 +40,7 @@ Status WeightScheme::validate(int64_t cols) const {
 }
 
 static constexpr std::string_view grammarHint =
-    "a scheme is w2, w3, w4 or w8, then a8, a8g32, a8s, a16 or a32, then optionally :g32 :g64 :g128 :g256 or "
+    "a scheme is w2, w3, w4, w5, w6 or w8, then a8, a8g32, a8s, a16 or a32, then optionally :g32 :g64 :g128 :g256 or "
     ":channel, :sym or :asym, :f16 :bf16 or :f32; for example w4a8:g64:asym:f16";
 
 static Error schemeError(std::string_view text, std::string_view part, std::string_view expected) {
@@ -74,9 +74,9 @@ static std::optional<int64_t> parseGroup(std::string_view part) {
 Result<Scheme> parseScheme(std::string_view text) {
   Scheme scheme;
   std::string_view head = text.substr(0, text.find(':'));
-  if (head.size() < 4 || head[0] != 'w' || std::string_view("2348").find(head[1]) == std::string_view::npos ||
+  if (head.size() < 4 || head[0] != 'w' || std::string_view("234568").find(head[1]) == std::string_view::npos ||
       head[2] != 'a')
-    return schemeError(text, head, "w2a…, w3a…, w4a… or w8a…");
+    return schemeError(text, head, "w2a…, w3a…, w4a…, w5a…, w6a… or w8a…");
   scheme.weights.bits = head[1] - '0';
   std::optional<ActivationKind> activations = parseActivations(head.substr(3));
   if (!activations)

@@ -1,8 +1,7 @@
 // What a quantization is: how the weights of one linear are coded, and in what form its activations reach it.
 //
 // Codes are unsigned: u in [0, 2^bits - 1], and the weight is scale * (u - zero).
-//   symmetric    zero = 2^(bits-1), implied and not stored; 2 bits span [-2, 1] steps, 3 [-4, 3], 4 [-8, 7],
-//                8 [-128, 127]
+//   symmetric    zero = 2^(bits-1), implied and not stored; 2 bits span [-2, 1] steps, 4 [-8, 7], 8 [-128, 127]
 //   asymmetric   zero is stored, a u8 in [0, 2^bits - 1] per group; the range always includes 0
 // Scales are stored per group of `group` consecutive weights of a row, in `scale` format. Which scale and zero point a
 // group gets is the algorithm's choice; RoundToNearest.h states the plain one.
@@ -11,7 +10,7 @@
 // after the first in any order):
 //
 //   scheme      ::= 'w' bits 'a' activations (':' part)*
-//   bits        ::= '2' | '3' | '4' | '8'
+//   bits        ::= '2' | '3' | '4' | '5' | '6' | '8'
 //   activations ::= '8' | '8t' | '8g32' | '8s'           i8: per token (8 means 8t), per 32 channels, static
 //                 | '16' | '32'                          bf16, f32
 //   part        ::= 'g32' | 'g64' | 'g128' | 'g256' | 'channel'            default g64
@@ -34,7 +33,7 @@ namespace qopt {
 
 /// How the weights [rows, cols] of one linear are coded. `rows` are output channels, groups run along `cols`.
 struct WeightScheme {
-  int bits = 4;                             ///< 2, 3, 4 or 8
+  int bits = 4;                             ///< 2, 3, 4, 5, 6 or 8
   bool symmetric = true;                    ///< zero point implied, or stored per group
   int64_t group = 64;                       ///< 32, 64, 128 or 256 weights; 0: one group per row
   ElementFormat scale = ElementFormat::F16; ///< F16, BF16 or F32
@@ -59,7 +58,7 @@ struct WeightScheme {
 };
 
 /// Bits of a zero point beside codes of `bits` bits, as kernels read it.
-constexpr int zeroPointBits(int bits) { return bits == 8 ? 8 : 4; }
+constexpr int zeroPointBits(int bits) { return bits > 4 ? 8 : 4; }
 
 /// The form in which activations enter a linear; see Activations.h for the i8 forms.
 enum class ActivationKind : uint8_t {

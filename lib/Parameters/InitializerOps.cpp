@@ -235,7 +235,7 @@ static Result<HostTensor> archiveForm(const HostTensor &tensor) {
     return tensor;
   std::optional<uint64_t> bytes = packedCodeBytes(bits, tensor.elements());
   if (!bytes)
-    return badInput("expected codes of 2, 3, 4 or 8 bits that fill whole bytes, but got " +
+    return badInput("expected codes of 2, 3, 4, 5, 6 or 8 bits that fill whole bytes, but got " +
                     std::to_string(tensor.elements()) + " codes of " + std::to_string(bits) + " bits");
   OwnedTensor packed = OwnedTensor::allocate(tensor.type, static_cast<int64_t>(*bytes));
   packed.tensor.packed = true;

@@ -82,6 +82,12 @@ PanelLayout qopt::toPanelLayout(kernel::PanelAttr attribute, int64_t inputs) {
   case kernel::PanelCode::U3:
     layout.code = PanelCode::U3;
     break;
+  case kernel::PanelCode::U5:
+    layout.code = PanelCode::U5;
+    break;
+  case kernel::PanelCode::U6:
+    layout.code = PanelCode::U6;
+    break;
   }
   layout.group = attribute.getGroupSize(inputs);
   if (attribute.getScale())

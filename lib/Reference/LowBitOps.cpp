@@ -215,7 +215,9 @@ static_assert(static_cast<int>(kernel::PanelCode::U4) == static_cast<int>(PanelC
               static_cast<int>(kernel::PanelCode::F16) == static_cast<int>(PanelCode::F16) &&
               static_cast<int>(kernel::PanelCode::BF16) == static_cast<int>(PanelCode::BF16) &&
               static_cast<int>(kernel::PanelCode::U2) == static_cast<int>(PanelCode::U2) &&
-              static_cast<int>(kernel::PanelCode::U3) == static_cast<int>(PanelCode::U3));
+              static_cast<int>(kernel::PanelCode::U3) == static_cast<int>(PanelCode::U3) &&
+              static_cast<int>(kernel::PanelCode::U5) == static_cast<int>(PanelCode::U5) &&
+              static_cast<int>(kernel::PanelCode::U6) == static_cast<int>(PanelCode::U6));
 
 std::vector<std::byte> bytesOf(const Tensor &tensor) {
   std::vector<std::byte> bytes;

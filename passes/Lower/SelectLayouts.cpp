@@ -4,6 +4,7 @@
 // multiplies them: four for i8 activations, two for bf16, one for f32. All targets of ours read the same panels, so one
 // artifact serves several. Sums of activations are wanted where the kernel multiplies unsigned codes and corrects for
 // the zero point afterwards. See Passes.td for an example.
+#include "dialects/Shapes.h"
 #include "passes/Lower/Emit/KernelBuilder.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Support/PassCounts.h"
@@ -27,8 +28,6 @@ using kernel::PanelCode;
 
 namespace {
 
-RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
-
 /// What panels store codes of so many bits as, if they do.
 std::optional<PanelCode> codeOfBits(unsigned bits) {
   switch (bits) {
@@ -38,6 +37,10 @@ std::optional<PanelCode> codeOfBits(unsigned bits) {
     return PanelCode::U3;
   case 4:
     return PanelCode::U4;
+  case 5:
+    return PanelCode::U5;
+  case 6:
+    return PanelCode::U6;
   case 8:
     return PanelCode::U8;
   default:
@@ -49,7 +52,7 @@ std::optional<PanelCode> codeOfBits(unsigned bits) {
 FailureOr<PanelAttr> quantizedLayout(Operation *op, lowbit::WeightsAttr weights, int64_t dot) {
   std::optional<PanelCode> code = codeOfBits(weights.getBits());
   if (weights.getCodebook() || !code) {
-    op->emitOpError() << "expected 2, 3, 4 or 8 bits without a codebook, the schemes that kernels exist for, but got "
+    op->emitOpError() << "expected 2, 3, 4, 5, 6 or 8 bits without a codebook, the schemes that kernels exist for, but got "
                       << weights;
     return failure();
   }

@@ -92,7 +92,7 @@ static transformer::Encoding encodingOf(RankedTensorType type) {
   if (!isa<IntegerType>(type.getElementType()))
     return *symbolizeEncoding(info(scaleFormat(type.getElementType())).name);
   using enum transformer::Encoding;
-  for (transformer::Encoding packed : {PackedU2, PackedU3, PackedU4})
+  for (transformer::Encoding packed : {PackedU2, PackedU3, PackedU4, PackedU5, PackedU6})
     if (type.getElementTypeBitWidth() == *getPackedBits(packed))
       return packed;
   return U8;

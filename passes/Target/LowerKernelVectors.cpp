@@ -26,6 +26,8 @@ Value intrinsic(PatternRewriter &rewriter, Location loc, StringRef name, Type re
 
 bool isInteger(DotOp op) { return cast<VectorType>(op.getType()).getElementType().isInteger(32); }
 int64_t lanesOf(Value value) { return cast<VectorType>(value.getType()).getNumElements(); }
+/// Of a word, the bits that are the code.
+uint64_t maskOf(DecodeCodesOp op) { return (uint64_t{1} << op.getBits()) - 1; }
 
 Value intSplat(OpBuilder &b, Location loc, VectorType type, uint64_t value) {
   APInt bits(type.getElementTypeBitWidth(), value, /*isSigned=*/false, /*implicitTrunc=*/true);
@@ -51,23 +53,31 @@ struct DotToInstruction : OpRewritePattern<DotOp> {
   StringRef instruction; // a literal
 };
 
-/// A permutation of a table of 32 words looks up 32 codes at once. It reads five bits of each index, of which the fifth
-/// belongs to the next code: the table holds each value twice, and no mask is needed.
+/// A permutation of a table of 32 words looks up 32 codes at once. It reads five bits of each index: for codes of 4
+/// bits the fifth belongs to the next code, so the table holds each value twice, and no mask is needed. For 6 bits
+/// there is one of two tables.
 struct DecodeCodesToPermute : OpRewritePattern<DecodeCodesOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(DecodeCodesOp op, PatternRewriter &rewriter) const override {
     if (lanesOf(op.getWords()) != 32)
       return rewriter.notifyMatchFailure(op, "not 32 words");
+    Location loc = op.getLoc();
     auto words = cast<VectorType>(op.getWords().getType());
-    SmallVector<APInt> table;
-    for (int64_t code = 0; code < 32; ++code) {
-      APFloat value(APFloat::BFloat());
-      value.convertFromAPInt(APInt(32, (code & 15) - static_cast<int64_t>(op.getZero()), /*isSigned=*/true), true,
-                             APFloat::rmNearestTiesToEven);
-      table.push_back(value.bitcastToAPInt());
-    }
-    Value constant = arith::ConstantOp::create(rewriter, op.getLoc(), DenseElementsAttr::get(words, table));
-    Value found = intrinsic(rewriter, op.getLoc(), "llvm.x86.avx512.permvar.hi.512", words, {constant, op.getWords()});
+    auto mask = static_cast<int64_t>(maskOf(op));
+    auto table = [&](int64_t first) -> Value {
+      SmallVector<APInt> values;
+      for (int64_t code = first; code < first + 32; ++code) {
+        APFloat value(APFloat::BFloat());
+        value.convertFromAPInt(APInt(32, (code & mask) - static_cast<int64_t>(op.getZero()), /*isSigned=*/true), true,
+                               APFloat::rmNearestTiesToEven);
+        values.push_back(value.bitcastToAPInt());
+      }
+      return arith::ConstantOp::create(rewriter, loc, DenseElementsAttr::get(words, values));
+    };
+    Value found =
+        op.getBits() == 6
+            ? intrinsic(rewriter, loc, "llvm.x86.avx512.vpermi2var.hi.512", words, {table(0), op.getWords(), table(32)})
+            : intrinsic(rewriter, loc, "llvm.x86.avx512.permvar.hi.512", words, {table(0), op.getWords()});
     rewriter.replaceOpWithNewOp<vector::BitCastOp>(op, op.getType(), found);
     return success();
   }
@@ -185,7 +195,7 @@ struct DotToArithmetic : OpRewritePattern<DotOp> {
       Value bits = vector::BitCastOp::create(rewriter, loc, words, decode.getWords());
       auto number = [&](uint64_t shift) -> Value {
         Value code = arith::ShRUIOp::create(rewriter, loc, bits, intSplat(rewriter, loc, words, shift));
-        code = arith::AndIOp::create(rewriter, loc, code, intSplat(rewriter, loc, words, 15));
+        code = arith::AndIOp::create(rewriter, loc, code, intSplat(rewriter, loc, words, maskOf(decode)));
         code = arith::SubIOp::create(rewriter, loc, code, intSplat(rewriter, loc, words, decode.getZero()));
         return arith::SIToFPOp::create(rewriter, loc, floats, code);
       };
@@ -209,7 +219,7 @@ struct DecodeCodesToArithmetic : OpRewritePattern<DecodeCodesOp> {
     int64_t lanes = lanesOf(op.getWords());
     auto words = cast<VectorType>(op.getWords().getType());
     auto wide = VectorType::get({lanes}, rewriter.getI32Type());
-    Value code = arith::AndIOp::create(rewriter, loc, op.getWords(), intSplat(rewriter, loc, words, 15));
+    Value code = arith::AndIOp::create(rewriter, loc, op.getWords(), intSplat(rewriter, loc, words, maskOf(op)));
     code = arith::ExtUIOp::create(rewriter, loc, wide, code);
     code = arith::SubIOp::create(rewriter, loc, code, intSplat(rewriter, loc, wide, op.getZero()));
     Value value = arith::SIToFPOp::create(rewriter, loc, VectorType::get({lanes}, rewriter.getF32Type()), code);

@@ -25,7 +25,7 @@ import neon
 
 # With the embedding in the same form, so that one comparison takes in every matrix.
 ORACLE_SCHEMES = [("w4a8:g64", "w4:g64"), ("w4a16:g32:asym", "w4:g32:asym"), ("w8a8:channel", "w8:channel"),
-                  ("w3a16:g64", "w3:g64"), ("w2a8:g32:asym", "w2:g32:asym")]
+                  ("w3a16:g64", "w3:g64"), ("w2a8:g32:asym", "w2:g32:asym"), ("w5a16:g64", "w5:g64"), ("w6a8:g32:asym", "w6:g32:asym")]
 SCHEMES = ["w8a8", "w4a8", "w4a16", "w3a8", "w2a32"]
 # "The capital of France is Paris. The capital of Italy is"
 PROMPT = [504, 3575, 282, 4649, 314, 7042, 30, 378, 3575, 282, 7158, 314]

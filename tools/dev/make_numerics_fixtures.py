@@ -78,10 +78,12 @@ def check_all_codes(name, blocks):
 
 def all_schemes():
     for bits, group, symmetry, scale in itertools.product(
-        (2, 3, 4, 8), ("g32", "g64", "g128", "g256", "channel"), ("sym", "asym"), ("f16", "bf16", "f32")
+        (2, 3, 4, 5, 6, 8), ("g32", "g64", "g128", "g256", "channel"), ("sym", "asym"), ("f16", "bf16", "f32")
     ):
-        if bits < 4 and group not in ("g32", "channel"):
+        if bits not in (4, 8) and group not in ("g32", "channel"):
             continue  # the same code as for 4 bits
+        if bits in (5, 6) and scale != "f16":
+            continue  # the same code as for 2 and 3 bits
         yield f"w{bits}a16:{group}:{symmetry}:{scale}"
 
 

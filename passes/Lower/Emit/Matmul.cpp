@@ -4,6 +4,9 @@
 // Inputs ascend; for each, one vector of weights is multiplied with one activation, repeated over the lanes, for every
 // token of the block. So an element's order of summation is that of K alone: the number of tokens changes how many
 // accumulators there are, never what goes into one. Integer sums are exact, so they may be split freely.
+//
+// Where registers allow, two panels are taken together, so that an activation is loaded once for both: a load for each
+// multiplication is more than some processors have room for.
 #include "passes/Lower/Emit/KernelBuilder.h"
 
 using namespace mlir;
@@ -16,6 +19,9 @@ namespace {
 
 /// Inputs whose products are emitted without a loop: long enough to hide the loop, short enough for the code cache.
 constexpr int64_t kUnrolledInputs = 64;
+/// The same of two panels: an activation is in a register from its load to its second use, and of a longer run LLVM's
+/// scheduler loads them all at the beginning, and spills them.
+constexpr int64_t kUnrolledInputsOfTwo = 8;
 
 /// Blocks of tokens, largest first; the last must be 1. With the largest, accumulators and weights just fit into 32
 /// registers.
@@ -64,47 +70,63 @@ public:
         blocks.push_back(block);
     if (mostTokens <= known.front())
       blocks.insert(blocks.begin(), mostTokens);
-    b.loop(lower, upper, 1, [&](Value tile) {
+    auto emitTiles = [&](ArrayRef<Value> tiles) {
       Value start = b.index(0);
       for (int64_t block : blocks) {
         Value end = b.sub(tokens, block == 1 ? b.index(0) : b.rem(b.sub(tokens, start), block));
-        b.loop(start, end, block, [&](Value token) { emitTile(tile, token, block); });
+        b.loop(start, end, block, [&](Value token) { emitTilesOfTokens(tiles, token, block); });
         start = end;
       }
-    });
+    };
+    if (paired || !takesTwoPanels())
+      return b.loop(lower, upper, 1, [&](Value tile) { emitTiles(tile); });
+    Value pairsEnd = b.sub(upper, b.rem(b.sub(upper, lower), 2));
+    b.loop(lower, pairsEnd, 2, [&](Value tile) { emitTiles({tile, b.add(tile, 1)}); });
+    b.loop(pairsEnd, upper, 1, [&](Value tile) { emitTiles(tile); });
   }
 
 private:
-  void emitTile(Value tile, Value token, int64_t block) {
+  /// Products in f32 have one accumulator for each element, so that those of two panels fit into 32 registers.
+  bool takesTwoPanels() const { return !integer && !bf16 && mostTokens >= kTokenBlocksF32[0]; }
+
+  void emitTilesOfTokens(ArrayRef<Value> tiles, Value token, int64_t block) {
+    SmallVector<Value> panels(tiles);
+    if (paired)
+      panels = {b.mul(tiles[0], 2), b.add(b.mul(tiles[0], 2), 1)};
+    SmallVector<Value> products;
+    if (takesTwoPanels())
+      products = emitPanels(panels, token, block);
+    else
+      for (Value panel : panels)
+        llvm::append_range(products, emitPanels(panel, token, block));
     if (paired) {
-      SmallVector<Value> gate = emitPanel(b.mul(tile, 2), token, block);
-      SmallVector<Value> up = emitPanel(b.add(b.mul(tile, 2), 1), token, block);
       auto kind = cast<transformer::InterleavedGatedProductOp>(epilogue).getKind();
-      SmallVector<Value> products;
-      for (auto [g, u] : llvm::zip(gate, up))
-        products.push_back(b.mul(b.activation(kind, g), u));
-      return storeTile(tile, token, products);
+      for (int64_t m = 0; m < block; ++m)
+        products[m] = b.mul(b.activation(kind, products[m]), products[block + m]);
     }
-    storeTile(tile, token, emitPanel(tile, token, block));
+    for (auto [i, tile] : llvm::enumerate(tiles))
+      storeTile(tile, token, ArrayRef<Value>(products).slice(i * block, block));
   }
 
-  /// The products of one panel with `block` tokens: vectors of 16 outputs, bias included.
-  SmallVector<Value> emitPanel(Value panel, Value token, int64_t block) {
+  /// The products of panels with `block` tokens: for each panel, for each token, a vector of 16 outputs, bias included.
+  SmallVector<Value> emitPanels(ArrayRef<Value> panels, Value token, int64_t block) {
     SmallVector<Value> tokens;
     for (int64_t m = 0; m < block; ++m)
       tokens.push_back(b.add(token, m));
-    SmallVector<Value> totals(block, b.splat(kLanes, 0.0f));
+    SmallVector<Value> totals(panels.size() * block, b.splat(kLanes, 0.0f));
     int64_t groups = inputs / group;
     auto oneGroup = [&](Value g, ValueRange carried) {
-      return emitGroup(panel, tokens, g, SmallVector<Value>(carried));
+      return emitGroup(panels, tokens, g, SmallVector<Value>(carried));
     };
     totals = groups == 1 ? oneGroup(b.index(0), totals) : b.loop(b.index(0), b.index(groups), 1, totals, oneGroup);
-    for (int64_t m = 0; m < block; ++m) {
-      if (integer && scalesPerToken())
-        totals[m] = b.mul(totals[m], b.broadcast(kLanes, b.loadScalar(scales, {tokens[m], b.index(0)})));
-      if (bias)
-        totals[m] = b.add(totals[m], biasOf(panel));
-    }
+    for (auto [p, panel] : llvm::enumerate(panels))
+      for (int64_t m = 0; m < block; ++m) {
+        Value &total = totals[p * block + m];
+        if (integer && scalesPerToken())
+          total = b.mul(total, b.broadcast(kLanes, b.loadScalar(scales, {tokens[m], b.index(0)})));
+        if (bias)
+          total = b.add(total, biasOf(panel));
+      }
     return totals;
   }
 
@@ -123,24 +145,31 @@ private:
     return values;
   }
 
+  /// Of a group of inputs of a panel; null where the layout has none.
+  struct GroupScales {
+    Value scales, zeros;
+  };
+
   /// Adds one group of inputs, with its scales, to the totals.
-  SmallVector<Value> emitGroup(Value panel, ArrayRef<Value> tokens, Value g, SmallVector<Value> totals) {
+  SmallVector<Value> emitGroup(ArrayRef<Value> panels, ArrayRef<Value> tokens, Value g, SmallVector<Value> totals) {
     Value base = b.mul(g, layout.getGroupBytes(inputs));
-    Value weightScales, zeros;
+    SmallVector<GroupScales, 2> groupScales(panels.size());
     if (layout.isQuantized()) {
       int64_t scaleBytes = layout.getScale().getIntOrFloatBitWidth() / 8 * kLanes;
       Value at = b.add(base, layout.getGroupCodeBytes(inputs));
-      Value raw = b.load(weight, {panel, at}, scaleBytes);
-      weightScales = b.extendToF32(vector::BitCastOp::create(b, b.vector(kLanes, layout.getScale()), raw));
-      if (layout.getZeroPoints())
-        zeros = loadZeros(panel, b.add(at, scaleBytes));
+      for (auto [panel, of] : llvm::zip_equal(panels, groupScales)) {
+        Value raw = b.load(weight, {panel, at}, scaleBytes);
+        of.scales = b.extendToF32(vector::BitCastOp::create(b, b.vector(kLanes, layout.getScale()), raw));
+        if (layout.getZeroPoints())
+          of.zeros = loadZeros(panel, b.add(at, scaleBytes));
+      }
     }
     int64_t stretches = group / stretch;
     int64_t stretchBytes = layout.getGroupCodeBytes(inputs) / stretches;
     auto oneStretch = [&](Value st, ValueRange carried) {
       Value k = b.add(b.mul(g, group), b.mul(st, stretch));
       Value sumIndex = b.add(b.mul(g, stretches), st);
-      return emitStretch(panel, tokens, b.add(base, b.mul(st, stretchBytes)), k, sumIndex, weightScales, zeros,
+      return emitStretch(panels, tokens, b.add(base, b.mul(st, stretchBytes)), k, sumIndex, groupScales,
                          SmallVector<Value>(carried));
     };
     // A few stretches are unrolled; per-channel weights with grouped activations have many.
@@ -151,23 +180,25 @@ private:
     return totals;
   }
 
-  SmallVector<Value> emitStretch(Value panel, ArrayRef<Value> tokens, Value byteOffset, Value k, Value sumIndex,
-                                 Value weightScales, Value zeros, SmallVector<Value> totals) {
+  SmallVector<Value> emitStretch(ArrayRef<Value> panels, ArrayRef<Value> tokens, Value byteOffset, Value k,
+                                 Value sumIndex, ArrayRef<GroupScales> groupScales, SmallVector<Value> totals) {
     int64_t block = tokens.size();
     int64_t parts = mostTokens < kFewTokens ? 1 : integer ? (block == 1 ? 4 : 1) : bf16 ? kBf16Accumulators : 1;
     Type accumulatorType = b.vector(kLanes, integer ? Type(b.getI32Type()) : b.getF32Type());
     Value zero = arith::ConstantOp::create(b, b.getZeroAttr(accumulatorType));
     // An unquantized f32 or f16 weight has one group without scales: its products go straight into the totals.
     bool direct = !layout.isQuantized() && !integer && parts == 1;
-    SmallVector<Value> sumsOfParts;
-    for (int64_t m = 0; m < block; ++m)
-      for (int64_t part = 0; part < parts; ++part)
-        sumsOfParts.push_back(direct                 ? totals[m]
-                              : part == 0 && integer ? correction(tokens[m], sumIndex, zeros)
-                                                     : zero);
+    SmallVector<Value> sumsOfParts; // for each panel, for each token, its parts
+    for (size_t p = 0; p < panels.size(); ++p)
+      for (int64_t m = 0; m < block; ++m)
+        for (int64_t part = 0; part < parts; ++part)
+          sumsOfParts.push_back(direct                 ? totals[p * block + m]
+                                : part == 0 && integer ? correction(tokens[m], sumIndex, groupScales[p].zeros)
+                                                       : zero);
 
     int64_t depth = layout.getBlockDepth();
-    int64_t chunk = depth * largestDivisorUpTo(stretch / depth, std::max<int64_t>(kUnrolledInputs / depth, 1));
+    int64_t unrolled = panels.size() > 1 ? kUnrolledInputsOfTwo : kUnrolledInputs;
+    int64_t chunk = depth * largestDivisorUpTo(stretch / depth, std::max<int64_t>(unrolled / depth, 1));
     int64_t chunkBytes = chunk / depth * layout.getBlockBytes();
     auto oneChunk = [&](Value c, ValueRange carried) {
       SmallVector<Value> values(carried);
@@ -175,14 +206,20 @@ private:
       for (int64_t blockIndex = 0; blockIndex < chunk / depth; ++blockIndex) {
         Value at = b.add(b.add(byteOffset, b.mul(c, chunkBytes)), blockIndex * layout.getBlockBytes());
         Value firstInput = b.add(b.add(k, b.mul(c, chunk)), blockIndex * depth);
-        SmallVector<Value, 3> words = loadBlock(panel, at);
+        SmallVector<SmallVector<Value, 5>, 2> words;
+        for (Value panel : panels)
+          words.push_back(loadBlock(panel, at));
         for (int64_t index = 0; index < depth / layout.getDot(); ++index) {
-          Value weights = decodeStep(words, index, zeros);
+          SmallVector<Value, 2> weights;
+          for (auto [of, group] : llvm::zip_equal(words, groupScales))
+            weights.push_back(decodeStep(of, index, group.zeros));
           Value input = b.add(firstInput, index * layout.getDot());
           for (int64_t m = 0; m < block; ++m) {
-            Value &sum = values[m * parts + step % parts];
-            sum = multiply(sum, weights,
-                           b.loadRepeated(payload, {tokens[m], b.add(input, payloadColumn)}, layout.getDot()));
+            Value activations = b.loadRepeated(payload, {tokens[m], b.add(input, payloadColumn)}, layout.getDot());
+            for (auto [p, of] : llvm::enumerate(weights)) {
+              Value &sum = values[(p * block + m) * parts + step % parts];
+              sum = multiply(sum, of, activations);
+            }
           }
           ++step;
         }
@@ -194,32 +231,34 @@ private:
     sumsOfParts =
         chunks == 1 ? oneChunk(b.index(0), sumsOfParts) : b.loop(b.index(0), b.index(chunks), 1, sumsOfParts, oneChunk);
 
-    for (int64_t m = 0; m < block; ++m) {
-      Value sum = sumsOfParts[m * parts];
-      for (int64_t part = 1; part < parts; ++part)
-        sum = b.add(sum, sumsOfParts[m * parts + part]);
-      if (direct) {
-        totals[m] = sum;
-        continue;
+    for (size_t p = 0; p < panels.size(); ++p)
+      for (int64_t m = 0; m < block; ++m) {
+        Value *ofParts = &sumsOfParts[(p * block + m) * parts], sum = ofParts[0];
+        for (int64_t part = 1; part < parts; ++part)
+          sum = b.add(sum, ofParts[part]);
+        totals[p * block + m] =
+            direct ? sum : scaled(sum, totals[p * block + m], tokens[m], k, sumIndex, groupScales[p]);
       }
-      if (integer) {
-        Value scale = weightScales;
-        if (!scalesPerToken()) {
-          int64_t scaleGroup = inputs / cast<MemRefType>(scales.getType()).getDimSize(1);
-          scale = b.mul(scale, b.broadcast(kLanes, b.loadScalar(scales, {tokens[m], b.div(k, scaleGroup)})));
-        }
-        totals[m] = b.fma(arith::SIToFPOp::create(b, b.vectorF32(), sum), scale, totals[m]);
-        continue;
-      }
-      if (zeros && bf16) {
-        // Codes were multiplied as they are: take the zero points' share away.
-        Value share = b.broadcast(kLanes, b.loadScalar(sums, {tokens[m], sumIndex}));
-        Value zerosF32 = arith::SIToFPOp::create(b, b.vectorF32(), zeros);
-        sum = b.fma(arith::NegFOp::create(b, zerosF32), share, sum);
-      }
-      totals[m] = weightScales ? b.fma(sum, weightScales, totals[m]) : b.add(sum, totals[m]);
-    }
     return totals;
+  }
+
+  /// A token's total with the sum over a stretch that begins at input k, times its scales.
+  Value scaled(Value sum, Value total, Value token, Value k, Value sumIndex, const GroupScales &of) {
+    if (integer) {
+      Value scale = of.scales;
+      if (!scalesPerToken()) {
+        int64_t scaleGroup = inputs / cast<MemRefType>(scales.getType()).getDimSize(1);
+        scale = b.mul(scale, b.broadcast(kLanes, b.loadScalar(scales, {token, b.div(k, scaleGroup)})));
+      }
+      return b.fma(arith::SIToFPOp::create(b, b.vectorF32(), sum), scale, total);
+    }
+    if (of.zeros && bf16) {
+      // Codes were multiplied as they are: take the zero points' share away.
+      Value share = b.broadcast(kLanes, b.loadScalar(sums, {token, sumIndex}));
+      Value zerosF32 = arith::SIToFPOp::create(b, b.vectorF32(), of.zeros);
+      sum = b.fma(arith::NegFOp::create(b, zerosF32), share, sum);
+    }
+    return of.scales ? b.fma(sum, of.scales, total) : b.add(sum, total);
   }
 
   /// The zero points of a group as i32.
@@ -254,13 +293,15 @@ private:
     return kernel::DotOp::create(b, sum, weights, activations);
   }
 
-  /// The words of one block as they are stored: one vector, or the three planes of 3-bit codes.
-  SmallVector<Value, 3> loadBlock(Value panel, Value at) {
-    int64_t planes = layout.getCode() == PanelCode::U3 ? 3 : 1, bytes = layout.getBlockBytes() / planes;
+  /// The words of one block as they are stored: one vector, or of codes in two planes several, the last of which is
+  /// that of the high bits.
+  SmallVector<Value, 5> loadBlock(Value panel, Value at) {
+    int64_t high = layout.getHighBits(), vectors = high ? layout.getCodeBits() / high : 1;
+    int64_t bytes = layout.getBlockBytes() / vectors;
     Type word = wordType();
-    SmallVector<Value, 3> words;
-    for (int64_t plane = 0; plane < planes; ++plane) {
-      Value raw = b.load(weight, {panel, b.add(at, plane * bytes)}, bytes);
+    SmallVector<Value, 5> words;
+    for (int64_t i = 0; i < vectors; ++i) {
+      Value raw = b.load(weight, {panel, b.add(at, i * bytes)}, bytes);
       words.push_back(vector::BitCastOp::create(b, b.vector(bytes * 8 / word.getIntOrFloatBitWidth(), word), raw));
     }
     return words;
@@ -305,20 +346,21 @@ private:
     if (layout.getDot() == 1)
       return codesToFloat(codes, zeros);
     return kernel::DecodeCodesOp::create(b, b.vector(2 * kLanes, b.getBF16Type()), codes,
+                                         std::max<int64_t>(layout.getCodeBits(), 4),
                                          layout.getZeroPoints() ? 0 : layout.getImpliedZero());
   }
 
   /// The codes of a step, in the lowest bits of words, of their halves or of their bytes. Above 4-bit codes of pairs
   /// the rest of the word is left: what decodes them reads no more than 4 bits.
   Value codesOfStep(ArrayRef<Value> words, int64_t step) {
-    if (layout.getCode() != PanelCode::U3) {
-      int64_t bits = layout.getCodeBits();
-      Value shifted = shiftRight(words[0], bits * step);
-      return bits == 4 && layout.getDot() == 2 ? shifted : keepBits(shifted, (1 << bits) - 1);
-    }
-    int64_t lowSteps = 16 / layout.getDot();
-    Value low = shiftRight(words[step / lowSteps], 2 * (step % lowSteps)), high = shiftRight(words[2], step - 2);
-    return arith::OrIOp::create(b, keepBits(low, 3), keepBits(high, 4));
+    int64_t highBits = layout.getHighBits(), lowBits = layout.getCodeBits() - highBits;
+    int64_t lowSteps = 32 / lowBits / layout.getDot(), lowMask = (int64_t{1} << lowBits) - 1;
+    Value low = shiftRight(words[step / lowSteps], lowBits * (step % lowSteps));
+    if (highBits == 0)
+      return lowBits == 4 && layout.getDot() == 2 ? low : keepBits(low, lowMask);
+    Value high = shiftRight(words.back(), highBits * step - lowBits);
+    int64_t highMask = ((int64_t{1} << highBits) - 1) << lowBits;
+    return arith::OrIOp::create(b, keepBits(low, lowMask), keepBits(high, highMask));
   }
 
   /// By less than nothing: to the left.

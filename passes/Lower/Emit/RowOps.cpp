@@ -43,18 +43,17 @@ public:
     }
     Value code;
     Value word = b.add(blockStart, b.mul(lane, 4)); // the first of the lane's, of codes narrower than a byte
-    switch (layout.getCode()) {
-    case PanelCode::U8:
+    int64_t highBits = layout.getHighBits(), lowBits = layout.getCodeBits() - highBits;
+    if (lowBits == 8) {
       code = byte(panel, b.add(laneStart, inBlock));
-      break;
-    case PanelCode::U3: {
-      Value low = unit(panel, b.add(word, b.mul(b.div(inBlock, 16), 4 * kLanes)), 2, b.rem(inBlock, 16));
-      Value high = unit(panel, b.add(word, 2 * 4 * kLanes), 1, inBlock);
-      code = arith::OrIOp::create(b, low, arith::ShLIOp::create(b, high, b.i32(2)));
-      break;
-    }
-    default:
-      code = unit(panel, word, layout.getCodeBits(), inBlock);
+    } else if (highBits == 0) {
+      code = unit(panel, word, lowBits, inBlock);
+    } else {
+      int64_t lowDepth = 32 / lowBits, lowWords = lowBits / highBits;
+      Value low = b.add(word, b.mul(b.div(inBlock, lowDepth), 4 * kLanes));
+      Value high = unit(panel, b.add(word, lowWords * 4 * kLanes), highBits, inBlock);
+      code = arith::OrIOp::create(b, unit(panel, low, lowBits, b.rem(inBlock, lowDepth)),
+                                  arith::ShLIOp::create(b, high, b.i32(static_cast<int32_t>(lowBits))));
     }
     int64_t scaleBytes = layout.getScale().getIntOrFloatBitWidth() / 8;
     Value scalesStart = b.add(groupStart, layout.getGroupCodeBytes(inputs));

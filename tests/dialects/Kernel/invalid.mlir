@@ -205,7 +205,7 @@ func.func @f(%a: vector<16xf32>, %b: vector<16xbf16>) {
 // decode_codes_c1
 func.func @f(%a: vector<16xi16>) {
   // expected-error@+1 {{expected a result as long as the words}}
-  %0 = kernel.decode_codes %a zero 8 : vector<16xi16> -> vector<32xbf16>
+  %0 = kernel.decode_codes %a bits 4 zero 8 : vector<16xi16> -> vector<32xbf16>
   return
 }
 
@@ -213,8 +213,17 @@ func.func @f(%a: vector<16xi16>) {
 
 // decode_codes_c2
 func.func @f(%a: vector<16xi16>) {
+  // expected-error@+1 {{expected 4, 5 or 6 bits, but got 3}}
+  %0 = kernel.decode_codes %a bits 3 zero 4 : vector<16xi16> -> vector<16xbf16>
+  return
+}
+
+// -----
+
+// decode_codes_c3
+func.func @f(%a: vector<16xi16>) {
   // expected-error@+1 {{expected a zero point in [0, 15], but got 16}}
-  %0 = kernel.decode_codes %a zero 16 : vector<16xi16> -> vector<16xbf16>
+  %0 = kernel.decode_codes %a bits 4 zero 16 : vector<16xi16> -> vector<16xbf16>
   return
 }
 
@@ -289,6 +298,18 @@ func.func @f(%a: vector<16xi16>) {
 // panel_c6
 // expected-error@+1 {{expected a group that blocks of 32 inputs divide, but got 48}}
 #p = #kernel.panel<code = u3, dot = 2, group = 48, scale = f16>
+
+// -----
+
+// panel_c6
+// expected-error@+1 {{expected a group that blocks of 32 inputs divide, but got 48}}
+#p = #kernel.panel<code = u5, dot = 2, group = 48, scale = f16>
+
+// -----
+
+// panel_c6
+// expected-error@+1 {{expected a group that blocks of 16 inputs divide, but got 24}}
+#p = #kernel.panel<code = u6, dot = 2, group = 24, scale = f16>
 
 // -----
 

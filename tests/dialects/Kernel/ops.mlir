@@ -14,13 +14,17 @@
 // CHECK-SAME: kernel.p4 = #kernel.panel<code = f16, dot = 1>
 // CHECK-SAME: kernel.p5 = #kernel.panel<code = u2, dot = 2, group = 32, scale = f16>
 // CHECK-SAME: kernel.p6 = #kernel.panel<code = u3, dot = 4, group = 64, scale = f16>
+// CHECK-SAME: kernel.p7 = #kernel.panel<code = u5, dot = 1, scale = f16>
+// CHECK-SAME: kernel.p8 = #kernel.panel<code = u6, dot = 2, group = 32, scale = f16, zeroPoints = true>
 module attributes {
   kernel.p0 = #kernel.panel<code = u4, dot = 4, group = 64, scale = f16>,
   kernel.p1 = #kernel.panel<code = u8, dot = 2, group = 32, scale = bf16, zeroPoints = true>,
   kernel.p2 = #kernel.panel<code = u4, dot = 1, group = 0, scale = f32>,
   kernel.p3 = #kernel.panel<code = bf16, dot = 2>, kernel.p4 = #kernel.panel<code = f16, dot = 1>,
   kernel.p5 = #kernel.panel<code = u2, dot = 2, group = 32, scale = f16>,
-  kernel.p6 = #kernel.panel<code = u3, dot = 4, group = 64, scale = f16>
+  kernel.p6 = #kernel.panel<code = u3, dot = 4, group = 64, scale = f16>,
+  kernel.p7 = #kernel.panel<code = u5, dot = 1, scale = f16>,
+  kernel.p8 = #kernel.panel<code = u6, dot = 2, group = 32, scale = f16, zeroPoints = true>
 } {
   transformer.parameter @a : tensor<64xf32>
   transformer.parameter @b : tensor<64xf32>
@@ -65,8 +69,8 @@ module attributes {
                      %b: vector<32xbf16>) -> (vector<16xi32>, vector<16xf32>) {
     // CHECK: kernel.dot %{{.*}}, %{{.*}}, %{{.*}} : vector<16xi32>, vector<64xi8>
     %0 = kernel.dot %i, %u, %s : vector<16xi32>, vector<64xi8>
-    // CHECK: kernel.decode_codes %{{.*}} zero 8 : vector<32xi16> -> vector<32xbf16>
-    %1 = kernel.decode_codes %h zero 8 : vector<32xi16> -> vector<32xbf16>
+    // CHECK: kernel.decode_codes %{{.*}} bits 5 zero 8 : vector<32xi16> -> vector<32xbf16>
+    %1 = kernel.decode_codes %h bits 5 zero 8 : vector<32xi16> -> vector<32xbf16>
     // CHECK: kernel.dot %{{.*}}, %{{.*}}, %{{.*}} : vector<16xf32>, vector<32xbf16>
     %2 = kernel.dot %f, %1, %b : vector<16xf32>, vector<32xbf16>
     return %0, %2 : vector<16xi32>, vector<16xf32>

@@ -1,14 +1,14 @@
 // RUN: qopt %s --split-input-file --select-layouts --verify-diagnostics
 
-transformer.parameter @codes : tensor<32x64xi5>
+transformer.parameter @codes : tensor<32x64xi7>
 transformer.parameter @scales : tensor<32x1xf16>
-func.func @five_bits(%x: tensor<?x64xf32>) -> tensor<?x32xf32> {
-  %c = transformer.get @codes : tensor<32x64xi5>
+func.func @seven_bits(%x: tensor<?x64xf32>) -> tensor<?x32xf32> {
+  %c = transformer.get @codes : tensor<32x64xi7>
   %s = transformer.get @scales : tensor<32x1xf16>
-  // expected-error@+1 {{expected 2, 3, 4 or 8 bits without a codebook, the schemes that kernels exist for, but got #lowbit.weights<bits = 5}}
+  // expected-error@+1 {{expected 2, 3, 4, 5, 6 or 8 bits without a codebook, the schemes that kernels exist for, but got #lowbit.weights<bits = 7}}
   %0 = lowbit.linear %x, %c, %s
-      <weights = <bits = 5, symmetric = true, group = 64, scale = f16>, activations = <kind = i8>, accumulation = i32>
-      : (tensor<?x64xf32>, tensor<32x64xi5>, tensor<32x1xf16>) -> tensor<?x32xf32>
+      <weights = <bits = 7, symmetric = true, group = 64, scale = f16>, activations = <kind = i8>, accumulation = i32>
+      : (tensor<?x64xf32>, tensor<32x64xi7>, tensor<32x1xf16>) -> tensor<?x32xf32>
   return %0 : tensor<?x32xf32>
 }
 

@@ -59,7 +59,19 @@ func.func @dot_bf16(%acc: vector<16xf32>, %a: vector<32xbf16>, %b: vector<32xbf1
 // GENERIC: arith.sitofp
 // CHECK: return
 func.func @decode(%words: vector<32xi16>) -> vector<32xbf16> {
-  %0 = kernel.decode_codes %words zero 8 : vector<32xi16> -> vector<32xbf16>
+  %0 = kernel.decode_codes %words bits 4 zero 8 : vector<32xi16> -> vector<32xbf16>
+  return %0 : vector<32xbf16>
+}
+
+// Of six bits the look-up has two tables.
+// CHECK-LABEL: func.func @decode_six
+// V4: llvm.call_intrinsic "llvm.x86.avx512.vpermi2var.hi.512"
+// BF16: llvm.call_intrinsic "llvm.x86.avx512.vpermi2var.hi.512"
+// GENERIC: arith.constant dense<63>
+// GENERIC: arith.sitofp
+// CHECK: return
+func.func @decode_six(%words: vector<32xi16>) -> vector<32xbf16> {
+  %0 = kernel.decode_codes %words bits 6 zero 32 : vector<32xi16> -> vector<32xbf16>
   return %0 : vector<32xbf16>
 }
 

@@ -113,7 +113,11 @@ TEST(Assembly, NarrowCodesAreUnpackedInRegisters) {
   for (Case c : {Case{"w3a8:g64", "vpdpbusd", 6},
                  {"w2a8:g64", "vpdpbusd", 4},
                  {"w3a16:g64", "vdpbf16ps", 7},
-                 {"w2a16:g64", "vdpbf16ps", 5}}) {
+                 {"w2a16:g64", "vdpbf16ps", 5},
+                 {"w5a8:g64", "vpdpbusd", 6},
+                 {"w6a8:g64", "vpdpbusd", 6},
+                 {"w5a16:g64", "vdpbf16ps", 7},
+                 {"w6a16:g64", "vdpbf16ps", 8}}) {
     Body body = oneToken(assemblyOf(linear(c.kind), "x86-64-v4+vnni+bf16"), "matmul", c.dot);
     ASSERT_FALSE(body.empty()) << c.kind;
     int64_t dots = count(body, c.dot);
@@ -133,7 +137,7 @@ TEST(Assembly, W4A16MultipliesPairsOfBf16) {
 
 /// SSE2 and NEON: multiply-adds of whole registers, no scalar arithmetic on codes.
 TEST(Assembly, GenericTargetsWorkOnVectors) {
-  for (const char *kind : {"w2a8:g64", "w3a8:g64", "w4a8:g64"}) {
+  for (const char *kind : {"w2a8:g64", "w3a8:g64", "w4a8:g64", "w5a8:g64", "w6a8:g64"}) {
     Body x86 = oneToken(assemblyOf(linear(kind), "generic-x86-64"), "matmul", "pmaddwd");
     ASSERT_FALSE(x86.empty()) << kind;
     EXPECT_EQ(count(x86, "imul"), 0) << kind;

@@ -55,7 +55,7 @@ std::vector<Case> allCases() {
     for (int64_t inputs : {2, 6, 30, 48, 100, 576})
       for (int64_t outputs : {1, 15, 16, 17, 50, 96})
         cases.push_back({plain, inputs, outputs});
-  for (const char *bits : {"w2", "w3", "w4", "w8"})
+  for (const char *bits : {"w2", "w3", "w4", "w5", "w6", "w8"})
     for (const char *activation : {"a8", "a8g32", "a16", "a32"})
       for (const char *group : {"g32", "g64", "g128", "g256", "channel"})
         for (const char *symmetry : {"sym", "asym"})
@@ -98,7 +98,7 @@ TEST(Matmul, PlainWeights) {
 
 TEST(Matmul, EverySchemeOnce) {
   int64_t index = 0;
-  for (const char *bits : {"w2", "w3", "w4", "w8"})
+  for (const char *bits : {"w2", "w3", "w4", "w5", "w6", "w8"})
     for (const char *activation : {"a8", "a8g32", "a16", "a32"})
       for (const char *symmetry : {"sym", "asym"}) {
         const char *groups[] = {"g32", "g64", "g128", "channel"}, *scales[] = {"f16", "bf16", "f32"};
@@ -115,6 +115,7 @@ TEST(Matmul, StaticActivations) {
   checkLinear("w8a8s:g32:asym", 96, 17, true, true, everyTarget());
   checkLinear("w4a8s:g64:asym:bf16", 192, 50, false, true);
   checkLinear("w3a8s:g32", 64, 16, true, false);
+  checkLinear("w6a8s:g32:asym", 64, 17, true, false);
 }
 
 /// Sums of all products would overflow an i32: codes of 8 bits lie above their zero points, which are below 16, both of

@@ -74,8 +74,8 @@ TEST(RowOps, Rotary) {
 }
 
 TEST(RowOps, EmbeddingsOfEveryFormat) {
-  for (const char *kind :
-       {"f32", "f16", "bf16", "w4a8:g32:asym:f32", "w8a16:channel:sym:bf16", "w3a8:g32:asym", "w2a8:channel"}) {
+  for (const char *kind : {"f32", "f16", "bf16", "w4a8:g32:asym:f32", "w8a16:channel:sym:bf16", "w3a8:g32:asym",
+                           "w2a8:channel", "w5a8:g32:asym", "w6a8:channel"}) {
     Graph graph;
     graph.returns(graph.selectRows(graph.embedding(kVocabulary, 96, LinearKind::parse(kind))));
     check(graph, tokens(60), 0.0, kind);
@@ -83,8 +83,9 @@ TEST(RowOps, EmbeddingsOfEveryFormat) {
 }
 
 TEST(RowOps, TiedEmbeddings) {
-  for (const char *kind : {"f32", "f16", "bf16", "w4a8:g32:asym", "w8a8g32:g64", "w4a16:g64:asym", "w8a32:g32",
-                           "w3a8:g32:asym", "w3a16:g64", "w2a8:g32", "w2a16:g64:asym"}) {
+  for (const char *kind :
+       {"f32", "f16", "bf16", "w4a8:g32:asym", "w8a8g32:g64", "w4a16:g64:asym", "w8a32:g32", "w3a8:g32:asym",
+        "w3a16:g64", "w2a8:g32", "w2a16:g64:asym", "w5a16:g64:asym", "w5a8:g32", "w6a16:g64", "w6a8:g32:asym"}) {
     Graph graph;
     Graph::Value x = graph.embedding(kVocabulary, 64, LinearKind::parse(kind));
     graph.returns(graph.linear(graph.selectRows(x), "embed", kVocabulary, LinearKind::parse(kind)));

@@ -103,7 +103,8 @@ TEST(Targets, AnOldProcessorTakesTheGenericCodeOrRefuses) {
 TEST(Targets, Aarch64UnderEmulation) {
   if (std::string(QOPT_AARCH64_LOGITS).empty())
     GTEST_SKIP() << "qemu-aarch64 or the cross libraries are missing (cmake/Aarch64Tests.cmake)";
-  for (const char *scheme : {"f32", "w4a8:g32:asym", "w4a16:g32", "w8a8:g32", "w3a8:g32", "w2a16:g32:asym"}) {
+  for (const char *scheme :
+       {"f32", "w4a8:g32:asym", "w4a16:g32", "w8a8:g32", "w3a8:g32", "w2a16:g32:asym", "w5a16:g32", "w6a8:g32:asym"}) {
     SCOPED_TRACE(scheme);
     std::vector<Target> target{*findTarget("generic-aarch64")};
     auto model = TestModel::make(makeModel(tiny(scheme)), target);

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <numeric>
+
 using namespace qopt;
 
 TEST(CodePacking, evenCodesLieInTheLowNibble) {
@@ -18,8 +20,8 @@ TEST(CodePacking, evenCodesLieInTheLowNibble) {
 
 /// Whole bytes of codes of some width, any of their values.
 static std::pair<int, std::vector<uint8_t>> anyCodes() {
-  int bits = *rc::gen::element(2, 3, 4, 8);
-  size_t whole = bits == 8 ? 1 : bits == 4 ? 2 : bits == 2 ? 4 : 8, count = *rc::gen::inRange<size_t>(0, 300) * whole;
+  int bits = *rc::gen::element(2, 3, 4, 5, 6, 8);
+  size_t whole = 8 / std::gcd(static_cast<size_t>(bits), size_t{8}), count = *rc::gen::inRange<size_t>(0, 300) * whole;
   auto codes = *rc::gen::container<std::vector<uint8_t>>(count, rc::gen::inRange<int>(0, 1 << bits));
   return {bits, codes};
 }
@@ -35,7 +37,7 @@ RC_GTEST_PROP(CodePacking, codesFollowEachOtherFromTheLowestBitUp, ()) {
 }
 
 TEST(CodePacking, higherBitsAreIgnored) {
-  for (int bits : {2, 3, 4}) {
+  for (int bits : {2, 3, 4, 5, 6}) {
     std::vector<uint8_t> codes(8, 0xFF);
     std::vector<std::byte> ones(static_cast<size_t>(bits), std::byte{0xFF}), packed(static_cast<size_t>(bits));
     codes[3] = static_cast<uint8_t>(~0u << bits);
@@ -61,14 +63,16 @@ TEST(CodePacking, refusesWhatDoesNotFit) {
   EXPECT_EQ(packedCodeBytes(4, 7), std::nullopt);
   EXPECT_EQ(packedCodeBytes(3, 12), std::nullopt);
   EXPECT_EQ(packedCodeBytes(2, 6), std::nullopt);
-  EXPECT_EQ(packedCodeBytes(5, 8), std::nullopt);
+  EXPECT_EQ(packedCodeBytes(5, 12), std::nullopt);
+  EXPECT_EQ(packedCodeBytes(6, 6), std::nullopt);
+  EXPECT_EQ(packedCodeBytes(7, 8), std::nullopt);
   EXPECT_EQ(packedCodeBytes(8, INT64_MAX), uint64_t{INT64_MAX});
   EXPECT_EQ(packedCodeBytes(8, -1), std::nullopt);
   std::vector<uint8_t> codes(6);
   std::vector<std::byte> packed(4);
   EXPECT_EQ(packCodes(4, codes, packed).error().rule, "expected 3 bytes of packed codes, but got 4");
   EXPECT_EQ(unpackCodes(4, packed, codes).error().rule, "expected 3 bytes of packed codes, but got 4");
-  EXPECT_EQ(packCodes(5, codes, packed).error().rule,
-            "expected codes of 2, 3, 4 or 8 bits that fill whole bytes, but got 6 codes of 5 bits");
+  EXPECT_EQ(packCodes(7, codes, packed).error().rule,
+            "expected codes of 2, 3, 4, 5, 6 or 8 bits that fill whole bytes, but got 6 codes of 7 bits");
   EXPECT_FALSE(packCodes(4, std::span(codes).first(5), packed));
 }

@@ -10,6 +10,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <random>
 
 using namespace qopt;
@@ -17,7 +18,20 @@ using namespace qopt;
 namespace {
 
 int impliedZero(PanelCode code) {
-  return code == PanelCode::U2 ? 2 : code == PanelCode::U3 ? 4 : code == PanelCode::U4 ? 8 : 128;
+  switch (code) {
+  case PanelCode::U2:
+    return 2;
+  case PanelCode::U3:
+    return 4;
+  case PanelCode::U4:
+    return 8;
+  case PanelCode::U5:
+    return 16;
+  case PanelCode::U6:
+    return 32;
+  default:
+    return 128;
+  }
 }
 
 /// Reads a stream of panels from its first byte to its last. The tables are the description's, written out.
@@ -53,9 +67,8 @@ private:
     int64_t end = (group + 1) * layout.group;
     for (int64_t column = group * layout.group; column < end;) {
       int64_t depth = 0;
-      if (layout.code == PanelCode::U3) {
-        readThreePlanes(firstRow, column);
-        column += 32;
+      if (layout.code == PanelCode::U3 || layout.code == PanelCode::U5 || layout.code == PanelCode::U6) {
+        column += readPlanes(firstRow, column);
         continue;
       }
       for (int64_t lane = 0; lane < 16; ++lane)
@@ -73,7 +86,8 @@ private:
       else
         scale = halfToFloat(static_cast<uint16_t>(readBytes(2)));
     }
-    if (layout.zeroPoints && layout.code != PanelCode::U8) {
+    bool narrow = layout.code == PanelCode::U2 || layout.code == PanelCode::U3 || layout.code == PanelCode::U4;
+    if (layout.zeroPoints && narrow) {
       for (int64_t lane = 0; lane < 8; ++lane) {
         uint32_t both = readBytes(1);
         zeros[groupIndex(firstRow + lane, group)] = static_cast<int>(both & 15);
@@ -93,20 +107,25 @@ private:
       return 16;
     }
     if (layout.code == PanelCode::U4) {
-      static const int offsetOfNibble[3][8] = {
-          {0, 1, 2, 3, 4, 5, 6, 7}, // dot 1
-          {0, 2, 4, 6, 1, 3, 5, 7}, // dot 2
-          {0, 4, 1, 5, 2, 6, 3, 7}, // dot 4
-      };
-      uint32_t word = readBytes(4);
-      for (int nibble = 0; nibble < 8; ++nibble)
-        to[offsetOfNibble[layout.dot / 2][nibble]] = word >> (4 * nibble) & 15;
+      readNibbles(to);
       return 8;
     }
     int size = layout.code == PanelCode::U8 ? 1 : layout.code == PanelCode::F32 ? 4 : 2;
     for (int offset = 0; offset < layout.dot; ++offset)
       to[offset] = readBytes(size);
     return layout.dot;
+  }
+
+  /// Halves of bytes of one word → 8 codes.
+  void readNibbles(uint32_t *to) {
+    static const int offsetOfNibble[3][8] = {
+        {0, 1, 2, 3, 4, 5, 6, 7}, // dot 1
+        {0, 2, 4, 6, 1, 3, 5, 7}, // dot 2
+        {0, 4, 1, 5, 2, 6, 3, 7}, // dot 4
+    };
+    uint32_t word = readBytes(4);
+    for (int nibble = 0; nibble < 8; ++nibble)
+      to[offsetOfNibble[layout.dot / 2][nibble]] = word >> (4 * nibble) & 15;
   }
 
   /// Pairs of bits of one word → 16 codes.
@@ -121,8 +140,8 @@ private:
       to[offsetOfPair[layout.dot / 2][pair]] = word >> (2 * pair) & 3;
   }
 
-  /// A block of 3-bit codes of 16 rows.
-  void readThreePlanes(int64_t firstRow, int64_t column) {
+  /// A block of codes of 3, 5 or 6 bits of 16 rows, plane by plane; returns how many inputs that is.
+  int64_t readPlanes(int64_t firstRow, int64_t column) {
     static const int offsetOfBit[3][32] = {
         {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
          16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31}, // dot 1
@@ -132,14 +151,28 @@ private:
          2, 6, 10, 14, 18, 22, 26, 30, 3, 7, 11, 15, 19, 23, 27, 31}, // dot 4
     };
     auto start = [&](int64_t lane) { return &codes[static_cast<size_t>((firstRow + lane) * k + column)]; };
-    for (int64_t half : {0, 16})
+    if (layout.code == PanelCode::U6) {
+      for (int64_t first : {0, 8})
+        for (int64_t lane = 0; lane < 16; ++lane)
+          readNibbles(start(lane) + first);
+      for (int64_t lane = 0; lane < 16; ++lane) {
+        uint32_t high[16];
+        readPairs(high);
+        for (int input = 0; input < 16; ++input)
+          start(lane)[input] |= high[input] << 4;
+      }
+      return 16;
+    }
+    bool three = layout.code == PanelCode::U3;
+    for (int64_t first = 0; first < 32; first += three ? 16 : 8)
       for (int64_t lane = 0; lane < 16; ++lane)
-        readPairs(start(lane) + half);
+        three ? readPairs(start(lane) + first) : readNibbles(start(lane) + first);
     for (int64_t lane = 0; lane < 16; ++lane) {
       uint32_t word = readBytes(4);
       for (int bit = 0; bit < 32; ++bit)
-        start(lane)[offsetOfBit[layout.dot / 2][bit]] |= (word >> bit & 1) << 2;
+        start(lane)[offsetOfBit[layout.dot / 2][bit]] |= (word >> bit & 1) << (three ? 2 : 4);
     }
+    return 32;
   }
 
   PanelLayout layout;
@@ -218,8 +251,9 @@ void checkQuantized(const PanelLayout &layout, int64_t n, int64_t k, uint32_t se
 }
 
 PanelLayout quantizedLayout(int bits, int dot, int64_t group, bool zeroPoints, ElementFormat scale) {
-  PanelCode code = bits == 2 ? PanelCode::U2 : bits == 3 ? PanelCode::U3 : bits == 4 ? PanelCode::U4 : PanelCode::U8;
-  return {16, dot, code, group, scale, zeroPoints};
+  static const std::map<int, PanelCode> codes = {{2, PanelCode::U2}, {3, PanelCode::U3}, {4, PanelCode::U4},
+                                                 {5, PanelCode::U5}, {6, PanelCode::U6}, {8, PanelCode::U8}};
+  return {16, dot, codes.at(bits), group, scale, zeroPoints};
 }
 
 /// Packs random numbers and reads them back both ways.
@@ -258,7 +292,7 @@ void checkFloats(PanelCode code, int64_t n, int64_t k) {
 
 TEST(Panel, quantizedWeightsComeBackFromEveryLayout) {
   uint32_t seed = 1;
-  for (int bits : {2, 3, 4, 8})
+  for (int bits : {2, 3, 4, 5, 6, 8})
     for (int dot : {1, 2, 4})
       for (bool zeroPoints : {false, true})
         for (ElementFormat scale : {ElementFormat::F16, ElementFormat::BF16, ElementFormat::F32})
@@ -272,8 +306,8 @@ TEST(Panel, quantizedWeightsComeBackFromEveryLayout) {
 }
 
 RC_GTEST_PROP(Panel, quantizedWeightsComeBackFromAnyShape, ()) {
-  int dot = *rc::gen::element(1, 2, 4), bits = *rc::gen::element(2, 3, 4, 8);
-  int64_t depth = bits == 2 ? 16 : bits == 3 ? 32 : bits == 4 ? 8 : dot;
+  int dot = *rc::gen::element(1, 2, 4), bits = *rc::gen::element(2, 3, 4, 5, 6, 8);
+  int64_t depth = bits == 8 ? dot : bits == 4 ? 8 : bits % 2 == 0 ? 16 : 32;
   int64_t group = depth * *rc::gen::inRange<int64_t>(1, 12), k = group * *rc::gen::inRange<int64_t>(1, 5);
   int64_t n = *rc::gen::inRange<int64_t>(1, 50);
   checkQuantized(quantizedLayout(bits, dot, group, *rc::gen::arbitrary<bool>(), ElementFormat::F16), n, k,
@@ -374,7 +408,7 @@ TEST(Panel, sizesAreTheStated) {
   EXPECT_EQ(layout.panelBytes(576), 9 * 552);
   EXPECT_EQ(layout.totalBytes(577, 576), 37 * 9 * 552);
   EXPECT_EQ(PanelLayout::quantized({8, false, 64, ElementFormat::F16}, 4, 576).groupBytes(), 16 * 64 + 32 + 16);
-  for (auto [bits, depth, bytes] : {std::array<int, 3>{2, 16, 64}, {3, 32, 192}}) {
+  for (auto [bits, depth, bytes] : {std::array<int, 3>{2, 16, 64}, {3, 32, 192}, {5, 32, 320}, {6, 16, 192}}) {
     PanelLayout narrow = PanelLayout::quantized({bits, true, 64, ElementFormat::F16}, 2, 576);
     EXPECT_EQ(narrow, quantizedLayout(bits, 2, 64, false, ElementFormat::F16));
     EXPECT_EQ(narrow.blockDepth(), depth);
@@ -382,6 +416,9 @@ TEST(Panel, sizesAreTheStated) {
     EXPECT_EQ(narrow.totalBytes(16, 576), 9 * (16 * 64 * bits / 8 + 32));
     EXPECT_EQ(narrow.impliedZero(), 1 << (bits - 1));
   }
+  for (int bits : {5, 6}) // with zero points of a byte
+    EXPECT_EQ(PanelLayout::quantized({bits, false, 64, ElementFormat::F16}, 4, 576).groupBytes(),
+              16 * 64 * bits / 8 + 32 + 16);
   PanelLayout perRow = PanelLayout::quantized({8, true, 0, ElementFormat::F32}, 2, 576);
   EXPECT_EQ(perRow.group, 576);
   EXPECT_EQ(perRow.blockBytes(), 32);
@@ -419,6 +456,10 @@ TEST(Panel, validateNamesWhatIsWrong) {
             "expected a group that is a multiple of 16, the depth of a block of u2, but got 24");
   EXPECT_EQ(rule(quantizedLayout(3, 4, 48, false, ElementFormat::F16), 1, 48),
             "expected a group that is a multiple of 32, the depth of a block of u3, but got 48");
+  EXPECT_EQ(rule(quantizedLayout(5, 4, 48, false, ElementFormat::F16), 1, 48),
+            "expected a group that is a multiple of 32, the depth of a block of u5, but got 48");
+  EXPECT_EQ(rule(quantizedLayout(6, 4, 24, false, ElementFormat::F16), 1, 48),
+            "expected a group that is a multiple of 16, the depth of a block of u6, but got 24");
   layout.group = 0;
   EXPECT_EQ(rule(layout, 1, 48), "expected a group that divides the row, but 0 does not divide 48");
   EXPECT_EQ(rule(PanelLayout::unquantized(PanelCode::BF16, 63), 1, 63),

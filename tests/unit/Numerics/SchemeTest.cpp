@@ -26,12 +26,14 @@ TEST(Scheme, everyPartIsRead) {
   EXPECT_EQ(*parseScheme("w4a32:sym:g128"), scheme(4, ActivationKind::F32, 128, true, ElementFormat::F16));
   EXPECT_EQ(*parseScheme("w3a8:g32:asym"), scheme(3, ActivationKind::I8PerToken, 32, false, ElementFormat::F16));
   EXPECT_EQ(*parseScheme("w2a16"), scheme(2, ActivationKind::BF16, 64, true, ElementFormat::F16));
+  EXPECT_EQ(*parseScheme("w5a16:g32"), scheme(5, ActivationKind::BF16, 32, true, ElementFormat::F16));
+  EXPECT_EQ(*parseScheme("w6a32:channel:asym"), scheme(6, ActivationKind::F32, 0, false, ElementFormat::F16));
   EXPECT_EQ(*parseScheme("w4a8t"), *parseScheme("w4a8"));
   EXPECT_EQ(*parseScheme("w8a8s:channel"), scheme(8, ActivationKind::I8Static, 0, true, ElementFormat::F16));
 }
 
 RC_GTEST_PROP(Scheme, printedSchemesParseBack, ()) {
-  Scheme original = scheme(*rc::gen::element(2, 3, 4, 8),
+  Scheme original = scheme(*rc::gen::element(2, 3, 4, 5, 6, 8),
                            *rc::gen::element(ActivationKind::F32, ActivationKind::BF16, ActivationKind::I8PerToken,
                                              ActivationKind::I8PerGroup, ActivationKind::I8Static),
                            *rc::gen::element<int64_t>(0, 32, 64, 128, 256), *rc::gen::arbitrary<bool>(),
@@ -49,7 +51,7 @@ TEST(Scheme, otherTextIsRefused) {
                            "w4a",
                            "w4a4",
                            "w1a8",
-                           "w5a8",
+                           "w7a8",
                            "w34a8",
                            "w16a16",
                            "4a8",
@@ -84,8 +86,8 @@ TEST(Scheme, otherTextIsRefused) {
 }
 
 TEST(Scheme, validateRefusesWhatIsNotImplemented) {
-  EXPECT_EQ((WeightScheme{5, true, 64, ElementFormat::F16}).validate().error().rule,
-            "expected weights of 2, 3, 4 or 8 bits, but got 5");
+  EXPECT_EQ((WeightScheme{7, true, 64, ElementFormat::F16}).validate().error().rule,
+            "expected weights of 2, 3, 4, 5, 6 or 8 bits, but got 7");
   EXPECT_EQ((WeightScheme{4, true, 48, ElementFormat::F16}).validate().error().rule,
             "expected a group of 32, 64, 128 or 256 weights, or one per row, but got 48");
   EXPECT_FALSE((WeightScheme{4, true, -64, ElementFormat::F16}).validate());

@@ -92,5 +92,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Kind{kernel::PanelCode::U2, 4, 64, false}, Kind{kernel::PanelCode::U2, 2, 32, true},
                     Kind{kernel::PanelCode::U2, 1, 0, true}, Kind{kernel::PanelCode::U3, 4, 32, true},
                     Kind{kernel::PanelCode::U3, 2, 64, false}, Kind{kernel::PanelCode::U3, 1, 64, true},
-                    Kind{kernel::PanelCode::U3, 4, 0, false}, Kind{kernel::PanelCode::F32, 1, 0, false},
+                    Kind{kernel::PanelCode::U3, 4, 0, false}, Kind{kernel::PanelCode::U5, 4, 32, true},
+                    Kind{kernel::PanelCode::U5, 2, 64, false}, Kind{kernel::PanelCode::U5, 1, 0, true},
+                    Kind{kernel::PanelCode::U6, 4, 0, false}, Kind{kernel::PanelCode::U6, 2, 32, true},
+                    Kind{kernel::PanelCode::U6, 1, 64, false}, Kind{kernel::PanelCode::F32, 1, 0, false},
                     Kind{kernel::PanelCode::F16, 1, 0, false}, Kind{kernel::PanelCode::BF16, 2, 0, false}));

@@ -43,6 +43,11 @@ std::vector<Case> allCases() {
                              {PanelCode::U4, 8},
                              {PanelCode::U4, 16},
                              {PanelCode::U4, 0},
+                             {PanelCode::U5, 32},
+                             {PanelCode::U5, 0},
+                             {PanelCode::U6, 16},
+                             {PanelCode::U6, 32},
+                             {PanelCode::U6, 0},
                              {PanelCode::U8, 8},
                              {PanelCode::U8, 16},
                              {PanelCode::U8, 0}})

@@ -40,7 +40,7 @@ class Scheme:
 def parse_scheme(text):
     """w{2,3,4,8}a{8,8t,8g32,8s,16,32}[:g{32,64,128,256}|:channel][:sym|:asym][:f16|:bf16|:f32]; defaults g64, sym, f16."""
     head, *parts = text.split(":")
-    match = re.fullmatch(r"w([2348])a(8|8t|8g32|8s|16|32)", head)
+    match = re.fullmatch(r"w([234568])a(8|8t|8g32|8s|16|32)", head)
     if not match:
         raise ValueError(f"not a scheme: {text}")
     group, symmetric, scale = 64, True, "f16"
