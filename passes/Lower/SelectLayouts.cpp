@@ -52,8 +52,9 @@ std::optional<PanelCode> codeOfBits(unsigned bits) {
 FailureOr<PanelAttr> quantizedLayout(Operation *op, lowbit::WeightsAttr weights, int64_t dot) {
   std::optional<PanelCode> code = codeOfBits(weights.getBits());
   if (weights.getCodebook() || !code) {
-    op->emitOpError() << "expected 2, 3, 4, 5, 6 or 8 bits without a codebook, the schemes that kernels exist for, but got "
-                      << weights;
+    op->emitOpError()
+        << "expected 2, 3, 4, 5, 6 or 8 bits without a codebook, the schemes that kernels exist for, but got "
+        << weights;
     return failure();
   }
   auto emitError = [&] { return op->emitOpError() << "has no layout: "; };

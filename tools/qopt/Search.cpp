@@ -21,11 +21,11 @@ struct SearchArguments {
 };
 } // namespace
 
-/// What a weight may become unless it is said: the recipe's scheme with 2, 3 and 4 bits, 4 bits in groups of 32, and 8
-/// bits by channel, which need no groups.
+/// What a weight may become unless it is said: the recipe's scheme with 2 to 6 bits, 4 bits in groups of 32, and 8 bits
+/// by channel, which need no groups.
 static std::vector<WeightScheme> defaultForms(const WeightScheme &scheme) {
   std::vector<WeightScheme> forms;
-  for (int bits : {2, 3, 4})
+  for (int bits : {2, 3, 4, 5, 6})
     forms.push_back({bits, scheme.symmetric, scheme.group, scheme.scale});
   if (scheme.group != 32)
     forms.push_back({4, scheme.symmetric, 32, scheme.scale});
@@ -221,7 +221,7 @@ int qopt::searchMain(int argc, char **argv) {
          "most bits per weight of the linears that are quantized, scales, zero points and what rules decide counted")
       ->required();
   app.add_option("--forms", arguments.forms,
-                 "what a weight may become, such as w3:g64:asym,w8:g32 (default: the scheme with 2, 3 and 4 bits,\n"
+                 "what a weight may become, such as w3:g64:asym,w8:g32 (default: the scheme with 2 to 6 bits,\n"
                  "4 bits in groups of 32, and 8 bits by channel)")
       ->delimiter(',');
   app.add_option("--sensitivity", arguments.sensitivity,
