@@ -93,8 +93,8 @@ void packPlanes(const RowPointers &rows, int64_t blocks, bool storedZeros, std::
   constexpr int bits = low + high, eights = 32 / high / 8, lowWords = low / high;
   constexpr StepOrder<low, dot> lowOrder;
   constexpr StepOrder<high, dot> highOrder;
-  constexpr uint8_t impliedZeros =
-      high == 1 ? 0xFF : 0xAA; // of the high bits: of the implied zero point the highest is 1
+  // The high bits of implied zero points: of each the highest is 1.
+  constexpr uint8_t impliedZeros = high == 1 ? 0xFF : 0xAA;
   for (int64_t block = 0; block < blocks; ++block) {
     uint32_t words[lowWords + 1][panelRows];
     std::memset(words, 0, sizeof words);

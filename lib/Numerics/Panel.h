@@ -19,9 +19,9 @@
 //   U3    4, 2, 1  32           192    code = low | high << 2, in planes: the two low bits of inputs 0 to 15 as a block
 //                                      of U2, those of inputs 16 to 31 as another, then the high bits of all 32:
 //                                      dword r, bit p = e*(32/dot) + s, a shift by s
-//   U5    4, 2, 1  32           320    code = low | high << 4: the low bits as four blocks of U4, the high bits as in
-//   U3 U6    4, 2, 1  16           192    code = low | high << 4: the low bits as two blocks of U4, the two high bits
-//   as a
+//   U5    4, 2, 1  32           320    code = low | high << 4: the low bits as four blocks of U4, the high bits as
+//                                      those of U3
+//   U6    4, 2, 1  16           192    code = low | high << 4: the low bits as two blocks of U4, the high bits as a
 //                                      block of U2
 //   U8    4, 2, 1  dot          16*dot byte dot*r + kk
 //   BF16  2        2            64     u16 2r + kk
