@@ -6,7 +6,7 @@
 // RUN: not qopt %s --quantize-rtn="scheme=w4a8:g32 keep=model.* %{dir}" 2>&1 | FileCheck %s --check-prefix=NOTHING
 // RUN: not qopt %s --quantize-rtn="scheme=w4a8:g32 keep=u*,up %{dir}" 2>&1 | FileCheck %s --check-prefix=SHADOWED
 // RUN: not qopt %s --quantize-rtn="scheme=w4a8:g32 keep=[ %{dir}" 2>&1 | FileCheck %s --check-prefix=GLOB
-// RUN: not qopt %s --quantize-rtn="scheme=w5a8 %{dir}" 2>&1 | FileCheck %s --check-prefix=SCHEME
+// RUN: not qopt %s --quantize-rtn="scheme=w7a8 %{dir}" 2>&1 | FileCheck %s --check-prefix=SCHEME
 // RUN: not qopt %s --quantize-rtn="%{dir}" 2>&1 | FileCheck %s --check-prefix=NONE
 // RUN: not qopt %s --quantize-rtn="scheme=w4a8:g32 directory=%t.nowhere overlay=%t.safetensors" 2>&1 | FileCheck %s --check-prefix=ARCHIVE
 // RUN: not qopt %s --quantize-rtn="scheme=w4a8:g32 directory=%qopt_src/tests/fixtures overlay=%t.nowhere/o.safetensors" 2>&1 | FileCheck %s --check-prefix=OUTPUT
@@ -54,7 +54,7 @@
 // NOTHING: error: expected a pattern that matches a weight of the model, but "model.*" matches none
 // SHADOWED: error: expected each rule to decide a weight, but all that "up" matches are decided by rules before it
 // GLOB: error: expected a glob, but got "["
-// SCHEME: error: {{.*}}w5a8
+// SCHEME: error: {{.*}}w7a8
 // NONE: error: expected a scheme or a recipe
 // ARCHIVE: note: in: transformer.archive @checkpoint: {{.*}}nowhere/llama-tied/
 // OUTPUT: error: cannot open the output's directory
