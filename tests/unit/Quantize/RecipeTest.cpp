@@ -77,7 +77,7 @@ TEST(Recipe, RefusesWithPlace) {
   EXPECT_CONTAINS(unknown, "r.yaml:3:1");
   EXPECT_CONTAINS(unknown, "write \"rules\" if that is meant");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nscheme: w8a8\n"), "r.yaml:3:1");
-  EXPECT_CONTAINS(failure("version: 1\nscheme: w5a8\n"), "r.yaml:2:9");
+  EXPECT_CONTAINS(failure("version: 1\nscheme: w7a8\n"), "r.yaml:2:9");
   EXPECT_CONTAINS(failure("version: 1\nscheme: [w4a8]\n"), "expected scheme to be text");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules: w8a8\n"), "expected rules to be a list");
   EXPECT_CONTAINS(failure("version: 1\nscheme: w4a8\nrules:\n - scheme: w8a8\n"), "a key \"match\"");
