@@ -150,7 +150,7 @@ def cases():
         Case("a recipe that is a folder", {**MODEL, "r.yaml": lambda bench, path: path.mkdir()}, QUANTIZE, 2,
              "expected a regular file, but got a directory", r"r\.yaml"),
         scheme("a scheme on the command line that does not parse", "--scheme w4a9", 1, "w4a9|a9"),
-        scheme("5 bits", "--scheme w5a16:g32", 1, "w5a16"),
+        scheme("7 bits", "--scheme w7a16:g32", 1, "w7a16"),
         scheme("a group of 48", "--scheme w4a16:g48", 1, "48"),
         scheme("a group of an absurd size", "--scheme w4a16:g99999999999999999999", 1, "."),
         scheme("a recipe beside a scheme", "--scheme w4a16 --recipe {in}/r.yaml", 1,
