@@ -94,7 +94,9 @@ def evaluate(qopt: Qopt, work: Work, artifacts: Mapping[str, Path], model: str, 
     window by window. The reference is run once for all."""
     said: dict[str, dict[str, Any]] = {name: {} for name in artifacts}
     for where, name in TEXTS[texts].items() if artifacts else ():
-        output = work.base / "evaluations" / f"{name_of_run}.{model}.{where}.json"
+        # Of these artifacts and this text alone: others may be evaluated at the same time.
+        rows = hashlib.sha256(" ".join(artifacts).encode()).hexdigest()[:8]
+        output = work.base / "evaluations" / f"{name_of_run}.{model}.{rows}.{name}.json"
         steps.command([qopt.program, "eval", *artifacts.values(), "--against", work.reference(model), "--text", work.text(name),
                        "--window", LENGTH, "--windows", windows, "--spread", "--json"], output.with_suffix(".log"), output)
         text = output.read_text(encoding="utf-8")
