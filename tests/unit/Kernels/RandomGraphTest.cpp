@@ -14,7 +14,7 @@ using namespace qopt::kerneltest;
 
 namespace {
 
-constexpr int64_t kGraphs = 24, kWidth = 32, kVocabulary = 50, kMostAttentions = 6, kHead = 16;
+constexpr int64_t kGraphs = 16, kWidth = 32, kVocabulary = 50, kMostAttentions = 6, kHead = 16;
 
 class RandomGraph {
 public:
