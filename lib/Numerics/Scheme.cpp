@@ -1,6 +1,7 @@
 // Checks of schemes, their text form, and the storage of scales.
 #include "lib/Numerics/Scheme.h"
 
+#include "lib/Numerics/CodePacking.h"
 #include "lib/Numerics/Float.h"
 
 #include <cstring>
@@ -19,7 +20,7 @@ uint64_t WeightScheme::bitsPerRow(int64_t cols) const {
 }
 
 Status WeightScheme::validate() const {
-  if (bits < 2 || bits > 8 || bits == 7)
+  if (!packedCodeBytes(bits, 0))
     return badInput("expected weights of 2, 3, 4, 5, 6 or 8 bits, but got " + std::to_string(bits));
   if (group != 0 && group != 32 && group != 64 && group != 128 && group != 256)
     return badInput("expected a group of 32, 64, 128 or 256 weights, or one per row, but got " + std::to_string(group));

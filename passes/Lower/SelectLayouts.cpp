@@ -28,29 +28,10 @@ using kernel::PanelCode;
 
 namespace {
 
-/// What panels store codes of so many bits as, if they do.
-std::optional<PanelCode> codeOfBits(unsigned bits) {
-  switch (bits) {
-  case 2:
-    return PanelCode::U2;
-  case 3:
-    return PanelCode::U3;
-  case 4:
-    return PanelCode::U4;
-  case 5:
-    return PanelCode::U5;
-  case 6:
-    return PanelCode::U6;
-  case 8:
-    return PanelCode::U8;
-  default:
-    return std::nullopt;
-  }
-}
-
 /// The layout of a quantized weight whose inputs are read `dot` at a time, or failure with an error at `op`.
 FailureOr<PanelAttr> quantizedLayout(Operation *op, lowbit::WeightsAttr weights, int64_t dot) {
-  std::optional<PanelCode> code = codeOfBits(weights.getBits());
+  // Named after their bits, those that panels store.
+  std::optional<PanelCode> code = kernel::symbolizePanelCode(("u" + Twine(weights.getBits())).str());
   if (weights.getCodebook() || !code) {
     op->emitOpError()
         << "expected 2, 3, 4, 5, 6 or 8 bits without a codebook, the schemes that kernels exist for, but got "

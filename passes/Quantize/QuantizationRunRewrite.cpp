@@ -91,11 +91,8 @@ void QuantizationRun::rewrite(QuantizationTarget &target) {
 static transformer::Encoding encodingOf(RankedTensorType type) {
   if (!isa<IntegerType>(type.getElementType()))
     return *symbolizeEncoding(info(scaleFormat(type.getElementType())).name);
-  using enum transformer::Encoding;
-  for (transformer::Encoding packed : {PackedU2, PackedU3, PackedU4, PackedU5, PackedU6})
-    if (type.getElementTypeBitWidth() == *getPackedBits(packed))
-      return packed;
-  return U8;
+  return symbolizeEncoding(("packed_u" + Twine(type.getElementTypeBitWidth())).str())
+      .value_or(transformer::Encoding::U8);
 }
 
 /// Erases the parameters that neither a function nor another parameter in use reads.

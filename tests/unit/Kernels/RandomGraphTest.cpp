@@ -6,7 +6,6 @@
 #include "tests/unit/Kernels/Harness.h"
 #include "tests/unit/Kernels/Tolerances.h"
 
-#include <cstdlib>
 #include <random>
 
 using namespace qopt;
