@@ -19,9 +19,9 @@ namespace {
 
 /// Inputs whose products are emitted without a loop: long enough to hide the loop, short enough for the code cache.
 constexpr int64_t kUnrolledInputs = 64;
-/// The same of two panels: an activation is in a register from its load to its second use, and of a longer run LLVM's
-/// scheduler loads them all at the beginning, and spills them.
-constexpr int64_t kUnrolledInputsOfTwo = 8;
+/// The same of two panels and several tokens, in steps: an activation is in a register from its load to its second use,
+/// and of a longer run LLVM's scheduler loads them all at the beginning, and spills them.
+constexpr int64_t kUnrolledStepsOfTwo = 8;
 
 /// Blocks of tokens, largest first; the last must be 1. With the largest, accumulators and weights just fit into 32
 /// registers.
@@ -86,8 +86,8 @@ public:
   }
 
 private:
-  /// Products in f32 have one accumulator for each element, so that those of two panels fit into 32 registers.
-  bool takesTwoPanels() const { return !integer && !bf16 && mostTokens >= kTokenBlocksF32[0]; }
+  /// Where an element has one accumulator, those of two panels fit into 32 registers. Those of bf16 have two.
+  bool takesTwoPanels() const { return !bf16 && mostTokens >= kTokenBlocksF32[0]; }
 
   void emitTilesOfTokens(ArrayRef<Value> tiles, Value token, int64_t block) {
     SmallVector<Value> panels(tiles);
@@ -197,7 +197,7 @@ private:
                                                        : zero);
 
     int64_t depth = layout.getBlockDepth();
-    int64_t unrolled = panels.size() > 1 ? kUnrolledInputsOfTwo : kUnrolledInputs;
+    int64_t unrolled = panels.size() > 1 && block > 1 ? kUnrolledStepsOfTwo * layout.getDot() : kUnrolledInputs;
     int64_t chunk = depth * largestDivisorUpTo(stretch / depth, std::max<int64_t>(unrolled / depth, 1));
     int64_t chunkBytes = chunk / depth * layout.getBlockBytes();
     auto oneChunk = [&](Value c, ValueRange carried) {

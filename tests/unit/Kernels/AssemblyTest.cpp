@@ -104,6 +104,23 @@ TEST(Assembly, W4A8MultipliesWithVnniAndKeepsItsSumsInRegisters) {
   }
 }
 
+/// Two panels of 12 tokens: an activation is loaded once for two multiplications, and what is summed stays in
+/// registers.
+TEST(Assembly, PromptsLoadActivationsOnceForTwoPanels) {
+  for (auto [kind, product] : {std::pair("w4a8:g64", "vpdpbusd"), {"w8a8:channel", "vpdpbusd"}, {"f32", "vfmadd"}}) {
+    bool found = false;
+    for (const Body &body : bodiesOf(assemblyOf(linear(kind), "x86-64-v4+vnni+bf16"), "matmul")) {
+      int64_t products = count(body, product),
+              loads = count(body, "{1to16}") + count(body, "vbroadcastss") + count(body, "vpbroadcastd");
+      bool spills = std::ranges::any_of(body, [](const std::string &line) {
+        return line.find("(%rsp") != std::string::npos && line.find("zmm") != std::string::npos;
+      });
+      found |= products >= 24 && products % 24 == 0 && loads * 2 == products && !spills;
+    }
+    EXPECT_TRUE(found) << kind;
+  }
+}
+
 /// Codes leave their planes by shifts and masks of whole registers, whatever multiplies them.
 TEST(Assembly, NarrowCodesAreUnpackedInRegisters) {
   struct Case {
