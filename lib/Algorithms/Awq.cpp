@@ -2,18 +2,20 @@
 #include "lib/Algorithms/Awq.h"
 
 #include "lib/Algorithms/Columns.h"
+#include "lib/Algorithms/PackedSymmetric.h"
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <tuple>
 
 using namespace qopt;
 
 /// α = i / kSteps.
 static constexpr int kSteps = 20;
-static constexpr int64_t kChunkRows = 192;
+static constexpr int64_t kChunkRows = 96;
 
 namespace {
 /// Some rows of one weight: element k of row r stands at k·rows + r.
@@ -22,21 +24,42 @@ struct Chunk {
   int64_t rows;
   AlignedVector<float> weights; ///< [inputs, rows]
 };
+
+/// H for the ranges of groups, and for what all errors of a row cost.
+struct Objective {
+  explicit Objective(MatrixView h) : h(h), form(h) {}
+
+  MatrixView h;
+  PackedSymmetric form;
+};
 } // namespace
 
+static Chunk makeChunk(const AwqLinear &linear, int64_t inputs, std::span<const int64_t> rows) {
+  auto count = static_cast<int64_t>(rows.size());
+  AlignedVector<float> gathered(count * inputs);
+  for (int64_t r = 0; r < count; ++r)
+    std::copy_n(linear.weights.data() + rows[r] * inputs, inputs, gathered.data() + r * inputs);
+  return {&linear, count, columnsOf({gathered.data(), count, inputs, inputs})};
+}
+
+/// Some rows each, as they stand.
 static std::vector<Chunk> makeChunks(std::span<const AwqLinear> linears, int64_t inputs) {
   std::vector<Chunk> chunks;
+  std::vector<int64_t> rows(kChunkRows);
   for (const AwqLinear &linear : linears)
     for (int64_t first = 0; first < linear.rows; first += kChunkRows) {
-      int64_t rows = std::min(kChunkRows, linear.rows - first);
-      chunks.push_back({&linear, rows, columnsOf({linear.weights.data() + first * inputs, rows, inputs, inputs})});
+      int64_t count = std::min(kChunkRows, linear.rows - first);
+      std::iota(rows.begin(), rows.end(), first);
+      chunks.push_back(makeChunk(linear, inputs, std::span(rows).first(count)));
     }
   return chunks;
 }
 
-/// tr(ΔW·H·ΔWᵀ) over the rows of a chunk, their ranges chosen by `options`. A row that has no grid, because its scale
-/// is out of range, costs infinitely.
-static double chunkError(const Chunk &chunk, MatrixView h, std::span<const float> scale, const RangeOptions &options) {
+/// δᵀ·H·δ of each row of a chunk, their ranges chosen by `options`. Where a row has no grid, because its scale is out
+/// of range, all cost infinitely.
+static AlignedVector<float> rowErrors(const Chunk &chunk, const Objective &objective, std::span<const float> scale,
+                                      const RangeOptions &options) {
+  MatrixView h = objective.h;
   const WeightScheme &scheme = chunk.linear->scheme;
   int64_t rows = chunk.rows, inputs = h.cols, size = scheme.groupSize(inputs);
   AlignedVector<float> scaled(size * rows), step(rows), low(rows), high(rows), delta(inputs * rows);
@@ -48,7 +71,7 @@ static double chunkError(const Chunk &chunk, MatrixView h, std::span<const float
         scaled[k * rows + r] = chunk.weights[(first + k) * rows + r] * scale[first + k];
     MatrixView block{h.data + first * (h.stride + 1), size, size, h.stride};
     if (ranges.search(scaled.data(), size, block, grids))
-      return std::numeric_limits<double>::infinity();
+      return AlignedVector<float>(rows, std::numeric_limits<float>::infinity());
     for (int64_t r = 0; r < rows; ++r) {
       step[r] = grids[r].scale;
       low[r] = -static_cast<float>(grids[r].zero), high[r] = static_cast<float>(scheme.maxCode() - grids[r].zero);
@@ -60,15 +83,17 @@ static double chunkError(const Chunk &chunk, MatrixView h, std::span<const float
         errors[k * rows + r] /= scale[first + k];
   }
   AlignedVector<float> forms(rows);
-  dense().quadraticForms(h, delta.data(), rows, forms.data());
-  return std::accumulate(forms.begin(), forms.end(), 0.0);
+  objective.form.forms(delta.data(), rows, forms.data());
+  return forms;
 }
 
-static double sumErrors(std::span<const Chunk> chunks, MatrixView h, std::span<const float> scale,
+static double sum(std::span<const float> values) { return std::accumulate(values.begin(), values.end(), 0.0); }
+
+static double sumErrors(std::span<const Chunk> chunks, const Objective &objective, std::span<const float> scale,
                         const RangeOptions &options, const ParallelFor &parallel) {
   std::vector<double> errors(chunks.size());
   parallel(static_cast<int64_t>(chunks.size()),
-           [&](int64_t i) { errors[i] = chunkError(chunks[i], h, scale, options); });
+           [&](int64_t i) { errors[i] = sum(rowErrors(chunks[i], objective, scale, options)); });
   return std::accumulate(errors.begin(), errors.end(), 0.0);
 }
 
@@ -107,16 +132,17 @@ static std::vector<double> perFactor(std::span<const double> channels, const Awq
 
 double qopt::nearestError(std::span<const AwqLinear> linears, MatrixView h, const ParallelFor &parallel,
                           const RangeOptions &options) {
-  return sumErrors(makeChunks(linears, h.cols), h, std::vector<float>(h.cols, 1.0F), options, parallel);
+  return sumErrors(makeChunks(linears, h.cols), Objective(h), std::vector<float>(h.cols, 1.0F), options, parallel);
 }
 
 double qopt::outputPower(std::span<const AwqLinear> linears, MatrixView h, const ParallelFor &parallel) {
   std::vector<Chunk> chunks = makeChunks(linears, h.cols);
+  PackedSymmetric form(h);
   std::vector<double> powers(chunks.size());
   parallel(static_cast<int64_t>(chunks.size()), [&](int64_t i) {
     AlignedVector<float> forms(chunks[i].rows);
-    dense().quadraticForms(h, chunks[i].weights.data(), chunks[i].rows, forms.data());
-    powers[i] = std::accumulate(forms.begin(), forms.end(), 0.0);
+    form.forms(chunks[i].weights.data(), chunks[i].rows, forms.data());
+    powers[i] = sum(forms);
   });
   return std::accumulate(powers.begin(), powers.end(), 0.0);
 }
@@ -172,6 +198,11 @@ public:
     double sum = sums[candidate].fetch_add(error) + error;
     if (++done[candidate] != chunks)
       return;
+    know(sum);
+  }
+
+  /// That a candidate costs so much.
+  void know(double sum) {
     double known = least.load();
     while (sum < known && !least.compare_exchange_weak(known, sum))
       ;
@@ -186,40 +217,95 @@ private:
   std::atomic<double> least{std::numeric_limits<double>::infinity()};
 };
 
-/// Candidates from what tends to win to what hardly does, 1 (the first) before all of them.
-static std::vector<size_t> likelyOrder(std::span<const Candidate> candidates) {
-  std::vector<size_t> order(candidates.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  auto rank = [&](size_t candidate) { return std::pair(std::fabs(candidates[candidate].alpha - 0.4), candidate); };
-  std::sort(order.begin() + 1, order.end(), [&](size_t a, size_t b) { return rank(a) < rank(b); });
-  return order;
-}
+namespace {
+/// Rows that cost most together, and what costs most first.
+struct CostliestFirst {
+  std::vector<Chunk> chunks;
+  double cost = 0; ///< of all, summed as a candidate's is
+
+  /// errors : [rows of all linears]
+  CostliestFirst(std::span<const AwqLinear> linears, int64_t inputs, std::span<const float> errors) {
+    struct Part {
+      double cost;
+      const AwqLinear *linear;
+      std::vector<int64_t> rows;
+    };
+    std::vector<Part> parts;
+    for (const AwqLinear &linear : linears) {
+      std::vector<int64_t> rows(linear.rows);
+      std::iota(rows.begin(), rows.end(), int64_t{0});
+      // A NaN has no place in an order, and is found in the sum.
+      auto rank = [&](int64_t row) { return std::pair(std::isnan(errors[row]) ? 0.0F : -errors[row], row); };
+      std::sort(rows.begin(), rows.end(), [&](int64_t a, int64_t b) { return rank(a) < rank(b); });
+      for (std::span<const int64_t> rest = rows; !rest.empty();) {
+        auto some = rest.first(std::min<size_t>(kChunkRows, rest.size()));
+        auto add = [&](double all, int64_t row) { return all + double{errors[row]}; };
+        parts.push_back({std::accumulate(some.begin(), some.end(), 0.0, add), &linear, {some.begin(), some.end()}});
+        rest = rest.subspan(some.size());
+      }
+      errors = errors.subspan(linear.rows);
+    }
+    auto rank = [](const Part &part) {
+      return std::tuple(std::isnan(part.cost) ? 0 : -part.cost, part.linear, part.rows[0]);
+    };
+    std::sort(parts.begin(), parts.end(), [&](const Part &a, const Part &b) { return rank(a) < rank(b); });
+    for (const Part &part : parts) {
+      chunks.push_back(makeChunk(*part.linear, inputs, part.rows));
+      cost += part.cost;
+    }
+  }
+};
+} // namespace
 
 /// Σ tr(ΔW·H·ΔWᵀ) of each candidate : [candidates]; infinite where another was seen to be better before all of its rows
-/// were looked at.
+/// were looked at. Rows that cost most without a scale are looked at first: a candidate that loses is found out by
+/// fewer.
 static std::vector<double> outputErrors(std::span<const AwqLinear> linears, const AwqInputs &inputs,
                                         std::span<const Candidate> candidates, const ParallelFor &parallel) {
   auto n = static_cast<int64_t>(inputs.meanAbs.size());
-  MatrixView h{inputs.hessian.data(), n, n, n};
-  std::vector<Chunk> chunks = makeChunks(linears, n);
+  Objective objective({inputs.hessian.data(), n, n, n});
   std::vector<std::vector<float>> scales;
   for (const Candidate &candidate : candidates)
     scales.push_back(ofChannels(candidate.factor, inputs));
-  // Candidates and chunks in one loop: a weight of few rows alone would leave threads without work.
-  std::vector<size_t> order = likelyOrder(candidates);
+  std::vector<Chunk> given = makeChunks(linears, n);
+  std::vector<AlignedVector<float>> unscaled(given.size());
+  parallel(static_cast<int64_t>(given.size()),
+           [&](int64_t i) { unscaled[i] = rowErrors(given[i], objective, scales[0], {}); });
+  std::vector<float> rows;
+  for (const AlignedVector<float> &some : unscaled)
+    rows.insert(rows.end(), some.begin(), some.end());
+  given.clear();
+  auto [chunks, cost] = CostliestFirst(linears, n, rows);
+  std::vector<double> errors(candidates.size());
+  if (chunks.empty())
+    return errors;
+  errors[0] = cost;
   std::vector<double> parts(candidates.size() * chunks.size(), std::numeric_limits<double>::infinity());
   Race race(candidates.size(), chunks.size());
-  parallel(static_cast<int64_t>(parts.size()), [&](int64_t i) {
-    size_t candidate = order[i / chunks.size()], chunk = i % chunks.size();
-    if (candidate != 0 && race.isLost(candidate))
+  race.know(cost);
+  auto look = [&, &chunks = chunks](size_t candidate, size_t chunk) {
+    if (race.isLost(candidate))
       return;
-    double error = chunkError(chunks[chunk], h, scales[candidate], {});
+    double error = sum(rowErrors(chunks[chunk], objective, scales[candidate], {}));
     parts[candidate * chunks.size() + chunk] = error;
     race.add(candidate, error);
-  });
-  std::vector<double> errors;
-  for (auto part = parts.begin(); part != parts.end(); part += static_cast<int64_t>(chunks.size()))
-    errors.push_back(std::accumulate(part, part + static_cast<int64_t>(chunks.size()), 0.0));
+  };
+  // The costliest rows tell which candidates are to be looked at first.
+  parallel(static_cast<int64_t>(candidates.size() - 1), [&](int64_t i) { look(i + 1, 0); });
+  std::vector<size_t> order(candidates.size() - 1);
+  std::iota(order.begin(), order.end(), size_t{1});
+  auto rank = [&](size_t candidate) {
+    double error = parts[candidate * chunks.size()];
+    return std::pair(std::isnan(error) ? 0 : error, candidate);
+  };
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return rank(a) < rank(b); });
+  // Candidates and chunks in one loop: a weight of few rows alone would leave threads without work.
+  size_t rest = chunks.size() - 1;
+  parallel(static_cast<int64_t>(order.size() * rest), [&](int64_t i) { look(order[i / rest], 1 + i % rest); });
+  for (size_t i = 1; i < candidates.size(); ++i) {
+    auto part = parts.begin() + static_cast<int64_t>(i * chunks.size());
+    errors[i] = std::accumulate(part, part + static_cast<int64_t>(chunks.size()), 0.0);
+  }
   return errors;
 }
 

@@ -13,20 +13,16 @@
 #include <Eigen/Core>
 
 #include "lib/Algorithms/Dense.h"
+#include "lib/Algorithms/ProductSums.h"
 
 namespace {
 
-using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using ColMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor>;
 using Doubles = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor>;
-using Stride = Eigen::OuterStride<>;
 
 void addGram(qopt::MatrixView x, int64_t firstRow, int64_t rows, int64_t firstCol, int64_t cols, float *out,
              int64_t outStride) {
-  Eigen::Map<const RowMajor, 0, Stride> left(x.data + firstRow, x.rows, rows, Stride(x.stride));
-  Eigen::Map<const RowMajor, 0, Stride> right(x.data + firstCol, x.rows, cols, Stride(x.stride));
-  Eigen::Map<RowMajor, 0, Stride> sum(out, rows, cols, Stride(outStride));
-  sum.noalias() += left.transpose() * right;
+  sums::addProduct(x.data + firstRow, x.stride, rows, x.data + firstCol, x.stride, cols, x.rows, 1, out, outStride,
+                   firstCol - firstRow);
 }
 
 int64_t addMoments(qopt::MatrixView x, double *sum, double *magnitude, float *greatest) {
@@ -95,10 +91,7 @@ bool inverseFactor(qopt::MatrixView h, const int32_t *order, int64_t n, double s
 
 void subtractFeedback(float *w, int64_t rows, int64_t cols, const float *e, int64_t depth, const float *u,
                       int64_t uStride) {
-  Eigen::Map<ColMajor> weights(w, rows, cols);
-  Eigen::Map<const ColMajor> errors(e, rows, depth);
-  Eigen::Map<const RowMajor, 0, Stride> factor(u, depth, cols, Stride(uStride));
-  weights.noalias() -= errors * factor;
+  sums::addProduct(u, uStride, cols, e, rows, rows, depth, -1, w, rows);
 }
 
 void subtractColumn(float *w, int64_t rows, int64_t cols, const float *e, const float *u) {
@@ -123,32 +116,17 @@ void roundingErrors(const float *w, int64_t rows, int64_t cols, const float *sca
   }
 }
 
-void quadraticForms(qopt::MatrixView h, const float *delta, int64_t rows, float *out) {
-  // The upper triangle alone, some columns at a time: what lies above the block on the diagonal counts twice.
-  constexpr int64_t kRows = 192, kColumns = 128;
-  int64_t n = h.cols;
-  Eigen::Map<const RowMajor, 0, Stride> matrix(h.data, n, n, Stride(h.stride));
-  for (int64_t first = 0; first < rows; first += kRows) {
-    int64_t count = rows - first < kRows ? rows - first : kRows;
-    Eigen::Map<const ColMajor, 0, Stride> errors(delta + first, count, n, Stride(rows));
-    Eigen::Map<Eigen::Array<float, Eigen::Dynamic, 1>> sums(out + first, count);
-    sums.setZero();
-    ColMajor product(count, n < kColumns ? n : kColumns);
-    for (int64_t begin = 0; begin < n; begin += kColumns) {
-      int64_t width = n - begin < kColumns ? n - begin : kColumns;
-      auto block = errors.middleCols(begin, width);
-      auto result = product.leftCols(width);
-      result.noalias() = block * matrix.block(begin, begin, width, width);
-      if (begin > 0)
-        result.noalias() += (2.0F * errors.leftCols(begin)) * matrix.block(0, begin, begin, width);
-      sums += (result.array() * block.array()).rowwise().sum();
-    }
-  }
+int64_t packedSize(int64_t n) { return sums::packedSize(n); }
+
+void packSymmetric(qopt::MatrixView h, float *packed) { sums::packSymmetric(h.data, h.stride, h.cols, packed); }
+
+void quadraticForms(const float *packed, int64_t n, const float *delta, int64_t rows, float *out) {
+  sums::forms(packed, n, delta, rows, out);
 }
 
 } // namespace
 
 namespace qopt::detail {
-const Dense QOPT_DENSE{QOPT_DENSE_NAME,  addGram,        addMoments,     inverseFactor,
-                       subtractFeedback, subtractColumn, roundingErrors, quadraticForms};
+const Dense QOPT_DENSE{QOPT_DENSE_NAME, addGram,        addMoments, inverseFactor, subtractFeedback,
+                       subtractColumn,  roundingErrors, packedSize, packSymmetric, quadraticForms};
 } // namespace qopt::detail

@@ -1,9 +1,10 @@
 // The dense arithmetic of calibrated algorithms: Gram matrices, factors of their inverses, products, rounding errors.
 //
-// Eigen does the work. Dense.cpp is compiled once for each instruction set that pays, and the best that the processor
-// has is chosen when the program starts (DenseDispatch.cpp); the functions of all are the same but for the last bits.
-// Each is a pure function of its operands, on one thread: callers that split work by output get the same bits for any
-// number of threads. Where sums run along a row, operands begin at multiples of 64 bytes (Aligned.h).
+// Eigen factors and inverts; sums of products are ours (ProductSums.h). Dense.cpp is compiled once for each instruction
+// set that pays, and the best that the processor has is chosen when the program starts (DenseDispatch.cpp); the
+// functions of all are the same but for the last bits. Each is a pure function of its operands, on one thread: callers
+// that split work by output get the same bits for any number of threads. Operands begin at multiples of 64 bytes
+// (Aligned.h).
 #ifndef QOPT_LIB_ALGORITHMS_DENSE_H
 #define QOPT_LIB_ALGORITHMS_DENSE_H
 
@@ -21,7 +22,8 @@ struct Dense {
   /// The name of the instruction set: "x86-64-v4", "x86-64-v3" or "baseline".
   const char *name;
 
-  /// out[i, j] += Σ_t x[t, firstRow + i] · x[t, firstCol + j], for out : [rows, cols] row-major.
+  /// out[i, j] += Σ_t x[t, firstRow + i] · x[t, firstCol + j], for out : [rows, cols] row-major. Of what is below the
+  /// diagonal, firstRow + i > firstCol + j, some is left as it was: it stands above it too.
   void (*addGram)(MatrixView x, int64_t firstRow, int64_t rows, int64_t firstCol, int64_t cols, float *out,
                   int64_t outStride);
 
@@ -48,8 +50,12 @@ struct Dense {
   void (*roundingErrors)(const float *w, int64_t rows, int64_t cols, const float *scale, const float *low,
                          const float *high, float *delta);
 
-  /// out[r] = Σ_jk delta[j·rows + r] · h[j, k] · delta[k·rows + r] for symmetric h : [cols, cols].
-  void (*quadraticForms)(MatrixView h, const float *delta, int64_t rows, float *out);
+  /// Numbers of a symmetric matrix [n, n] as quadraticForms reads it, and how they are made (PackedSymmetric.h).
+  int64_t (*packedSize)(int64_t n);
+  void (*packSymmetric)(MatrixView h, float *packed);
+
+  /// out[r] = Σ_jk delta[j·rows + r] · h[j, k] · delta[k·rows + r] for symmetric h : [n, n].
+  void (*quadraticForms)(const float *packed, int64_t n, const float *delta, int64_t rows, float *out);
 };
 
 /// The best for this processor.

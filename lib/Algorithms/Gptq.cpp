@@ -55,18 +55,22 @@ Result<Gptq> Gptq::create(std::span<const float> hessian, int64_t inputs, int64_
   if (Status status = checkHessian(hessian, inputs); !status)
     return status.takeError();
   gptq.chooseOrder();
+  MatrixView h{hessian.data(), inputs, inputs, inputs};
   int64_t n = static_cast<int64_t>(gptq.order.size());
-  if (n == 0)
+  if (n == 0) {
+    gptq.form.assign(h);
     return gptq;
+  }
   double mean = 0;
   for (int32_t i : gptq.order)
     mean += hessian[i * inputs + i] / static_cast<double>(n);
   gptq.factor.resize(n * n);
-  MatrixView h{hessian.data(), inputs, inputs, inputs};
   for (gptq.rung = 0; gptq.rung < options.damping.size(); ++gptq.rung)
     if (dense().inverseFactor(h, gptq.order.data(), n, options.shrink, options.damping[gptq.rung] * mean,
-                              gptq.factor.data()))
+                              gptq.factor.data())) {
+      gptq.form.assign(h);
       return gptq;
+    }
   char last[32];
   std::snprintf(last, sizeof last, "%g", options.damping.back());
   return gate("expected a Hessian that damping makes positive definite, but the last of " +
@@ -147,11 +151,10 @@ Status Gptq::quantizeRows(const WeightScheme &scheme, const RangeOptions &range,
           out.zeros[(first + r) * groups + g] = grid.zero;
       }
     }
-    MatrixView h{hessian.data(), inputs, inputs, inputs};
     AlignedVector<float> forms(count);
-    dense().quadraticForms(h, chunk.delta.data(), count, forms.data());
+    form.forms(chunk.delta.data(), count, forms.data());
     errors.trace += std::accumulate(forms.begin(), forms.end(), 0.0);
-    dense().quadraticForms(h, chunk.weights.data(), count, forms.data());
+    form.forms(chunk.weights.data(), count, forms.data());
     errors.power += std::accumulate(forms.begin(), forms.end(), 0.0);
   }
   return {};

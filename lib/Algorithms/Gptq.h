@@ -19,6 +19,7 @@
 #ifndef QOPT_LIB_ALGORITHMS_GPTQ_H
 #define QOPT_LIB_ALGORITHMS_GPTQ_H
 
+#include "lib/Algorithms/PackedSymmetric.h"
 #include "lib/Algorithms/RangeSearch.h"
 
 #include <memory>
@@ -91,6 +92,7 @@ private:
   std::vector<int32_t> order; ///< the inputs that take part, in the order in which they are rounded
   std::vector<int32_t> dead;
   AlignedVector<float> factor; ///< U : [order.size(), order.size()]
+  PackedSymmetric form;        ///< of the Hessian
   size_t rung = 0;
 };
 

@@ -10,7 +10,7 @@ using namespace qopt;
 static constexpr float kPower = 2.4F;
 
 RangeSearch::RangeSearch(const WeightScheme &scheme, const RangeOptions &options, int64_t rows, int64_t groupSize)
-    : scheme(scheme), options(options), rows(rows), low(rows), high(rows), scale(rows), lowestStep(rows),
+    : scheme(scheme), options(options), rows(rows), low(rows), high(rows), strange(rows), scale(rows), lowestStep(rows),
       highestStep(rows), delta(options.rule == RangeRule::MinMax ? 0 : rows * groupSize), cost(rows), best(rows),
       candidate(rows) {
   if (options.rule == RangeRule::ClipAll)
@@ -25,15 +25,20 @@ std::optional<int64_t> RangeSearch::search(const float *weights, int64_t cols, M
                                            std::span<GroupGrid> grids) {
   std::fill(low.begin(), low.end(), 0.0F);
   std::fill(high.begin(), high.end(), 0.0F);
+  std::fill(strange.begin(), strange.end(), 0.0F);
   for (int64_t k = 0; k < cols; ++k)
     for (int64_t r = 0; r < rows; ++r) {
       float weight = weights[k * rows + r];
       low[r] = std::min(low[r], weight), high[r] = std::max(high[r], weight);
-      // A NaN passes both comparisons unseen.
-      if (!std::isfinite(weight))
-        return r;
+      // A NaN passes both comparisons unseen; less themselves, it and infinity are NaN, and all others 0.
+      strange[r] += weight - weight;
     }
+  for (int64_t r = 0; r < rows; ++r)
+    if (strange[r] != 0)
+      return r;
   int candidates = options.rule == RangeRule::MinMax ? 1 : options.candidates * signs;
+  if (candidates > 1 && (options.rule == RangeRule::Hessian || options.rule == RangeRule::Clip))
+    form.assign(h);
   for (int i = 0; i < candidates; ++i) {
     auto p = static_cast<float>(1 - i / signs * options.step);
     for (int64_t r = 0; r < rows; ++r) {
@@ -64,7 +69,7 @@ std::optional<int64_t> RangeSearch::search(const float *weights, int64_t cols, M
 void RangeSearch::costs(const float *weights, int64_t cols, MatrixView h) {
   dense().roundingErrors(weights, rows, cols, scale.data(), lowestStep.data(), highestStep.data(), delta.data());
   if (options.rule == RangeRule::Hessian || options.rule == RangeRule::Clip) {
-    dense().quadraticForms(h, delta.data(), rows, cost.data());
+    form.forms(delta.data(), rows, cost.data());
     return;
   }
   std::fill(cost.begin(), cost.end(), 0.0F);

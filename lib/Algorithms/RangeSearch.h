@@ -16,6 +16,7 @@
 
 #include "lib/Algorithms/Aligned.h"
 #include "lib/Algorithms/Dense.h"
+#include "lib/Algorithms/PackedSymmetric.h"
 #include "lib/Numerics/RoundToNearest.h"
 
 #include <optional>
@@ -64,8 +65,10 @@ private:
   int64_t rows;
   int signs = 1;                                       ///< that each candidate's scale is tried with
   AlignedVector<float> low, high;                      ///< [rows]: of the weights
+  AlignedVector<float> strange;                        ///< [rows]: not 0 where a weight is not finite
   AlignedVector<float> scale, lowestStep, highestStep; ///< [rows]: of the candidate
   AlignedVector<float> delta;                          ///< [group, rows]
+  PackedSymmetric form;                                ///< of the group's h, where errors go through all of it
   AlignedVector<float> cost, best;                     ///< [rows]
   std::vector<GroupGrid> candidate;                    ///< [rows]
 };

@@ -37,17 +37,13 @@ int64_t SiteStatistics::gramOffset(int64_t row, int64_t col) const {
   return panelOffset(panel) + (row % kPanel) * panelStride(panel) + col - panel * kPanel;
 }
 
-/// Rectangles that cover the upper triangle. The squares on the diagonal are taken as their upper
-/// and lower half, so that less of what is below the diagonal is computed for nothing.
+/// Rectangles that cover the upper triangle.
 std::vector<SiteStatistics::Block> SiteStatistics::gramBlocks() const {
   std::vector<Block> blocks;
   for (int64_t first = 0; first < channelCount; first += kPanel) {
-    int64_t last = std::min(first + kPanel, channelCount), half = std::min(first + kPanel / 2, channelCount);
-    for (int64_t col = last; col < channelCount; col += kColumns)
-      blocks.push_back({first, last - first, col, std::min(kColumns, channelCount - col)});
-    blocks.push_back({first, half - first, first, last - first});
-    if (half < last)
-      blocks.push_back({half, last - half, half, last - half});
+    int64_t rows = std::min(kPanel, channelCount - first);
+    for (int64_t col = first; col < channelCount; col += kColumns)
+      blocks.push_back({first, rows, col, std::min(kColumns, channelCount - col)});
   }
   return blocks;
 }

@@ -58,6 +58,10 @@ static double ratePerSecond(const std::function<void()> &body) {
 /// of segments are compiled in a second. Measured by bench/plan.py, as all of this is checked: docs/Recipes.md.
 static constexpr double kForwardOfGram = 0.65, kBytesPerSecond = 650e6, kCodePerSecond = 1;
 
+/// Operations of Dense::quadraticForms for each element: of a symmetric matrix it takes the half, and of the squares on
+/// the diagonal all.
+static double quadraticPerElement(int64_t n) { return static_cast<double>(n + 8); }
+
 WorkRates WorkRates::measure(int threads) {
   constexpr int64_t n = 256, rows = Gptq::rowsPerChunk, group = 64;
   AlignedVector<float> x(n * n), out(n * n), h(n * n), scale(rows, 0.01F), low(rows, -8), high(rows, 7), form(rows);
@@ -66,21 +70,24 @@ WorkRates WorkRates::measure(int threads) {
   MatrixView view{x.data(), n, n, n};
   const Dense &dense = qopt::dense();
   double grams = ratePerSecond([&] { dense.addGram(view, 0, n, 0, n, out.data(), n); });
-  h = out; // positive: a sum of squares
+  for (int64_t i = 0; i < n; ++i) // positive: a sum of squares
+    for (int64_t j = i; j < n; ++j)
+      h[i * n + j] = h[j * n + i] = out[i * n + j];
   std::vector<int32_t> order(n);
   std::iota(order.begin(), order.end(), 0);
   double factors = ratePerSecond([&] {
     (void)dense.inverseFactor({h.data(), n, n, n}, order.data(), n, 0.1, static_cast<double>(h[0]), out.data());
   });
-  double forms = ratePerSecond([&] { dense.quadraticForms({h.data(), group, group, n}, x.data(), rows, form.data()); });
+  PackedSymmetric packed({h.data(), group, group, n});
+  double forms = ratePerSecond([&] { packed.forms(x.data(), rows, form.data()); });
   double rounds = ratePerSecond(
       [&] { dense.roundingErrors(x.data(), rows, group, scale.data(), low.data(), high.data(), out.data()); });
   WorkRates rates;
   rates.threads = threads;
-  rates.perSecond.gram = grams * 2 * n * n * n * threads;
+  rates.perSecond.gram = grams * n * n * n * threads;
   rates.perSecond.forward = kForwardOfGram * rates.perSecond.gram;
   rates.perSecond.factor = factors * n * n * n;
-  rates.perSecond.quadratic = forms * 2 * rows * group * group * threads;
+  rates.perSecond.quadratic = forms * rows * group * quadraticPerElement(group) * threads;
   rates.perSecond.rounding = rounds * rows * group * threads;
   rates.perSecond.bytes = kBytesPerSecond * threads;
   rates.perSecond.code = kCodePerSecond;
@@ -202,18 +209,15 @@ private:
 };
 } // namespace
 
-/// Operations of Dense::quadraticForms for each element: of a symmetric matrix it takes the half, in blocks.
-static double quadraticPerElement(int64_t n) { return static_cast<double>(n + std::min<int64_t>(n, 128)); }
-
 /// Operations of a range's search over `elements` weights in groups of `group`.
-static Work rangeWork(RangeRule rule, bool symmetric, double elements, double group) {
+static Work rangeWork(RangeRule rule, bool symmetric, double elements, int64_t group) {
   Work work;
   if (rule == RangeRule::MinMax)
     return work;
   int candidates = RangeOptions::of(rule).candidates * (rule == RangeRule::Signed && symmetric ? 2 : 1);
   work.rounding = candidates * elements;
   if (needsHessian(rule) && rule != RangeRule::Diagonal)
-    work.quadratic = candidates * elements * 2 * group;
+    work.quadratic = candidates * elements * quadraticPerElement(group);
   return work;
 }
 
@@ -264,7 +268,7 @@ static StageCost scalesCost(const Counted &counted, const Recipe &recipe) {
       constexpr int candidates = 42;
       stage.work.rounding += candidates * elements;
       stage.work.quadratic += candidates * elements * quadraticPerElement(read.channels);
-      memory += 3 * squareBytes(read.channels);
+      memory += 7 * squareBytes(read.channels) / 2; // H, shrunk, and half of it for quadratic forms
     }
     stage.memory = std::max(stage.memory, memory);
   }
@@ -297,7 +301,7 @@ static StageCost codesCost(const Counted &counted, const Recipe &recipe, Selecti
     int64_t inputs = target.type().getDimSize(1);
     RangeRule rule = rangeOf(target, target.method == Method::Gptq ? recipe.gptq.range.rule : recipe.nearestRange);
     const WeightScheme &scheme = target.scheme.weights;
-    stage.work += rangeWork(rule, scheme.symmetric, elements, static_cast<double>(scheme.groupSize(inputs)));
+    stage.work += rangeWork(rule, scheme.symmetric, elements, scheme.groupSize(inputs));
     stage.work.bytes += elements * sizeof(float);
     // Its feedback, and what it has cost the output.
     if (target.method == Method::Gptq)

@@ -55,13 +55,22 @@ std::pair<double, double> gramOf(const AlignedVector<float> &x, int64_t i, int64
 }
 
 TEST_P(DenseCopies, AddGramAddsATile) {
-  AlignedVector<float> x = normals(kTokens * kColumns, 1), out(20 * 32, 1.0F);
-  copy().addGram({x.data(), kTokens, kColumns, kColumns}, 16, 20, 3, 29, out.data(), 32);
-  for (int64_t i = 0; i < 20; ++i)
-    for (int64_t j = 0; j < 32; ++j) {
-      auto [sum, size] = j < 29 ? gramOf(x, 16 + i, 3 + j) : std::pair(0.0, 0.0); // beyond the tile nothing is touched
-      expectNear(out[i * 32 + j], 1 + sum, size, i * 32 + j);
-    }
+  AlignedVector<float> x = normals(kTokens * kColumns, 1), out(20 * 72, 1.0F);
+  for (int64_t firstCol : {3, 16, 29}) { // across the diagonal, from it on, and above it
+    std::fill(out.begin(), out.end(), 1.0F);
+    copy().addGram({x.data(), kTokens, kColumns, kColumns}, 16, 20, firstCol, 69, out.data(), 72);
+    for (int64_t i = 0; i < 20; ++i)
+      for (int64_t j = 0; j < 72; ++j) {
+        if (j >= 69) { // beyond the tile nothing is touched
+          ASSERT_EQ(out[i * 72 + j], 1);
+          continue;
+        }
+        if (16 + i > firstCol + j && out[i * 72 + j] == 1) // below the diagonal it may be left out
+          continue;
+        auto [sum, size] = gramOf(x, 16 + i, firstCol + j);
+        expectNear(out[i * 72 + j], 1 + sum, size, i * 72 + j);
+      }
+  }
 }
 
 TEST_P(DenseCopies, AddMomentsCountsWhatIsNotFinite) {
@@ -152,7 +161,9 @@ TEST_P(DenseCopies, RoundingErrorsAndTheirQuadraticForms) {
   for (int64_t r = 0; r < kRows; ++r)
     scale[r] = r == 20 ? 0.0F : 0.1F + 0.01F * static_cast<float>(r);
   copy().roundingErrors(w.data(), kRows, kColumns, scale.data(), low.data(), high.data(), delta.data());
-  copy().quadraticForms({h.data(), kColumns, kColumns, kColumns}, delta.data(), kRows, out.data());
+  AlignedVector<float> packed(copy().packedSize(kColumns));
+  copy().packSymmetric({h.data(), kColumns, kColumns, kColumns}, packed.data());
+  copy().quadraticForms(packed.data(), kColumns, delta.data(), kRows, out.data());
   for (int64_t r = 0; r < kRows; ++r) {
     double form = 0, size = 0;
     for (int64_t k = 0; k < kColumns; ++k) {
@@ -168,6 +179,24 @@ TEST_P(DenseCopies, RoundingErrorsAndTheirQuadraticForms) {
     expectNear(out[r], form, size, r);
   }
 }
+
+#if defined(__x86_64__)
+/// Statistics of one machine are those of another.
+TEST(Dense, GramIsTheSameWhereMultiplicationsAreFused) {
+  if (!__builtin_cpu_supports("x86-64-v4"))
+    GTEST_SKIP() << "this processor has one copy that fuses";
+  AlignedVector<float> x = normals(kTokens * kColumns, 9), v3(kColumns * kColumns), v4(kColumns * kColumns);
+  MatrixView view{x.data(), kTokens, kColumns, kColumns};
+  detail::denseV3.addGram(view, 0, kColumns, 0, kColumns, v3.data(), kColumns);
+  for (int64_t first = 0; first < kColumns; first += 40) { // and however it is cut
+    int64_t rows = std::min<int64_t>(40, kColumns - first);
+    detail::denseV4.addGram(view, first, rows, 0, kColumns, v4.data() + first * kColumns, kColumns);
+  }
+  for (int64_t i = 0; i < kColumns; ++i)
+    for (int64_t j = i; j < kColumns; ++j)
+      ASSERT_EQ(v3[i * kColumns + j], v4[i * kColumns + j]) << i << ", " << j;
+}
+#endif
 
 INSTANTIATE_TEST_SUITE_P(All, DenseCopies, testing::ValuesIn(copies()), [](const auto &info) {
   std::string name = info.param->name;

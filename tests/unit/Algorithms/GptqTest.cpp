@@ -30,6 +30,9 @@ struct Problem {
     }
     hessian.assign(inputs * inputs, 0);
     dense().addGram({x.data(), tokens, inputs, inputs}, 0, inputs, 0, inputs, hessian.data(), inputs);
+    for (int64_t i = 0; i < inputs; ++i)
+      for (int64_t j = 0; j < i; ++j)
+        hessian[i * inputs + j] = hessian[j * inputs + i];
     weights.resize(rows * inputs);
     for (float &value : weights)
       value = normal(random) * 0.02F;
