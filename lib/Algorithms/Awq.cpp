@@ -34,6 +34,7 @@ struct Objective {
 };
 } // namespace
 
+/// These rows, which need not be neighbours.
 static Chunk makeChunk(const AwqLinear &linear, int64_t inputs, std::span<const int64_t> rows) {
   auto count = static_cast<int64_t>(rows.size());
   AlignedVector<float> gathered(count * inputs);
@@ -45,12 +46,10 @@ static Chunk makeChunk(const AwqLinear &linear, int64_t inputs, std::span<const 
 /// Some rows each, as they stand.
 static std::vector<Chunk> makeChunks(std::span<const AwqLinear> linears, int64_t inputs) {
   std::vector<Chunk> chunks;
-  std::vector<int64_t> rows(kChunkRows);
   for (const AwqLinear &linear : linears)
     for (int64_t first = 0; first < linear.rows; first += kChunkRows) {
-      int64_t count = std::min(kChunkRows, linear.rows - first);
-      std::iota(rows.begin(), rows.end(), first);
-      chunks.push_back(makeChunk(linear, inputs, std::span(rows).first(count)));
+      int64_t rows = std::min(kChunkRows, linear.rows - first);
+      chunks.push_back({&linear, rows, columnsOf({linear.weights.data() + first * inputs, rows, inputs, inputs})});
     }
   return chunks;
 }

@@ -9,6 +9,9 @@ using namespace qopt;
 /// The exponent of RangeRule::Power.
 static constexpr float kPower = 2.4F;
 
+/// Whether a candidate costs what its errors do together, δᵀ·H·δ.
+static bool takesQuadraticForms(RangeRule rule) { return rule == RangeRule::Hessian || rule == RangeRule::Clip; }
+
 RangeSearch::RangeSearch(const WeightScheme &scheme, const RangeOptions &options, int64_t rows, int64_t groupSize)
     : scheme(scheme), options(options), rows(rows), low(rows), high(rows), strange(rows), scale(rows), lowestStep(rows),
       highestStep(rows), delta(options.rule == RangeRule::MinMax ? 0 : rows * groupSize), cost(rows), best(rows),
@@ -37,7 +40,7 @@ std::optional<int64_t> RangeSearch::search(const float *weights, int64_t cols, M
     if (strange[r] != 0)
       return r;
   int candidates = options.rule == RangeRule::MinMax ? 1 : options.candidates * signs;
-  if (candidates > 1 && (options.rule == RangeRule::Hessian || options.rule == RangeRule::Clip))
+  if (candidates > 1 && takesQuadraticForms(options.rule))
     form.assign(h);
   for (int i = 0; i < candidates; ++i) {
     auto p = static_cast<float>(1 - i / signs * options.step);
@@ -68,7 +71,7 @@ std::optional<int64_t> RangeSearch::search(const float *weights, int64_t cols, M
 
 void RangeSearch::costs(const float *weights, int64_t cols, MatrixView h) {
   dense().roundingErrors(weights, rows, cols, scale.data(), lowestStep.data(), highestStep.data(), delta.data());
-  if (options.rule == RangeRule::Hessian || options.rule == RangeRule::Clip) {
+  if (takesQuadraticForms(options.rule)) {
     form.forms(delta.data(), rows, cost.data());
     return;
   }

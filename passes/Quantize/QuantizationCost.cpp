@@ -4,6 +4,7 @@
 #include "lib/Algorithms/Aligned.h"
 #include "lib/Algorithms/Dense.h"
 #include "lib/Algorithms/Gptq.h"
+#include "lib/Algorithms/PackedSymmetric.h"
 #include "lib/Calibration/Statistics.h"
 #include "passes/Calibrate/PartRunner.h"
 #include "passes/Calibrate/Segments.h"
@@ -58,9 +59,11 @@ static double ratePerSecond(const std::function<void()> &body) {
 /// of segments are compiled in a second. Measured by bench/plan.py, as all of this is checked: docs/Recipes.md.
 static constexpr double kForwardOfGram = 0.65, kBytesPerSecond = 650e6, kCodePerSecond = 1;
 
-/// Operations of Dense::quadraticForms for each element: of a symmetric matrix it takes the half, and of the squares on
-/// the diagonal all.
-static double quadraticPerElement(int64_t n) { return static_cast<double>(n + 8); }
+/// Operations of Dense::quadraticForms for each element: a multiplication and an addition for each packed number, which
+/// are those of a row's n elements together.
+static double quadraticPerElement(int64_t n) {
+  return 2 * static_cast<double>(dense().packedSize(n)) / static_cast<double>(n);
+}
 
 WorkRates WorkRates::measure(int threads) {
   constexpr int64_t n = 256, rows = Gptq::rowsPerChunk, group = 64;

@@ -169,8 +169,8 @@ private:
     // Merge: both sides are rescaled to the larger maximum.
     SmallVector<Value> exponents; // of each chunk, of each head: of the running ones, of the chunk's
     SmallVector<Value> maxima(ArrayRef<Value>(running).take_front(count));
-    for (Value &ofChunk : chunkMaxima) {
-      Value &maximum = maxima[(&ofChunk - chunkMaxima.data()) % count];
+    for (auto [i, ofChunk] : llvm::enumerate(chunkMaxima)) {
+      Value &maximum = maxima[i % count];
       Value larger = arith::MaxNumFOp::create(b, maximum, ofChunk);
       exponents.append({b.sub(maximum, larger), b.sub(ofChunk, larger)});
       maximum = larger;
