@@ -150,7 +150,7 @@ private:
           Value &score = ofHead[v];
           score = b.mul(score, b.splat(kLanes, op.getScale().convertToDouble()));
           score = arith::SelectOp::create(b, visible[v], score, minusInfinity);
-          largest = v == 0 ? score : Value(arith::MaxNumFOp::create(b, largest, score));
+          largest = v == 0 ? score : b.larger(largest, score);
         }
         Value maximum = b.reduceVector(largest, KernelBuilder::Reduction::Max);
         Value sum;
@@ -171,7 +171,7 @@ private:
     SmallVector<Value> maxima(ArrayRef<Value>(running).take_front(count));
     for (auto [i, ofChunk] : llvm::enumerate(chunkMaxima)) {
       Value &maximum = maxima[i % count];
-      Value larger = arith::MaxNumFOp::create(b, maximum, ofChunk);
+      Value larger = b.larger(maximum, ofChunk);
       exponents.append({b.sub(maximum, larger), b.sub(ofChunk, larger)});
       maximum = larger;
     }

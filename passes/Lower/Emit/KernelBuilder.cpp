@@ -123,35 +123,45 @@ void KernelBuilder::forEachPiece(int64_t width, function_ref<void(Value, int64_t
     }
 }
 
+Value KernelBuilder::larger(Value a, Value b) {
+  Value greater = arith::CmpFOp::create(*this, arith::CmpFPredicate::OGT, a, b);
+  return arith::SelectOp::create(*this, greater, a, b);
+}
+
+Value KernelBuilder::combine(Value a, Value b, Reduction kind) {
+  switch (kind) {
+  case Reduction::Max:
+    return larger(a, b);
+  case Reduction::MaxInt:
+    return arith::MaxSIOp::create(*this, a, b);
+  case Reduction::Sum:
+  case Reduction::SumInt:
+    return add(a, b);
+  }
+  llvm_unreachable("a reduction");
+}
+
 Value KernelBuilder::reduceVector(Value value, Reduction kind) {
-  auto combining = kind == Reduction::Max      ? vector::CombiningKind::MAXNUMF
-                   : kind == Reduction::MaxInt ? vector::CombiningKind::MAXSI
-                                               : vector::CombiningKind::ADD;
-  return vector::ReductionOp::create(*this, combining, value);
+  for (int64_t lanes = cast<VectorType>(value.getType()).getNumElements(); lanes > 1; lanes /= 2) {
+    auto half = [&](int64_t from) {
+      return vector::ExtractStridedSliceOp::create(*this, value, ArrayRef<int64_t>{from}, ArrayRef<int64_t>{lanes / 2},
+                                                   ArrayRef<int64_t>{1});
+    };
+    value = combine(half(0), half(lanes / 2), kind);
+  }
+  return vector::ExtractOp::create(*this, value, 0);
 }
 
 Value KernelBuilder::reducePieces(int64_t width, Reduction kind, function_ref<Value(Value, int64_t)> body) {
-  auto combine = [&](Value a, Value b) {
-    switch (kind) {
-    case Reduction::Max:
-      return Value(arith::MaxNumFOp::create(*this, a, b));
-    case Reduction::MaxInt:
-      return Value(arith::MaxSIOp::create(*this, a, b));
-    case Reduction::Sum:
-    case Reduction::SumInt:
-      return add(a, b);
-    }
-    llvm_unreachable("a reduction");
-  };
   Value total;
-  auto accumulate = [&](Value part) { total = total ? combine(total, part) : part; };
+  auto accumulate = [&](Value part) { total = total ? combine(total, part, kind) : part; };
   int64_t main = width / kLanes * kLanes;
   if (main != 0) {
     Value first = body(index(0), kLanes);
     SmallVector<Value> sums{first};
     if (main > kLanes)
       sums = loop(index(kLanes), index(main), kLanes, sums, [&](Value iv, ValueRange values) {
-        return SmallVector<Value>{combine(values[0], body(iv, kLanes))};
+        return SmallVector<Value>{combine(values[0], body(iv, kLanes), kind)};
       });
     accumulate(reduceVector(sums[0], kind));
   }

@@ -71,10 +71,15 @@ public:
 
   /// Calls `body` for pieces that cover [0, width): `kLanes` elements in a loop, then powers of two.
   void forEachPiece(int64_t width, llvm::function_ref<void(mlir::Value offset, int64_t lanes)> body);
-  enum class Reduction { Sum, SumInt, Max, MaxInt }; ///< Max passes over a NaN
+  /// a > b ? a : b, one instruction on x86: b where one is not a number.
+  mlir::Value larger(mlir::Value a, mlir::Value b);
+  enum class Reduction { Sum, SumInt, Max, MaxInt }; ///< Max may pass over a NaN
+  mlir::Value combine(mlir::Value a, mlir::Value b, Reduction kind);
   /// The sum or maximum over [0, width) of what `body` gives for each piece. The order is that of the width alone.
   mlir::Value reducePieces(int64_t width, Reduction kind,
                            llvm::function_ref<mlir::Value(mlir::Value offset, int64_t lanes)> body);
+  /// Of the lanes, a power of two: both halves are combined, and what comes of it again. Left to itself LLVM takes one
+  /// lane after the other, because it may not decide how floats are summed, nor which NaN a maximum is.
   mlir::Value reduceVector(mlir::Value vector, Reduction kind);
 
   /// A nonlinearity, elementwise on a vector of f32.

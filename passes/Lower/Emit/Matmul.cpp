@@ -32,6 +32,9 @@ constexpr int64_t kTokenBlocksF32[] = {12, 4, 1};
 /// bf16 products of even and odd steps go to accumulators of their own, for every number of tokens alike. A target with
 /// few registers has one: the order of sums is promised per target.
 constexpr int64_t kBf16Accumulators = 2;
+/// Bytes of activations that a worker's panels go over before they go over the next ones: with a pair of panels they
+/// stay in a second-level cache of 1 MiB.
+constexpr int64_t kActivationBytes = 512 << 10;
 /// Below so many tokens at a time a target has no registers to spare for several accumulators of one element.
 constexpr int64_t kFewTokens = 8;
 
@@ -70,10 +73,22 @@ public:
         blocks.push_back(block);
     if (mostTokens <= known.front())
       blocks.insert(blocks.begin(), mostTokens);
+    // Of whole blocks, so that only the last portion has a rest.
+    int64_t tokenBytes = inputs * cast<MemRefType>(payload.getType()).getElementTypeBitWidth() / 8;
+    int64_t portion = std::max<int64_t>(kActivationBytes / tokenBytes / blocks.front(), 1) * blocks.front();
+    b.loop(b.index(0), tokens, portion, [&](Value first) {
+      Value last = b.minIndex(b.add(first, portion), tokens);
+      emitTokens(lower, upper, first, last, blocks);
+    });
+  }
+
+private:
+  /// All panels from lower to upper by the tokens from first to last.
+  void emitTokens(Value lower, Value upper, Value first, Value last, ArrayRef<int64_t> blocks) {
     auto emitTiles = [&](ArrayRef<Value> tiles) {
-      Value start = b.index(0);
+      Value start = first;
       for (int64_t block : blocks) {
-        Value end = b.sub(tokens, block == 1 ? b.index(0) : b.rem(b.sub(tokens, start), block));
+        Value end = b.sub(last, block == 1 ? b.index(0) : b.rem(b.sub(last, start), block));
         b.loop(start, end, block, [&](Value token) { emitTilesOfTokens(tiles, token, block); });
         start = end;
       }
@@ -85,7 +100,6 @@ public:
     b.loop(pairsEnd, upper, 1, [&](Value tile) { emitTiles(tile); });
   }
 
-private:
   /// Where an element has one accumulator, those of two panels fit into 32 registers. Those of bf16 have two.
   bool takesTwoPanels() const { return !bf16 && mostTokens >= kTokenBlocksF32[0]; }
 

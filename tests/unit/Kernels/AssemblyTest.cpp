@@ -152,6 +152,20 @@ TEST(Assembly, W4A16MultipliesPairsOfBf16) {
   EXPECT_EQ(count(body, "(%rsp"), 0);
 }
 
+/// The maximum and the sum of a vector's lanes: four steps of halves each, not sixteen of lanes one after the other.
+TEST(Assembly, AttentionReducesLanesByHalves) {
+  ModelKind kind;
+  int64_t maxima = 0, vectorMaxima = 0, sums = 0, unordered = 0;
+  for (const Body &body : bodiesOf(assemblyOf(makeModel(kind), "x86-64-v4+vnni"), "attention")) {
+    maxima += count(body, "vmaxss"), vectorMaxima += count(body, "vmaxps"), sums += count(body, "vaddss");
+    unordered += count(body, "vcmpunord");
+  }
+  ASSERT_GT(maxima, 0);
+  EXPECT_GT(vectorMaxima, maxima);
+  EXPECT_LE(sums, 2 * maxima); // of each maximum's chunk, and of the running ones
+  EXPECT_EQ(unordered, 0);     // a maximum is one instruction
+}
+
 /// SSE2 and NEON: multiply-adds of whole registers, no scalar arithmetic on codes.
 TEST(Assembly, GenericTargetsWorkOnVectors) {
   for (const char *kind : {"w2a8:g64", "w3a8:g64", "w4a8:g64", "w5a8:g64", "w6a8:g64"}) {

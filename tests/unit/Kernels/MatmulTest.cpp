@@ -131,6 +131,13 @@ TEST(Matmul, RowsLongerThanAnI32Sums) {
   });
 }
 
+/// So many inputs that a few tokens are all that panels go over at a time: 64 tokens are several portions and a rest.
+TEST(Matmul, ActivationsLargerThanCaches) {
+  checkLinear("f32", 12288, 33, true, false);
+  checkLinear("w4a16:g64", 20480, 17, false, false);
+  checkLinear("w8a8:channel", 32768, 33, false, false);
+}
+
 /// A value that is not finite shows in every output of its token, whatever form activations take; other tokens have
 /// what they have without it.
 TEST(Matmul, WhatIsNotFiniteShows) {
