@@ -64,26 +64,32 @@ inline void addTile(const float *repeated, const float *lanes, int64_t stride, i
 /// both operands stay in the first two caches.
 constexpr int64_t kDepth = 128, kRows = 192;
 
-/// out[i·outStride + j] += sign · Σ_t, t < depth, of a tile's packed operands; `rows` and `cols` are those that exist.
+/// out[i·outStride + j] += sign · Σ_t, t < depth, of a tile's packed operands, whose lanes begin `stride` apart; `rows`
+/// and `cols` are those that exist.
 template <int V>
-inline void addTileTo(const float *repeated, const float *lanes, int64_t depth, float sign, float *out,
+inline void addTileTo(const float *repeated, const float *lanes, int64_t stride, int64_t depth, float sign, float *out,
                       int64_t outStride, int64_t rows, int64_t cols) {
+  // A large matrix comes from beyond the second cache meanwhile.
+  for (int64_t i = 0; i < kTile; ++i)
+    for (int v = 0; v < V; ++v)
+      __builtin_prefetch(out + i * outStride + v * kLanes, 1);
   Vector acc[kTile][V] = {};
-  addTile<V>(repeated, lanes, V * kLanes, depth, acc);
-  for (int64_t i = 0; i < kTile; ++i) {
-    if (i >= rows)
-      return;
-    float *row = out + i * outStride;
-    for (int v = 0; v < V; ++v) {
-      int64_t here = cols - v * kLanes;
-      if (here >= kLanes) {
-        store(row + v * kLanes, load(row + v * kLanes) + acc[i][v] * sign);
-        continue;
+  addTile<V>(repeated, lanes, stride, depth, acc);
+  if (rows >= kTile && cols >= V * kLanes) {
+    for (int64_t i = 0; i < kTile; ++i)
+      for (int v = 0; v < V; ++v) {
+        float *at = out + i * outStride + v * kLanes;
+        store(at, load(at) + acc[i][v] * sign);
       }
-      for (int64_t lane = 0; lane < here; ++lane)
-        row[v * kLanes + lane] += acc[i][v][lane] * sign;
-    }
+    return;
   }
+  for (int64_t i = 0; i < kTile && i < rows; ++i)
+    for (int v = 0; v < V; ++v) {
+      float sums[kLanes];
+      store(sums, acc[i][v]);
+      for (int64_t lane = 0; lane < kLanes && v * kLanes + lane < cols; ++lane)
+        out[i * outStride + v * kLanes + lane] += sums[lane] * sign;
+    }
 }
 
 /// from[t·stride + i], i < Width, as to[t·Width + i], with zeros from `count` on.
@@ -99,21 +105,42 @@ inline void packColumns(const float *from, int64_t stride, int64_t depth, int64_
   }
 }
 
-/// One panel of b, of V vectors, by all tiles of a.
+/// The last V vectors of a panel of `Of`, which is packed, by the tiles of rows begin to end.
+template <int V, int Of>
+inline void addRows(const float *left, int64_t begin, int64_t end, int64_t rows, const float *right, int64_t cols,
+                    int64_t depth, float sign, float *out, int64_t outStride) {
+  constexpr int64_t kSkipped = (Of - V) * kLanes;
+  for (int64_t i = begin; i < end; i += kTile)
+    addTileTo<V>(left + i * kDepth, right + kSkipped, Of * kLanes, depth, sign, out + i * outStride + kSkipped,
+                 outStride, rows - i, cols - kSkipped);
+}
+
+/// One panel of b, of V vectors, by all tiles of a. The diagonal reaches the panel's first column in row `diagonal`;
+/// vectors that lie below it are left out.
 template <int V>
 inline void addPanel(const float *left, int64_t rows, const float *b, int64_t bStride, int64_t cols, int64_t depth,
-                     float sign, float *out, int64_t outStride) {
+                     float sign, float *out, int64_t outStride, int64_t diagonal) {
   alignas(64) float right[V * kLanes * kDepth];
   packColumns<V * kLanes>(b, bStride, depth, cols, right);
-  for (int64_t i = 0; i < rows; i += kTile)
-    addTileTo<V>(left + i * kDepth, right, depth, sign, out + i * outStride, outStride, rows - i, cols);
+  // A tile that begins n vectors past the diagonal's row has nothing of its first n.
+  auto until = [&](int64_t vectors) {
+    int64_t row = diagonal + vectors * kLanes;
+    row = row < 0 ? 0 : (row + kTile - 1) / kTile * kTile;
+    return row < rows ? row : rows;
+  };
+  addRows<V, V>(left, 0, until(1), rows, right, cols, depth, sign, out, outStride);
+  if constexpr (V > 1)
+    addRows<V - 1, V>(left, until(1), until(2), rows, right, cols, depth, sign, out, outStride);
+  if constexpr (V > 2)
+    addRows<V - 2, V>(left, until(2), until(3), rows, right, cols, depth, sign, out, outStride);
+  static_assert(V <= 3);
 }
 
 /// The diagonal of what has none: all of it is above.
 constexpr int64_t kNoDiagonal = INT64_MAX / 2;
 
 /// out[i·outStride + j] += sign · Σ_t a[t·aStride + i] · b[t·bStride + j], for i < rows, j < cols, t < depth. The sums
-/// of each kDepth steps are made by themselves and added in their order. Tiles below the diagonal, where i > j +
+/// of each kDepth steps are made by themselves and added in their order. Vectors below the diagonal, where i > j +
 /// diagonal, are left out.
 inline void addProduct(const float *a, int64_t aStride, int64_t rows, const float *b, int64_t bStride, int64_t cols,
                        int64_t depth, float sign, float *out, int64_t outStride, int64_t diagonal = kNoDiagonal) {
@@ -125,12 +152,12 @@ inline void addProduct(const float *a, int64_t aStride, int64_t rows, const floa
         packColumns<kTile>(a + t * aStride + first + i, aStride, steps, count - i, left + i * kDepth);
       for (int64_t j = 0, vectors; j < cols; j += vectors * kLanes) {
         vectors = vectorsOfPanel(cols - j);
-        int64_t above = diagonal + j + vectors * kLanes - first;
-        if (above <= 0)
+        int64_t reached = diagonal + j - first;
+        if (reached + vectors * kLanes <= 0)
           continue;
         auto add = vectors == 1 ? addPanel<1> : vectors == 2 ? addPanel<2> : addPanel<kVectors>;
-        add(left, above < count ? above : count, b + t * bStride + j, bStride, cols - j, steps, sign,
-            out + first * outStride + j, outStride);
+        add(left, count, b + t * bStride + j, bStride, cols - j, steps, sign, out + first * outStride + j, outStride,
+            reached);
       }
     }
 }
