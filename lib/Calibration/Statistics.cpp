@@ -123,11 +123,12 @@ Status SiteStatistics::checkFinite() const {
   if (notFiniteCount != 0)
     return refused("expected finite activations, but " + std::to_string(notFiniteCount) +
                    " are infinite or not a number");
-  for (int64_t channel = 0; channel < channelCount && what.gram; ++channel)
-    for (int64_t other = channel; other < channelCount; ++other)
-      if (!std::isfinite(total().gram[gramOffset(channel, other)]))
-        return refused("expected activations whose products f32 can sum, but those of channel " +
-                       std::to_string(channel) + " reach " + std::to_string(greatest[channel]));
+  for (int64_t channel = 0; channel < channelCount && what.gram; ++channel) {
+    const float *row = total().gram.data() + gramOffset(channel, channel);
+    if (!std::all_of(row, row + channelCount - channel, [](float value) { return std::isfinite(value); }))
+      return refused("expected activations whose products f32 can sum, but those of channel " +
+                     std::to_string(channel) + " reach " + std::to_string(greatest[channel]));
+  }
   return {};
 }
 
@@ -144,11 +145,16 @@ void SiteStatistics::finish() {
 
 AlignedVector<float> SiteStatistics::gram() const {
   AlignedVector<float> full(what.gram ? channelCount * channelCount : 0);
-  for (int64_t i = 0; i < channelCount && what.gram; ++i)
-    for (int64_t j = i; j < channelCount; ++j) {
-      float value = total().gram[gramOffset(i, j)];
-      full[i * channelCount + j] = full[j * channelCount + i] = value;
-    }
+  // In squares that fit into the first cache with their mirror images.
+  constexpr int64_t kSquare = 48;
+  static_assert(kPanel % kSquare == 0);
+  for (int64_t top = 0; top < channelCount && what.gram; top += kSquare)
+    for (int64_t left = top; left < channelCount; left += kSquare)
+      for (int64_t i = top; i < std::min(top + kSquare, channelCount); ++i) {
+        const float *row = total().gram.data() + gramOffset(i, left);
+        for (int64_t j = std::max(i, left); j < std::min(left + kSquare, channelCount); ++j)
+          full[i * channelCount + j] = full[j * channelCount + i] = row[j - left];
+      }
   return full;
 }
 
