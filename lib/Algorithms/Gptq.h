@@ -74,7 +74,8 @@ public:
     return quantizeRows(scheme, options.range, rows, weights, out, errors, firstRow);
   }
 
-  static constexpr int64_t rowsPerChunk = 64;
+  /// Rows that a thread takes at a time: what a tile of vectors has lanes, so that small weights are shared out too.
+  static constexpr int64_t rowsPerChunk = 48;
 
 private:
   Gptq(std::span<const float> hessian, int64_t inputs, GptqOptions options)

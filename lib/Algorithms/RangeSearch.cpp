@@ -86,7 +86,7 @@ void RangeSearch::costs(const float *weights, int64_t cols, MatrixView h) {
 }
 
 /// Rows that are searched together.
-static constexpr int64_t kRows = 64;
+static constexpr int64_t kRows = 48;
 
 Status qopt::quantizeWithRanges(const WeightScheme &scheme, const RangeOptions &options, int64_t rows, int64_t cols,
                                 std::span<const float> weights, MatrixView h, QuantizedRows out, int64_t firstRow) {

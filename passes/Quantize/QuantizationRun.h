@@ -67,8 +67,8 @@ public:
   Status startOverlay();
 
   struct How {
-    int64_t rowMultiple = 1; ///< of each chunk of rows
-    bool keep = false;       ///< provide the result to parameters(), under the names that rewrite() declares
+    int64_t chunkRows = 0; ///< that a thread takes at a time; 0: about 1 MiB of them
+    bool keep = false;     ///< provide the result to parameters(), under the names that rewrite() declares
     std::function<void(LedgerRow &)> complete = {}; ///< what the quantizer adds to the row, when all rows are done
   };
   /// Quantizes one weight by chunks of rows on the context's threads, writes it and completes its row of the ledger.

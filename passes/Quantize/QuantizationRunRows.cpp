@@ -145,7 +145,7 @@ Status QuantizationRun::quantize(QuantizationTarget &target, const RowQuantizer 
   std::optional<KeptTensors> kept;
   if (how.keep || options.resume)
     kept.emplace(QuantizedTypes::of(target));
-  int64_t chunkRows = rowsPerChunk(weight->cols() * 4, how.rowMultiple);
+  int64_t chunkRows = how.chunkRows != 0 ? how.chunkRows : rowsPerChunk(weight->cols() * 4);
   std::vector<ErrorSums> sums((weight->rows() + chunkRows - 1) / chunkRows);
   Status status =
       parallelRows(module.getContext(), weight->rows(), chunkRows, [&](int64_t chunk, int64_t first, int64_t end) {

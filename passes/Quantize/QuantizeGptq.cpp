@@ -261,7 +261,7 @@ struct QuantizeGptq : qopt::impl::QuantizeGptqBase<QuantizeGptq>, qopt::ReportsC
             sums[first] = errors;
             return {};
           },
-          {.rowMultiple = Gptq::rowsPerChunk, .keep = follow, .complete = [&](LedgerRow &row) {
+          {.chunkRows = Gptq::rowsPerChunk, .keep = follow, .complete = [&](LedgerRow &row) {
              GptqErrors errors;
              for (const auto &[first, part] : sums)
                errors.trace += part.trace, errors.power += part.power;
