@@ -1,5 +1,4 @@
-// Vectors that begin at a multiple of 64 bytes. Eigen takes sums apart where vectors of the machine begin in memory, so
-// the last bits of a result would depend on what the allocator gave: whatever is handed to Dense is kept in these.
+// Vectors that begin at a multiple of 64 bytes: no vector of the machine lies across two lines of a cache.
 #ifndef QOPT_LIB_ALGORITHMS_ALIGNED_H
 #define QOPT_LIB_ALGORITHMS_ALIGNED_H
 

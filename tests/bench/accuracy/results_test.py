@@ -127,12 +127,17 @@ class Report(unittest.TestCase):
             self.put(*(each | {"row": "w4-best"} for each in changed))
             return next(report.comparisons(self.work, "development", "b"))["time"]
 
-        theirs = record("autoround", 0, 0.2)
-        fast = record("ours", 0, 0.1)
-        fast["cost"]["seconds"] = 2.0
-        self.assertEqual(said(fast, theirs), {"ratio": 0.2, "bound": 0.25, "holds": True})
-        self.assertEqual(said(record("ours", 0, 0.1), theirs), {"ratio": 1.0, "bound": 0.25, "holds": False})
+        def took(seconds, each):
+            return each | {"cost": each["cost"] | {"seconds": seconds}}
+
+        theirs, fast = record("autoround", 0, 0.2), took(2.0, record("ours", 0, 0.1))
+        self.assertEqual(said(fast, theirs), {"ratio": 0.2, "bound": 0.25, "holds": True, "pairs": 1})
+        self.assertEqual(said(record("ours", 0, 0.1), theirs), {"ratio": 1.0, "bound": 0.25, "holds": False, "pairs": 1})
         self.assertEqual(said(fast, record("autoround", 0, 0.2, noisy=True))["holds"], None)
+        # Of other seeds one says nothing of the machine that the other had.
+        self.assertEqual(said(fast, record("autoround", 1, 0.2))["holds"], None)
+        pair = said(fast, theirs, took(6.0, record("ours", 1, 0.1)), took(30.0, record("autoround", 1, 0.2)), took(90.0, record("ours", 2, 0.1)))
+        self.assertEqual(pair, {"ratio": 0.2, "bound": 0.25, "holds": True, "pairs": 2})
         theirs["peer"]["cpus"] = 1
         self.assertEqual(said(fast, theirs)["holds"], None)
         self.assertIn("Our seconds over autoround's, w4-best on plain: bound 0.25: not measured", self.markdown())
@@ -302,7 +307,7 @@ class Report(unittest.TestCase):
                 steps.write_json(path, each)
             self.put(record("llmcompressor", 1, 0.2) | {"model": "dithered"})
             self.assertEqual(code()[0], 3)
-            self.assertIn("- W4 g64, default GPTQ, plain, gptqmodel: undisturbed seconds on as many CPUs of both sides\n", code()[1])
+            self.assertIn("- W4 g64, default GPTQ, plain, gptqmodel: undisturbed seconds of both sides with one seed on as many CPUs\n", code()[1])
 
 
     def test_the_program_ends_with_that_code(self):
