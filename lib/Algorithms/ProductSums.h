@@ -69,13 +69,14 @@ constexpr int64_t kDepth = 128, kRows = 192;
 template <int V>
 inline void addTileTo(const float *repeated, const float *lanes, int64_t stride, int64_t depth, float sign, float *out,
                       int64_t outStride, int64_t rows, int64_t cols) {
+  bool whole = rows >= kTile && cols >= V * kLanes;
   // A large matrix comes from beyond the second cache meanwhile.
-  for (int64_t i = 0; i < kTile; ++i)
+  for (int64_t i = 0; whole && i < kTile; ++i)
     for (int v = 0; v < V; ++v)
       __builtin_prefetch(out + i * outStride + v * kLanes, 1);
   Vector acc[kTile][V] = {};
   addTile<V>(repeated, lanes, stride, depth, acc);
-  if (rows >= kTile && cols >= V * kLanes) {
+  if (whole) {
     for (int64_t i = 0; i < kTile; ++i)
       for (int v = 0; v < V; ++v) {
         float *at = out + i * outStride + v * kLanes;

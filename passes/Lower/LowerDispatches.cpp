@@ -25,6 +25,8 @@ namespace {
 constexpr int64_t kClaimsPerWorker = 4;
 /// A claim of this many bytes of weights is long enough for the memory to stream.
 constexpr int64_t kBytesPerClaim = 1 << 20;
+/// From so many tokens on it is arithmetic that takes the time of a matmul, not memory.
+constexpr int64_t kPromptTokens = 64;
 
 struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt::ReportsCounts {
   using LowerDispatchesBase::LowerDispatchesBase;
@@ -238,8 +240,19 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
     auto ceilDiv = [&](Value a, Value d) -> Value {
       return arith::DivUIOp::create(b, b.add(a, b.sub(d, b.index(1))), d);
     };
-    Value fair = ceilDiv(tiles, workers), small = ceilDiv(tiles, b.mul(workers, kClaimsPerWorker));
+    Value fair = ceilDiv(tiles, workers), many = b.mul(workers, kClaimsPerWorker), small = ceilDiv(tiles, many);
     Value size = b.minIndex(arith::MaxSIOp::create(b, small, b.index(streamingTiles(dispatch))), fair);
+    if (hasMatmul(dispatch)) {
+      // Claims as equal as they can be: what a worker has at most by claims of the even size below, and of that above.
+      // Even, because kernels take panels in pairs.
+      Value below = arith::MaxSIOp::create(b, b.mul(b.div(arith::DivUIOp::create(b, tiles, many), 2), 2), b.index(2));
+      Value above = b.add(below, 2);
+      auto most = [&](Value claim) { return b.mul(ceilDiv(ceilDiv(tiles, claim), workers), claim); };
+      Value less = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, most(below), most(above));
+      Value balanced = arith::SelectOp::create(b, less, below, above);
+      Value isPrompt = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, env.numTokens, b.index(kPromptTokens));
+      size = arith::SelectOp::create(b, isPrompt, balanced, size);
+    }
     size = arith::MaxSIOp::create(b, size, b.index(1));
 
     Value counter = b.index(nextCounter);
@@ -274,6 +287,10 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
         LLVM::LLVMFunctionType::get(b.getI32Type(), {LLVM::LLVMPointerType::get(&getContext()), b.getI64Type()});
     Value answer = LLVM::CallOp::create(b, type, ValueRange{env.barrier, env.pool, env.worker}).getResult();
     memref::StoreOp::create(b, answer, env.stopped, ValueRange{});
+  }
+
+  static bool hasMatmul(kernel::DispatchOp dispatch) {
+    return llvm::any_of(dispatch.getBody().front(), [](Operation &op) { return isa<lowbit::MatmulOp>(op); });
   }
 
   /// Tiles whose weights are long enough to stream, or 1 for a dispatch without weights.
