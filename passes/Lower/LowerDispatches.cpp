@@ -244,8 +244,10 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
     Value size = b.minIndex(arith::MaxSIOp::create(b, small, b.index(streamingTiles(dispatch))), fair);
     if (hasMatmul(dispatch)) {
       // Claims as equal as they can be: what a worker has at most by claims of the even size below, and of that above.
-      // Even, because kernels take panels in pairs.
-      Value below = arith::MaxSIOp::create(b, b.mul(b.div(arith::DivUIOp::create(b, tiles, many), 2), 2), b.index(2));
+      // Even, because kernels take panels in pairs; of no more weights than caches keep while all tokens go over them.
+      int64_t cached = std::max<int64_t>(streamingTiles(dispatch) / 2 * 2, 2);
+      Value below = b.mul(b.div(arith::DivUIOp::create(b, tiles, many), 2), 2);
+      below = b.minIndex(arith::MaxSIOp::create(b, below, b.index(2)), b.index(std::max<int64_t>(cached - 2, 2)));
       Value above = b.add(below, 2);
       auto most = [&](Value claim) { return b.mul(ceilDiv(ceilDiv(tiles, claim), workers), claim); };
       Value less = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, most(below), most(above));

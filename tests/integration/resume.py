@@ -78,7 +78,8 @@ def main():
     while kills < arguments.kills:
         kind = kinds[runs % 4 == 3]  # the slower one every fourth time
         while True:
-            ended, said = kind.run(random_numbers.uniform(0, kind.seconds))
+            # At any time, and every other time late, when there is finished work to be found.
+            ended, said = kind.run(random_numbers.uniform(kills % 2 * kind.seconds / 2, kind.seconds))
             resumed += "finished pieces in" in said
             if ended:
                 break

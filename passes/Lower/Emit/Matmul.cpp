@@ -32,10 +32,9 @@ constexpr int64_t kTokenBlocksF32[] = {12, 4, 1};
 /// bf16 products of even and odd steps go to accumulators of their own, for every number of tokens alike. A target with
 /// few registers has one: the order of sums is promised per target.
 constexpr int64_t kBf16Accumulators = 2;
-/// Bytes of weights that go over all tokens before the next do, and of activations that these go over at a time: so
-/// that weights come from memory once, and activations from no farther than the second cache while panels follow each
-/// other.
-constexpr int64_t kWeightBytes = 1 << 20, kActivationBytes = 512 << 10;
+/// Bytes of activations that a worker's panels go over before they go over the next ones: with a pair of panels they
+/// stay in a second-level cache of 1 MiB.
+constexpr int64_t kActivationBytes = 512 << 10;
 /// Below so many tokens at a time a target has no registers to spare for several accumulators of one element.
 constexpr int64_t kFewTokens = 8;
 
@@ -74,17 +73,12 @@ public:
         blocks.push_back(block);
     if (mostTokens <= known.front())
       blocks.insert(blocks.begin(), mostTokens);
-    int64_t panelBytes = cast<MemRefType>(weight.getType()).getDimSize(1), tileBytes = panelBytes * (paired ? 2 : 1);
-    int64_t some = std::max<int64_t>(kWeightBytes / tileBytes / 2, 1) * 2; // whole pairs
-    int64_t tokenBytes = inputs * cast<MemRefType>(payload.getType()).getElementTypeBitWidth() / 8;
     // Of whole blocks, so that only the last portion has a rest.
+    int64_t tokenBytes = inputs * cast<MemRefType>(payload.getType()).getElementTypeBitWidth() / 8;
     int64_t portion = std::max<int64_t>(kActivationBytes / tokenBytes / blocks.front(), 1) * blocks.front();
-    b.loop(lower, upper, some, [&](Value begin) {
-      Value end = b.minIndex(b.add(begin, some), upper);
-      b.loop(b.index(0), tokens, portion, [&](Value first) {
-        Value last = b.minIndex(b.add(first, portion), tokens);
-        emitTokens(begin, end, first, last, blocks);
-      });
+    b.loop(b.index(0), tokens, portion, [&](Value first) {
+      Value last = b.minIndex(b.add(first, portion), tokens);
+      emitTokens(lower, upper, first, last, blocks);
     });
   }
 
