@@ -203,8 +203,7 @@ SiteStatistics SiteStatistics::restore(int64_t channels, StatisticsWanted wanted
   statistics.tokenCount = tokens;
   StatisticsSums sums = statistics.emptySums();
   for (int64_t i = 0; i < channels && wanted.gram; ++i)
-    for (int64_t j = i; j < channels; ++j)
-      sums.gram[statistics.gramOffset(i, j)] = gram[i * channels + j];
+    std::copy_n(gram.data() + i * channels + i, channels - i, sums.gram.data() + statistics.gramOffset(i, i));
   sums.sum.assign(sum.begin(), sum.end());
   sums.magnitude.assign(magnitude.begin(), magnitude.end());
   statistics.nodes.push_back({ceilDiv(sampleCount, kLeafSamples), std::move(sums)});

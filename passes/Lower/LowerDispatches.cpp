@@ -242,12 +242,13 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
     };
     Value fair = ceilDiv(tiles, workers), many = b.mul(workers, kClaimsPerWorker), small = ceilDiv(tiles, many);
     Value size = b.minIndex(arith::MaxSIOp::create(b, small, b.index(streamingTiles(dispatch))), fair);
-    if (hasMatmul(dispatch)) {
+    if (matmulOf(dispatch)) {
       // Claims as equal as they can be: what a worker has at most by claims of the even size below, and of that above.
-      // Even, because kernels take panels in pairs; of no more weights than caches keep while all tokens go over them.
-      int64_t cached = std::max<int64_t>(streamingTiles(dispatch) / 2 * 2, 2);
+      // Even, because kernels take panels in pairs; of hardly more weights than caches keep while all tokens go over
+      // them.
+      int64_t mostBelow = std::max<int64_t>(streamingTiles(dispatch) / 2 * 2 - 2, 2);
       Value below = b.mul(b.div(arith::DivUIOp::create(b, tiles, many), 2), 2);
-      below = b.minIndex(arith::MaxSIOp::create(b, below, b.index(2)), b.index(std::max<int64_t>(cached - 2, 2)));
+      below = b.minIndex(arith::MaxSIOp::create(b, below, b.index(2)), b.index(mostBelow));
       Value above = b.add(below, 2);
       auto most = [&](Value claim) { return b.mul(ceilDiv(ceilDiv(tiles, claim), workers), claim); };
       Value less = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, most(below), most(above));
@@ -291,18 +292,19 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
     memref::StoreOp::create(b, answer, env.stopped, ValueRange{});
   }
 
-  static bool hasMatmul(kernel::DispatchOp dispatch) {
-    return llvm::any_of(dispatch.getBody().front(), [](Operation &op) { return isa<lowbit::MatmulOp>(op); });
+  /// The matmul of a dispatch, or null.
+  static lowbit::MatmulOp matmulOf(kernel::DispatchOp dispatch) {
+    auto matmuls = dispatch.getBody().front().getOps<lowbit::MatmulOp>();
+    return matmuls.empty() ? lowbit::MatmulOp() : *matmuls.begin();
   }
 
   /// Tiles whose weights are long enough to stream, or 1 for a dispatch without weights.
   static int64_t streamingTiles(kernel::DispatchOp dispatch) {
-    for (Operation &op : dispatch.getBody().front())
-      if (auto matmul = dyn_cast<lowbit::MatmulOp>(op)) {
-        int64_t bytes = cast<RankedTensorType>(matmul.getWeight().getType()).getDimSize(1);
-        return std::max<int64_t>(kBytesPerClaim / bytes, 1);
-      }
-    return 1;
+    lowbit::MatmulOp matmul = matmulOf(dispatch);
+    if (!matmul)
+      return 1;
+    int64_t bytes = cast<RankedTensorType>(matmul.getWeight().getType()).getDimSize(1);
+    return std::max<int64_t>(kBytesPerClaim / bytes, 1);
   }
 
   /// An affine expression of (tokens, rows) with constant factors.
