@@ -14,6 +14,9 @@
 
 #include "lib/Algorithms/Dense.h"
 #include "lib/Algorithms/ProductSums.h"
+#if defined(__AMX_BF16__)
+#include "lib/Algorithms/ProductTiles.h"
+#endif
 
 namespace {
 
@@ -21,8 +24,12 @@ using Doubles = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::Col
 
 void addGram(qopt::MatrixView x, int64_t firstRow, int64_t rows, int64_t firstCol, int64_t cols, float *out,
              int64_t outStride) {
+#if defined(__AMX_BF16__)
+  tiles::addGram(x.data, x.stride, x.rows, firstRow, rows, firstCol, cols, out, outStride);
+#else
   sums::addProduct(x.data + firstRow, x.stride, rows, x.data + firstCol, x.stride, cols, x.rows, 1, out, outStride,
                    firstCol - firstRow);
+#endif
 }
 
 int64_t addMoments(qopt::MatrixView x, double *sum, double *magnitude, float *greatest) {

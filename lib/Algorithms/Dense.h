@@ -19,11 +19,12 @@ struct MatrixView {
 };
 
 struct Dense {
-  /// The name of the instruction set: "x86-64-v4", "x86-64-v3" or "baseline".
+  /// The name of the instruction set: "x86-64-v4+amx", "x86-64-v4", "x86-64-v3" or "baseline".
   const char *name;
 
   /// out[i, j] += Σ_t x[t, firstRow + i] · x[t, firstCol + j], for out : [rows, cols] row-major. Of what is below the
-  /// diagonal, firstRow + i > firstCol + j, some is left as it was: it stands above it too.
+  /// diagonal, firstRow + i > firstCol + j, some is left as it was: it stands above it too. With AMX products are those
+  /// of ProductTiles.h.
   void (*addGram)(MatrixView x, int64_t firstRow, int64_t rows, int64_t firstCol, int64_t cols, float *out,
                   int64_t outStride);
 
@@ -65,6 +66,7 @@ namespace detail {
 extern const Dense denseBaseline;
 extern const Dense denseV3;
 extern const Dense denseV4;
+extern const Dense denseTiles;
 } // namespace detail
 
 } // namespace qopt

@@ -3,6 +3,7 @@
 #include "lib/Codegen/Target.h"
 
 #include "lib/Runtime/CpuFeatures.h"
+#include "lib/Support/MatrixTiles.h"
 
 #include <algorithm>
 
@@ -52,6 +53,20 @@ Result<Target> qopt::findTarget(std::string_view name) {
     names += ", " + target.name;
   }
   return usageError("expected a target, one of " + names + ", but got \"" + escapeForMessage(name) + "\"", "--target");
+}
+
+Target qopt::withMatrixTiles(Target target) {
+  target.name += "+amx";
+  target.llvmFeatures += ",+amx-tile,+amx-bf16";
+  target.bf16Tiles = true;
+  return target;
+}
+
+Result<Target> qopt::statisticsTarget() {
+  Result<Target> target = findTarget("native");
+  if (target && target->vectors == VectorTarget::X86V4Bf16 && mayUseMatrixTiles())
+    return withMatrixTiles(std::move(*target));
+  return target;
 }
 
 Result<std::vector<Target>> qopt::findTargets(std::string_view list) {

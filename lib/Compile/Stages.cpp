@@ -35,6 +35,7 @@ Status qopt::lowerToKernelGraph(ModuleOp module, const CompileOptions &options) 
 Status qopt::lowerToKernels(ModuleOp module, const CompileOptions &options, const Target &target) {
   KernelsPipelineOptions pipeline;
   pipeline.mostTokens = target.mostTokens;
+  pipeline.bf16Tiles = target.bf16Tiles;
   return runPipeline(module, options, "kernels",
                      [&](OpPassManager &manager) { buildKernelsPipeline(manager, pipeline); });
 }

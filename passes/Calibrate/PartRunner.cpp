@@ -64,14 +64,14 @@ SampleStream::~SampleStream() {
 }
 
 Result<std::unique_ptr<PartRunner>> PartRunner::create(std::span<const int32_t> tokens, int64_t length, int threads) {
-  Result<Target> native = findTarget("native");
-  if (!native)
-    return native.takeError();
+  Result<Target> target = statisticsTarget();
+  if (!target)
+    return target.takeError();
   Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(threads == 0 ? usableCpus() : threads);
   if (!pool)
     return pool.takeError();
   CompileOptions compile;
-  compile.targets.push_back(std::move(*native));
+  compile.targets.push_back(std::move(*target));
   return std::make_unique<PartRunner>(std::move(compile), std::move(*pool), tokens, length);
 }
 

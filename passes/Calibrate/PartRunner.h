@@ -48,14 +48,16 @@ public:
   PartRunner(CompileOptions options, std::shared_ptr<WorkerPool> pool, std::span<const int32_t> tokens, int64_t length)
       : options(std::move(options)), workers(std::move(pool)), tokens(tokens), length(length) {}
 
-  /// For this machine, with `threads` of its CPUs; 0: those that are usable. Errors: as findTarget, a pool that cannot
-  /// be made.
+  /// For this machine (statisticsTarget), with `threads` of its CPUs; 0: those that are usable. Errors: as findTarget,
+  /// a pool that cannot be made.
   static Result<std::unique_ptr<PartRunner>> create(std::span<const int32_t> tokens, int64_t length, int threads = 0);
 
   int64_t samples() const { return static_cast<int64_t>(tokens.size()) / length; }
   int64_t tokensPerSample() const { return length; }
   WorkerPool &pool() { return *workers; }
   const CodeCache &codeCache() const { return code; }
+  /// The name of the target that parts are compiled for.
+  const std::string &target() const { return options.targets.front().name; }
 
   /// What a sample gave: one matrix [tokens, channels] for each output, valid during the call.
   using Consumer = std::function<Status(int64_t sample, std::span<const MatrixView> outputs)>;

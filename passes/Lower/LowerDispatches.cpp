@@ -5,6 +5,7 @@
 // with the callee's dispatches inside. Which worker computes what changes from run to run; what is computed does not.
 #include "dialects/Transformer/Entry.h"
 #include "passes/Lower/Emit/CallArguments.h"
+#include "passes/Lower/Emit/MatmulTiles.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Support/PassCounts.h"
 
@@ -23,6 +24,8 @@ namespace {
 
 /// Claims that a worker would make if all were equally fast: more balance better, fewer read longer streams.
 constexpr int64_t kClaimsPerWorker = 4;
+/// The same where a claim begins by splitting activations (MatmulTiles.h): fewer, so that there is less of that.
+constexpr int64_t kClaimsPerWorkerOfTiles = 2;
 /// A claim of this many bytes of weights is long enough for the memory to stream.
 constexpr int64_t kBytesPerClaim = 1 << 20;
 /// From so many tokens on it is arithmetic that takes the time of a matmul, not memory.
@@ -212,7 +215,7 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
     b.setInsertionPointToStart(entry);
     KernelContext context;
     context.dispatch = dispatch;
-    context.mostTokens = mostTokens;
+    context.mostTokens = mostTokens, context.bf16Tiles = bf16Tiles;
     context.lower = entry->getArgument(types.size() - 2), context.upper = entry->getArgument(types.size() - 1);
     unsigned index = 0;
     for (BlockArgument argument : body.getArguments())
@@ -240,15 +243,20 @@ struct LowerDispatches : qopt::impl::LowerDispatchesBase<LowerDispatches>, qopt:
     auto ceilDiv = [&](Value a, Value d) -> Value {
       return arith::DivUIOp::create(b, b.add(a, b.sub(d, b.index(1))), d);
     };
-    Value fair = ceilDiv(tiles, workers), many = b.mul(workers, kClaimsPerWorker), small = ceilDiv(tiles, many);
+    lowbit::MatmulOp matmul = matmulOf(dispatch);
+    bool splits = bf16Tiles && matmul && hasMatmulTiles(matmul);
+    Value many = b.mul(workers, splits ? kClaimsPerWorkerOfTiles : kClaimsPerWorker);
+    Value fair = ceilDiv(tiles, workers), small = ceilDiv(tiles, many);
     Value size = b.minIndex(arith::MaxSIOp::create(b, small, b.index(streamingTiles(dispatch))), fair);
-    if (matmulOf(dispatch)) {
+    if (matmul) {
       // Claims as equal as they can be: what a worker has at most by claims of the even size below, and of that above.
       // Even, because kernels take panels in pairs; of hardly more weights than caches keep while all tokens go over
       // them.
       int64_t mostBelow = std::max<int64_t>(streamingTiles(dispatch) / 2 * 2 - 2, 2);
       Value below = b.mul(b.div(arith::DivUIOp::create(b, tiles, many), 2), 2);
-      below = b.minIndex(arith::MaxSIOp::create(b, below, b.index(2)), b.index(mostBelow));
+      below = arith::MaxSIOp::create(b, below, b.index(2));
+      if (!splits)
+        below = b.minIndex(below, b.index(mostBelow));
       Value above = b.add(below, 2);
       auto most = [&](Value claim) { return b.mul(ceilDiv(ceilDiv(tiles, claim), workers), claim); };
       Value less = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, most(below), most(above));

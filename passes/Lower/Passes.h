@@ -5,6 +5,7 @@
 #include "dialects/LowBit/Dialect.h"
 #include "dialects/Transformer/Dialect.h"
 
+#include "mlir/Dialect/AMX/AMXDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"

@@ -147,8 +147,10 @@ def LowerDispatches : Pass<"lower-dispatches", "::mlir::ModuleOp"> {
   let options = [
     Option<"mostTokens", "most-tokens", "int64_t", "12",
            "tokens whose accumulators, vectors of 16 numbers, the target's registers hold, at most">,
+    Option<"bf16Tiles", "bf16-tiles", "bool", "false",
+           "multiply f32 as three products of bf16 tiles (AMX), with about 2^-16 of each lost">,
   ];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
+  let dependentDialects = ["::mlir::amx::AMXDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
                            "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect", "::qopt::kernel::KernelDialect"];
 }

@@ -32,6 +32,7 @@ void qopt::buildKernelGraphPipeline(OpPassManager &manager) {
 void qopt::buildKernelsPipeline(OpPassManager &manager, const KernelsPipelineOptions &options) {
   LowerDispatchesOptions lowering;
   lowering.mostTokens = options.mostTokens;
+  lowering.bf16Tiles = options.bf16Tiles;
   manager.addPass(createLowerDispatches(lowering));
   // Emitted code repeats constants and index arithmetic freely.
   manager.addPass(createCanonicalizerPass());

@@ -13,6 +13,8 @@ struct KernelsPipelineOptions : mlir::PassPipelineOptions<KernelsPipelineOptions
   PassOptions::Option<int64_t> mostTokens{
       *this, "most-tokens", llvm::cl::desc("tokens whose accumulators the target's registers hold, at most"),
       llvm::cl::init(12)};
+  PassOptions::Option<bool> bf16Tiles{
+      *this, "bf16-tiles", llvm::cl::desc("multiply f32 as three products of bf16 tiles (AMX)"), llvm::cl::init(false)};
 };
 
 struct TargetPipelineOptions : mlir::PassPipelineOptions<TargetPipelineOptions> {

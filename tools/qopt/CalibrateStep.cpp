@@ -97,9 +97,10 @@ Result<CalibrationText> qopt::readCalibrationText(mlir::ModuleOp module, const s
   return CalibrationText{std::move(*sources), std::move(*samples), std::move(options.provenance)};
 }
 
-/// `model`: its digest.
-static StatisticsHeader makeHeader(mlir::ModuleOp module, const std::string &model, const CalibrateArguments &arguments,
-                                   const CalibrationText &text, const Shard &shard) {
+/// `model`: its digest. `target`: the name of what statistics are computed with; other targets sum to other last bits.
+static StatisticsHeader makeHeader(mlir::ModuleOp module, const std::string &model, const std::string &target,
+                                   const CalibrateArguments &arguments, const CalibrationText &text,
+                                   const Shard &shard) {
   const auto &[sources, samples, provenance] = text;
   StatisticsHeader header;
   header.sites = findSites(module);
@@ -123,6 +124,8 @@ static StatisticsHeader makeHeader(mlir::ModuleOp module, const std::string &mod
                 {"length", arguments.samples.length},
                 {"seed", arguments.samples.seed},
                 {"held_out", arguments.samples.heldOut}};
+  if (!arguments.samplesAlone)
+    header.key["target"] = target;
   return header;
 }
 
@@ -185,12 +188,12 @@ Status qopt::calibrateModule(Session &session, mlir::ModuleOp original, const Ca
   Result<std::string> model = modelDigest(original, directory);
   if (!model)
     return model.takeError();
-  StatisticsHeader header = makeHeader(module, *model, arguments, *text, *shard);
   auto tokens =
       std::span<const int32_t>(samples.tokens).subspan(shard->first * samples.length, shard->count * samples.length);
   Result<std::unique_ptr<PartRunner>> runner = PartRunner::create(tokens, samples.length, arguments.threads);
   if (!runner)
     return runner.takeError();
+  StatisticsHeader header = makeHeader(module, *model, (*runner)->target(), arguments, *text, *shard);
   Result<StatisticsWriter> writer =
       StatisticsWriter::create(output, header, tokens, samples.heldOut, samples.heldOutSource);
   if (!writer)

@@ -117,6 +117,7 @@ struct KernelContext {
   llvm::DenseMap<mlir::Value, mlir::Value> buffers; // body argument or yielded value → memref (or index)
   mlir::Value lower, upper;                         // the range of the grid
   int64_t mostTokens = 12; // vectors of kLanes accumulators that the target's registers hold, at most
+  bool bf16Tiles = false;  // whether f32 is multiplied in tiles of bf16 (MatmulTiles.h)
 };
 
 /// Emit the body of a kernel at the builder's insertion point; an error is emitted at the op that has no kernel.

@@ -7,7 +7,8 @@
 //
 // Where registers allow, two panels are taken together, so that an activation is loaded once for both: a load for each
 // multiplication is more than some processors have room for.
-#include "passes/Lower/Emit/KernelBuilder.h"
+#include "passes/Lower/Emit/MatmulEpilogue.h"
+#include "passes/Lower/Emit/MatmulTiles.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -40,26 +41,17 @@ constexpr int64_t kFewTokens = 8;
 
 class MatmulEmitter {
 public:
-  MatmulEmitter(KernelBuilder &b, KernelContext &context, lowbit::MatmulOp op, Operation *epilogue)
-      : b(b), op(op), epilogue(epilogue), layout(cast<PanelAttr>(op.getLayout())) {
+  MatmulEmitter(KernelBuilder &b, KernelContext &context, lowbit::MatmulOp op, Operation *after)
+      : b(b), epilogue(b, context, op, after), layout(cast<PanelAttr>(op.getLayout())) {
     auto bufferOf = [&](Value value) { return value ? context.buffers.lookup(value) : Value(); };
-    scales = bufferOf(op.getScales()), sums = bufferOf(op.getSums());
-    weight = bufferOf(op.getWeight()), bias = bufferOf(op.getBias());
-    auto yield = cast<kernel::YieldOp>(context.dispatch.getBody().front().getTerminator());
-    output = bufferOf(yield.getValues()[0]);
+    scales = bufferOf(op.getScales()), sums = bufferOf(op.getSums()), weight = bufferOf(op.getWeight());
     payload = bufferOf(throughSlices(op.getPayload(), payloadColumn));
-    if (auto residual = dyn_cast_or_null<transformer::ResidualOp>(epilogue)) {
-      Value other = residual.getInput() == op.getResult() ? residual.getUpdate() : residual.getInput();
-      residualInput = bufferOf(throughSlices(other, residualColumn));
-    }
     inputs = cast<RankedTensorType>(op.getPayload().getType()).getDimSize(1);
-    outputs = cast<MemRefType>(output.getType()).getDimSize(1);
     Type element = cast<MemRefType>(payload.getType()).getElementType();
     integer = element.isInteger(8), bf16 = element.isBF16();
     group = layout.getGroupSize(inputs), mostTokens = context.mostTokens;
     // What is summed before a scale changes.
     stretch = integer ? inputs / cast<MemRefType>(sums.getType()).getDimSize(1) : group;
-    paired = isa_and_nonnull<transformer::InterleavedGatedProductOp>(epilogue);
   }
 
   void emit(Value lower, Value upper) {
@@ -93,7 +85,7 @@ private:
         start = end;
       }
     };
-    if (paired || !takesTwoPanels())
+    if (epilogue.isPaired() || !takesTwoPanels())
       return b.loop(lower, upper, 1, [&](Value tile) { emitTiles(tile); });
     Value pairsEnd = b.sub(upper, b.rem(b.sub(upper, lower), 2));
     b.loop(lower, pairsEnd, 2, [&](Value tile) { emitTiles({tile, b.add(tile, 1)}); });
@@ -105,7 +97,7 @@ private:
 
   void emitTilesOfTokens(ArrayRef<Value> tiles, Value token, int64_t block) {
     SmallVector<Value> panels(tiles);
-    if (paired)
+    if (epilogue.isPaired())
       panels = {b.mul(tiles[0], 2), b.add(b.mul(tiles[0], 2), 1)};
     SmallVector<Value> products;
     if (takesTwoPanels())
@@ -113,13 +105,11 @@ private:
     else
       for (Value panel : panels)
         llvm::append_range(products, emitPanels(panel, token, block));
-    if (paired) {
-      auto kind = cast<transformer::InterleavedGatedProductOp>(epilogue).getKind();
+    if (epilogue.isPaired())
       for (int64_t m = 0; m < block; ++m)
-        products[m] = b.mul(b.activation(kind, products[m]), products[block + m]);
-    }
+        products[m] = epilogue.gated(products[m], products[block + m]);
     for (auto [i, tile] : llvm::enumerate(tiles))
-      storeTile(tile, token, ArrayRef<Value>(products).slice(i * block, block));
+      epilogue.store(tile, token, ArrayRef<Value>(products).slice(i * block, block));
   }
 
   /// The products of panels with `block` tokens: for each panel, for each token, a vector of 16 outputs, bias included.
@@ -138,26 +128,12 @@ private:
         Value &total = totals[p * block + m];
         if (integer && scalesPerToken())
           total = b.mul(total, b.broadcast(kLanes, b.loadScalar(scales, {tokens[m], b.index(0)})));
-        if (bias)
-          total = b.add(total, biasOf(panel));
+        total = epilogue.withBias(total, panel);
       }
     return totals;
   }
 
   bool scalesPerToken() const { return cast<MemRefType>(scales.getType()).getDimSize(1) == 1; }
-
-  Value biasOf(Value panel) {
-    // Bias vectors are padded to whole panels only by luck: read scalars past the end as 0.
-    if (outputs % kLanes == 0)
-      return b.extendToF32(b.load(bias, {b.mul(panel, kLanes)}, kLanes));
-    Value values = b.splat(kLanes, 0.0f);
-    int64_t last = cast<MemRefType>(bias.getType()).getDimSize(0) - 1;
-    for (int64_t lane = 0; lane < kLanes; ++lane) {
-      Value at = b.minIndex(b.add(b.mul(panel, kLanes), lane), b.index(last));
-      values = vector::InsertOp::create(b, b.extendToF32(b.loadScalar(bias, {at})), values, lane);
-    }
-    return values;
-  }
 
   /// Of a group of inputs of a panel; null where the layout has none.
   struct GroupScales {
@@ -409,50 +385,13 @@ private:
     return arith::TruncFOp::create(b, b.vector(lanes, b.getBF16Type()), floats);
   }
 
-  void storeTile(Value tile, Value token, ArrayRef<Value> results) {
-    Value column = b.mul(tile, kLanes);
-    int64_t rest = outputs % kLanes;
-    if (rest == 0)
-      return storePieces(token, column, results, {{0, kLanes}});
-    SmallVector<std::pair<int64_t, int64_t>> pieces;
-    for (int64_t lanes = kLanes / 2, at = 0; lanes != 0; lanes /= 2)
-      if (rest & lanes) {
-        pieces.push_back({at, lanes});
-        at += lanes;
-      }
-    Value isLast = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, tile, b.index(outputs / kLanes));
-    auto branch = scf::IfOp::create(b, isLast, /*withElseRegion=*/true);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(branch.thenBlock());
-    storePieces(token, column, results, pieces);
-    b.setInsertionPointToStart(branch.elseBlock());
-    storePieces(token, column, results, {{0, kLanes}});
-  }
-
-  void storePieces(Value token, Value column, ArrayRef<Value> results, ArrayRef<std::pair<int64_t, int64_t>> pieces) {
-    for (auto [m, result] : llvm::enumerate(results))
-      for (auto [at, lanes] : pieces) {
-        Value piece = result;
-        if (lanes != kLanes)
-          piece = vector::ExtractStridedSliceOp::create(b, result, ArrayRef<int64_t>{at}, ArrayRef<int64_t>{lanes},
-                                                        ArrayRef<int64_t>{1});
-        SmallVector<Value> position{b.add(token, static_cast<int64_t>(m)), b.add(column, at)};
-        if (residualInput)
-          piece = b.add(b.load(residualInput, {position[0], b.add(position[1], residualColumn)}, lanes), piece);
-        if (auto activation = dyn_cast_or_null<transformer::ActivationOp>(epilogue))
-          piece = b.activation(activation.getKind(), piece);
-        b.store(piece, output, position);
-      }
-  }
-
   KernelBuilder &b;
-  lowbit::MatmulOp op;
-  Operation *epilogue;
+  MatmulEpilogue epilogue;
   PanelAttr layout;
-  Value payload, scales, sums, weight, bias, output, residualInput;
-  int64_t payloadColumn = 0, residualColumn = 0; // where a slice begins in its buffer
-  int64_t inputs, outputs, group, stretch, mostTokens;
-  bool integer, bf16, paired;
+  Value payload, scales, sums, weight;
+  int64_t payloadColumn = 0; // where a slice begins in its buffer
+  int64_t inputs, group, stretch, mostTokens;
+  bool integer, bf16;
 };
 
 } // namespace
@@ -505,6 +444,9 @@ LogicalResult qopt::emit::emitMatmul(KernelBuilder &b, KernelContext &context) {
   }
   if (failed(checkMatmul(matmul)))
     return failure();
-  MatmulEmitter(b, context, matmul, epilogue).emit(context.lower, context.upper);
+  if (context.bf16Tiles && hasMatmulTiles(matmul))
+    emitMatmulTiles(b, context, matmul, epilogue);
+  else
+    MatmulEmitter(b, context, matmul, epilogue).emit(context.lower, context.upper);
   return success();
 }

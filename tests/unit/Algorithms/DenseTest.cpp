@@ -1,6 +1,7 @@
 // Each copy of the dense arithmetic against plain loops in f64, in sizes that no vector divides.
 #include "lib/Algorithms/Dense.h"
 #include "lib/Algorithms/Aligned.h"
+#include "lib/Support/MatrixTiles.h"
 
 #include <gtest/gtest.h>
 
@@ -31,6 +32,8 @@ std::vector<const Dense *> copies() {
     found.push_back(&detail::denseV3);
   if (__builtin_cpu_supports("x86-64-v4"))
     found.push_back(&detail::denseV4);
+  if (mayUseMatrixTiles())
+    found.push_back(&detail::denseTiles);
 #endif
   return found;
 }
@@ -38,7 +41,8 @@ std::vector<const Dense *> copies() {
 struct DenseCopies : testing::TestWithParam<const Dense *> {
   const Dense &copy() const { return *GetParam(); }
 
-  /// Of sums whose terms' magnitudes add up to `size`.
+  /// Of sums whose terms' magnitudes add up to `size`. Tiles of bf16 lose up to 2^-16 of each, other copies less than
+  /// 2^-17 of all.
   static void expectNear(float got, double wanted, double size, int64_t at) {
     ASSERT_LE(std::fabs(got - wanted), 1e-5 * size + 1e-7) << "at " << at << ": " << got << " in place of " << wanted;
   }
@@ -71,6 +75,29 @@ TEST_P(DenseCopies, AddGramAddsATile) {
         expectNear(out[i * 72 + j], 1 + sum, size, i * 72 + j);
       }
   }
+}
+
+/// More tokens and channels than a copy takes at a time: each element is the same number whatever block it is of, near
+/// what it should be.
+TEST_P(DenseCopies, GramIsTheSameHoweverItIsCut) {
+  constexpr int64_t kMany = 1100, kWide = 250;
+  AlignedVector<float> x = normals(kMany * kWide, 10), whole(kWide * kWide), cut(kWide * kWide);
+  MatrixView view{x.data(), kMany, kWide, kWide};
+  copy().addGram(view, 0, kWide, 0, kWide, whole.data(), kWide);
+  for (int64_t row = 0; row < kWide; row += 70)
+    for (int64_t col = row; col < kWide; col += 83)
+      copy().addGram(view, row, std::min<int64_t>(70, kWide - row), col, std::min<int64_t>(83, kWide - col),
+                     cut.data() + row * kWide + col, kWide);
+  for (int64_t i = 0; i < kWide; ++i)
+    for (int64_t j = i; j < kWide; ++j) {
+      ASSERT_EQ(whole[i * kWide + j], cut[i * kWide + j]) << i << ", " << j;
+      double sum = 0, size = 0;
+      for (int64_t t = 0; t < kMany; ++t) {
+        double product = double{x[t * kWide + i]} * x[t * kWide + j];
+        sum += product, size += std::fabs(product);
+      }
+      expectNear(whole[i * kWide + j], sum, size, i * kWide + j);
+    }
 }
 
 TEST_P(DenseCopies, AddMomentsCountsWhatIsNotFinite) {
@@ -200,7 +227,7 @@ TEST(Dense, GramIsTheSameWhereMultiplicationsAreFused) {
 
 INSTANTIATE_TEST_SUITE_P(All, DenseCopies, testing::ValuesIn(copies()), [](const auto &info) {
   std::string name = info.param->name;
-  std::replace(name.begin(), name.end(), '-', '_');
+  std::replace_if(name.begin(), name.end(), [](char c) { return c == '-' || c == '+'; }, '_');
   return name;
 });
 

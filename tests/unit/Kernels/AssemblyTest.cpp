@@ -16,7 +16,7 @@ using namespace qopt::kerneltest;
 
 namespace {
 
-std::string assemblyOf(const Graph &graph, const std::string &target) {
+std::string assemblyOf(const Graph &graph, const Target &target) {
   mlir::DialectRegistry registry;
   registerDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
@@ -24,11 +24,13 @@ std::string assemblyOf(const Graph &graph, const std::string &target) {
                      graph.text() + "}";
   auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
   CompileOptions options;
-  options.targets = {*findTarget(target)};
+  options.targets = {target};
   Result<std::string> assembly = compileToStage(*module, options, Emit::Assembly);
   EXPECT_TRUE(assembly) << assembly.error().format();
   return assembly ? *assembly : std::string();
 }
+
+std::string assemblyOf(const Graph &graph, const std::string &target) { return assemblyOf(graph, *findTarget(target)); }
 
 /// A straight run of instructions between labels and jumps.
 using Body = std::vector<std::string>;
@@ -150,6 +152,21 @@ TEST(Assembly, W4A16MultipliesPairsOfBf16) {
   Body body = oneToken(assemblyOf(linear("w4a16:g64"), "x86-64-v4+vnni+bf16"), "matmul", "vdpbf16ps");
   ASSERT_FALSE(body.empty());
   EXPECT_EQ(count(body, "(%rsp"), 0);
+}
+
+/// Twelve products for eight tiles that are loaded, and none that is put aside.
+TEST(Assembly, TilesOfBf16StayInRegisters) {
+  Target tiles = withMatrixTiles(*findTarget("x86-64-v4+vnni+bf16"));
+  int64_t found = 0;
+  for (const Body &body : bodiesOf(assemblyOf(linear("f32"), tiles), "matmul"))
+    if (count(body, "tdpbf16ps") != 0) {
+      ++found;
+      EXPECT_EQ(count(body, "tdpbf16ps"), 12);
+      EXPECT_EQ(count(body, "tileloadd"), 8);
+      EXPECT_EQ(count(body, "tilestored"), 0);
+      EXPECT_EQ(count(body, "vmov"), 0);
+    }
+  EXPECT_GE(found, 1);
 }
 
 /// The maximum and the sum of a vector's lanes: four steps of halves each, not sixteen of lanes one after the other.

@@ -183,6 +183,60 @@ TEST(Matmul, DISABLED_AllShapesAndSchemes) {
     checkLinear(next.kind, next.inputs, next.outputs, index % 2 == 0, index % 3 == 0, everyTarget()), ++index;
 }
 
+/// f32 in tiles of bf16, as statistics are computed: empty where this processor has none.
+std::vector<Target> tilesTarget() {
+  Result<Target> target = statisticsTarget();
+  return target && target->bf16Tiles ? std::vector<Target>{*target} : std::vector<Target>();
+}
+
+TEST(Matmul, TilesOfBf16) {
+  std::vector<Target> tiles = tilesTarget();
+  if (tiles.empty())
+    GTEST_SKIP() << "this processor has no AMX, or the kernel does not let us use it";
+  // One step of inputs, and more than caches keep at a time, with a rest and without; a panel, pairs, a part of one.
+  // The last two have no tiles.
+  for (const Case &c :
+       {Case{"f32", 32, 1}, Case{"f32", 288, 16}, Case{"f32", 320, 33}, Case{"f32", 576, 50}, Case{"f16", 608, 96},
+        Case{"f32", 1536, 17}, Case{"f32", 8192, 33}, Case{"f32", 100, 33}, Case{"f32", 8224, 17}}) {
+    Graph graph;
+    Graph::Value x = graph.embedding(kVocabulary, c.inputs);
+    graph.returns(graph.selectRows(graph.linear(x, "w", c.outputs, LinearKind::parse(c.kind), c.inputs != 576)));
+    check(graph, kTilesTolerance, c.kind + " " + std::to_string(c.inputs) + " to " + std::to_string(c.outputs), tiles);
+  }
+}
+
+TEST(Matmul, TilesTakeAlongWhatFollows) {
+  std::vector<Target> tiles = tilesTarget();
+  if (tiles.empty())
+    GTEST_SKIP() << "this processor has no AMX, or the kernel does not let us use it";
+  LinearKind f32 = LinearKind::parse("f32");
+  auto withInput = [](auto &&build) {
+    Graph graph;
+    graph.returns(graph.selectRows(build(graph, graph.embedding(kVocabulary, 96))));
+    return graph;
+  };
+  check(withInput([&](Graph &graph, Graph::Value x) {
+          return graph.residual(graph.embedding(kVocabulary, 50, ElementFormat::F32, "h"),
+                                graph.linear(x, "w", 50, f32));
+        }),
+        kTilesTolerance, "residual", tiles);
+  check(withInput([&](Graph &graph, Graph::Value x) {
+          return graph.activation("gelu", graph.linear(x, "w", 41, f32, true));
+        }),
+        kTilesTolerance, "activation", tiles);
+  check(withInput([&](Graph &graph, Graph::Value x) {
+          return graph.gatedProduct("silu", graph.linear(x, "gate", 48, f32, true),
+                                    graph.linear(x, "up", 48, f32, true));
+        }),
+        kTilesTolerance, "gated product", tiles);
+  // A slice that is read as it lies, and another that is added.
+  check(withInput([&](Graph &graph, Graph::Value x) {
+          Graph::Value a = graph.linear(x, "a", 48, f32), b = graph.linear(x, "b", 32, f32);
+          return graph.residual(a, graph.linear(b, "w", 48, f32));
+        }),
+        kTilesTolerance, "slices", tiles);
+}
+
 //===----------------------------------------------------------------------===//
 // With an epilogue
 //===----------------------------------------------------------------------===//

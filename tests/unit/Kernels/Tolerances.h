@@ -18,6 +18,9 @@ inline constexpr double kFloatTolerance = 2e-5;
 /// that what rounds is up to 2^bits times larger than what stays.
 inline constexpr double kShareTolerance4 = 1e-4, kShareTolerance8 = 2e-3;
 
+/// f32 in tiles of bf16: 2^-16 of each product is lost, in either direction.
+inline constexpr double kTilesTolerance = 4e-5;
+
 /// Exponentials by polynomials (about 2 ulp), f32 sums over at most some hundred keys or channels.
 inline constexpr double kElementwiseTolerance = 1e-5;
 
