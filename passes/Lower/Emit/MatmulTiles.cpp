@@ -27,10 +27,13 @@ constexpr int64_t kRows = 16, kDepth = 32;
 constexpr int64_t kTokenTiles = 2, kPanels = 2, kTokens = kTokenTiles * kRows;
 /// Upper and lower halves of numbers.
 constexpr int64_t kHalves = 2;
-/// Split activations that a worker holds; they stay in a second-level cache of 2 MiB, beside two panels.
-constexpr int64_t kActivationBytes = 3 << 19, kMostTokens = 512;
-/// Of more inputs two panels would not.
-constexpr int64_t kMostInputs = 8192;
+/// What an input takes of a token, or of two panels, once it is split.
+constexpr int64_t kSplitBytes = kHalves * 2, kPanelBytes = kPanels * kLanes * kSplitBytes;
+/// Split activations and panels of a worker: they stay in a second-level cache of 2 MiB, and on a stack of 2 MiB, which
+/// is what glibc gives a thread where there is no limit.
+constexpr int64_t kScratchBytes = 7 << 18, kMostTokens = 512;
+/// Of more, two panels and the fewest tokens would take more.
+constexpr int64_t kMostInputs = kScratchBytes / (kTokens * kSplitBytes + kPanelBytes);
 /// Steps of inputs that all tokens of a portion go over before the next: two panels of so many stay in a first-level
 /// cache of 48 KiB, and only activations come from the second.
 constexpr int64_t kCachedSteps = 9;
@@ -42,8 +45,8 @@ public:
     weight = context.buffers.lookup(op.getWeight());
     payload = context.buffers.lookup(throughSlices(op.getPayload(), payloadColumn));
     steps = cast<RankedTensorType>(op.getPayload().getType()).getDimSize(1) / kDepth;
-    int64_t most = kActivationBytes / (steps * kDepth * kHalves * 2) / kTokens * kTokens;
-    portion = std::clamp(most, kTokens, kMostTokens);
+    int64_t inputs = steps * kDepth, most = (kScratchBytes - inputs * kPanelBytes) / (inputs * kSplitBytes);
+    portion = std::min(most / kTokens * kTokens, kMostTokens);
     Type bf16 = b.getBF16Type();
     activations = scratch({portion / kRows, steps, kHalves, kRows, kDepth}, bf16);
     weights = scratch({kPanels, steps, kHalves, kRows, kDepth}, bf16);
