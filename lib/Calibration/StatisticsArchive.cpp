@@ -254,9 +254,9 @@ Status qopt::mergeStatistics(std::span<const std::string> inputs, const std::str
   };
   for (const StatisticsArchive &shard : shards)
     if (shard.header().key != header.key || sitesOf(shard) != sitesOf(shards.front()))
-      return badInput("expected shards of one calibration, but two differ in model, texts, options or version",
+      return badInput("expected shards of one calibration, but two differ in model, texts, options, version or target",
                       escapeForMessage(shards.front().path(), 1000) + ", " + escapeForMessage(shard.path(), 1000))
-          .withNext("make all shards with the same arguments but for --shard");
+          .withNext("make all shards with the same arguments but for --shard, on machines of one kind");
   for (size_t i = 1; i < shards.size(); ++i) {
     // Where there are sites, their trees ask for more than that.
     if (Status status = checkNextShard(header.firstSample + header.sampleCount, shards[i].header().firstSample);
