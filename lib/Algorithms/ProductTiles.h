@@ -8,7 +8,6 @@
 #define QOPT_LIB_ALGORITHMS_PRODUCTTILES_H
 
 #include <cstdint>
-#include <cstring>
 #include <immintrin.h>
 
 namespace {
@@ -152,11 +151,11 @@ inline void addGram(const float *x, int64_t stride, int64_t tokens, int64_t firs
             transpose(to[step].upper), transpose(to[step].lower);
         }
       for (int64_t j = 0; j < cols; j += kBlock) {
-        if (firstRow + first > firstCol + j + kBlock - 1) // all of it lies below the diagonal
+        int64_t reached = firstCol + j + kBlock - firstRow - first, end = reached < count ? reached : count;
+        if (end <= 0) // all of it lies below the diagonal
           continue;
         for (int64_t half = 0; half < 2; ++half)
           split(x + firstCol + j + half * kRows, depth, cols - j - half * kRows, right[half]);
-        int64_t reached = firstCol + j + kBlock - firstRow - first, end = reached < count ? reached : count;
         for (int64_t step = 0; step < steps; step += kCachedSteps)
           for (int64_t i = 0; i < end; i += kBlock) {
             // A large matrix comes from beyond the second cache meanwhile.
